@@ -1,0 +1,90 @@
+"""``jwst-mast demo``: the main job on the embedded archive, from nothing to files and a page."""
+
+import datetime as dt
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from jwst_mast_assets.cli.runs import materialize, open_instance, ranges
+from jwst_mast_assets.embedded_archive import EmbeddedArchive
+
+PROPOSAL = "01138"
+
+NOW = 60000.0
+"""MJD that the archive's recent observations are placed before: always the same, so that a second demo finds
+every file as it left it."""
+
+DAGSTER_YAML = "telemetry:\n  enabled: false\n"
+
+
+def run_demo(folder: str) -> int:
+    """Materialize proposal 1138 of the embedded archive into a folder and print what came of it.
+
+    Parameters
+    ----------
+    folder : str
+        Gets ``data/`` (files, tables, page) and ``dagster/`` (the instance).
+
+    Returns
+    -------
+    int
+        0 if all went well, else 1.
+    """
+    root = Path(folder).resolve()
+    home, data = root / "dagster", root / "data"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "dagster.yaml").write_text(DAGSTER_YAML, encoding="utf-8")
+    os.environ.update(DAGSTER_HOME=str(home), JWSTDOWNLOAD_OUTDIR=str(data))
+    # The demo is the same whatever the user's own settings are.
+    for name in ("JWST_QUERY_CFGFILE", "MAST_API_TOKEN"):
+        os.environ.pop(name, None)
+    with EmbeddedArchive(now=NOW) as archive:
+        os.environ["MAST_SERVER"] = archive.url
+        print(f"embedded archive at {archive.url}")
+        return _run(data)
+
+
+def _run(data: Path) -> int:
+    # Only now: the definitions read the environment when they are imported.
+    from jwst_mast_assets.definitions import build_defs
+    from jwst_mast_assets.defs.partitions import register_proposals
+    from jwst_mast_assets.mast import proposals, reports
+    from jwst_mast_assets.mast.archive import Archive
+    from jwst_mast_assets.mast.config import Config
+    from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
+    from jwst_mast_assets.mast.store import TableStore
+
+    parameters = {"filetypes": ["_uncal.fits", "_rate.jpg", "_cal.jpg", "_i2d.jpg"]}
+    config = Config.from_mapping({**parameters, "propID": PROPOSAL, "all_dates": True})
+    cells = cells_with_data(find_observations(Archive(), config, dt.datetime.now(dt.timezone.utc)))
+    job = build_defs().resolve_job_def("jwst_download")
+    store = TableStore(data)
+    run_ids = set()
+    with open_instance() as instance:
+        register_proposals(instance, [PROPOSAL])
+        print(f"proposal {PROPOSAL} has data on {len(cells)} days: {', '.join(str(cell.day) for cell in cells)}")
+        for first, last in ranges(cells):
+            print(f"materializing {first.day} to {last.day} ...", flush=True)
+            result = materialize(job, instance, first, last, parameters)
+            run_ids.add(result.run_id)
+            if not result.success:
+                print("\n".join(["the run failed:", *result.messages]), file=sys.stderr)
+                return 1
+    known = proposals.read_proposal(store, PROPOSAL, config)
+    width = shutil.get_terminal_size((160, 40)).columns
+    for title, table in (
+        ("Selected products", known.reports.selprod),
+        ("Observations", known.reports.obs),
+        ("Summary", known.reports.summary),
+    ):
+        print(f"\n### {title}")
+        shown = table.drop(columns=[name for name in ("outfilename",) if name in table and width < 200]).head(20)
+        print(reports.to_text(shown), end="")
+        if len(table) > len(shown):
+            print(f"... and {len(table) - len(shown)} more rows")
+    fetched = known.files["run_id"].isin(run_ids)
+    size = int(known.files.loc[fetched, "bytes_on_disk"].fillna(0).sum())
+    print(f"\ndownloaded now: {fetched.sum()} files, {size / 1e6:.1f} MB; on disk: {len(known.files)} files in {data}")
+    print(f"page: {data / PROPOSAL / 'index.html'}")
+    return 0

@@ -1,0 +1,74 @@
+"""Belongs here: the original's options, made from the parameters of :class:`Config`, each with its own name."""
+
+import argparse
+from typing import Any, get_args, get_origin
+
+from jwst_mast_assets import __version__
+from jwst_mast_assets.mast.config import Config, load_config
+
+SHORT = {
+    "instrument": ["-i"],
+    "filetypes": ["-f"],
+    "obsid_select": ["-e"],
+    # The README writes -lookbacktime once. The original gave -l to obsid_list first and took it away again.
+    "lookbacktime": ["-l", "-lookbacktime"],
+    "date_select": ["-d"],
+    "savetables": ["-s"],
+    "makewebpages": ["-w"],
+    "skipdownload": ["-n"],
+}
+
+LONG = {
+    "webpage_thumbnails_width": ["--webpage_thumbnail_width"],
+    "webpage_thumbnails_height": ["--webpage_thumbnail_height"],
+}
+
+NOT_OPTIONS = ("verbose", "first_day")
+
+
+def build_parser(program: str, description: str) -> argparse.ArgumentParser:
+    """One option per parameter; what is not given stays as the config file or the defaults have it."""
+    parser = argparse.ArgumentParser(prog=program, description=description, argument_default=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=f"jwst_mast_assets {__version__}")
+    parser.add_argument(
+        "-c", "--configfile", default=None, help="config file (YAML); default: the one in $JWST_QUERY_CFGFILE"
+    )
+    parser.add_argument("-v", "--verbose", action="count", help="more to read while it runs; -vv shows Dagster's log")
+    parser.add_argument("--yes", action="store_true", default=False, help="do not ask before downloading")
+    parser.add_argument("--login", nargs=2, help=argparse.SUPPRESS)
+    for name, field in Config.model_fields.items():
+        if name not in NOT_OPTIONS:
+            flags = [*SHORT.get(name, []), f"--{name}", *LONG.get(name, [])]
+            parser.add_argument(*flags, dest=name, help=_help(name, field), **_shape(field.annotation))
+    return parser
+
+
+def config_of(arguments: argparse.Namespace) -> Config:
+    """Defaults, then the config file, then the command line.
+
+    Raises
+    ------
+    ConfigError
+        If a value is bad.
+    """
+    given = {name: value for name, value in vars(arguments).items() if name in Config.model_fields}
+    return load_config(arguments.configfile).merged(given, "command line")
+
+
+def _shape(annotation: Any) -> dict[str, Any]:
+    if get_origin(annotation) is list:
+        return {"nargs": "+", "metavar": "VALUE"}
+    if annotation is bool:
+        # A flag, but `--jpg_separate_subdir True` was the original's only way to say it.
+        return {"nargs": "?", "const": "True", "metavar": "True|False"}
+    kinds = get_args(annotation)
+    return {"metavar": "N" if {annotation, *kinds} & {int, float} else "TEXT"}
+
+
+def _help(name: str, field: Any) -> str:
+    text = (field.description or name).replace("%", "%%")
+    default = field.get_default()
+    shown = " ".join(map(str, default)) if isinstance(default, list) else default
+    return (
+        text if name == "token" or shown in (None, "", False) or len(str(shown)) > 60 else f"{text} (default: {shown})"
+    )

@@ -1,0 +1,59 @@
+"""``jwst_query.py`` and ``jwst_download.py``: the original's two commands.
+
+They work out which proposals and days the options mean, register the proposals, and materialize the same assets
+into the same instance as the UI, then print the tables.
+"""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from jwst_mast_assets.cli.options import build_parser, config_of
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.errors import ConfigError, JwstMastError
+
+QUERY_TEXT = "Ask MAST for JWST observations and products; print and save tables. Exit status: 0 done, 2 bad usage."
+DOWNLOAD_TEXT = (
+    "Ask MAST for JWST observations and products, and download the selected files that are not there yet. "
+    "Exit status: 0 done, 1 some files failed, 2 bad usage."
+)
+
+
+def query_main(argv: Sequence[str] | None = None) -> int:
+    """``jwst_query.py``"""
+    return _main("jwst_query.py", QUERY_TEXT, argv, download=False)
+
+
+def download_main(argv: Sequence[str] | None = None) -> int:
+    """``jwst_download.py``"""
+    return _main("jwst_download.py", DOWNLOAD_TEXT, argv, download=True)
+
+
+def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -> int:
+    arguments = build_parser(program, text).parse_args(argv)
+    try:
+        config = config_of(arguments)
+        if "login" in arguments:
+            raise ConfigError("--login: MAST takes tokens only; use --token or $MAST_API_TOKEN")
+        if config.token:
+            os.environ["MAST_API_TOKEN"] = config.token.get_secret_value()
+        _quiet(config)
+        # Only now, so that --help and mistakes answer at once.
+        from jwst_mast_assets.cli.session import Session
+
+        return Session(config, assume_yes=arguments.yes).run(download and not config.skipdownload)
+    except JwstMastError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; what is complete is kept, and the next run goes on from here", file=sys.stderr)
+        return 130
+
+
+def _quiet(config: Config) -> None:
+    """Dagster's and astropy's notices to developers are not for astronomers."""
+    if config.verbose < 2:
+        warnings.simplefilter("ignore")
+        logging.getLogger("dagster").setLevel(logging.CRITICAL)

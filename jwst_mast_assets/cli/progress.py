@@ -1,0 +1,35 @@
+"""Belongs here: the progress bar of downloads, with rate and time left."""
+
+import sys
+from types import TracebackType
+
+from tqdm import tqdm
+
+from jwst_mast_assets.mast.downloads import Event
+
+
+class TqdmProgress:
+    """A bar of bytes with the number of files; only where a person watches (a terminal)."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self._bar is None:
+            self._bar = tqdm(
+                total=event.bytes_total, unit="B", unit_scale=True, disable=not sys.stderr.isatty(), dynamic_ncols=True
+            )
+        self._bar.total = max(event.bytes_total, event.bytes_fetched)
+        self._bar.n = event.bytes_fetched
+        failed = f", {event.failed} failed" if event.failed else ""
+        self._bar.set_description(f"{event.files_done}/{event.files_total} files{failed}", refresh=True)
+
+    def __enter__(self) -> "TqdmProgress":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

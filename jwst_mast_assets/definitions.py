@@ -1,0 +1,46 @@
+"""The code location: assembles what is in ``defs/``, and nothing else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from jwst_mast_assets.defs.assets.downloaded_files import downloaded_files
+from jwst_mast_assets.defs.assets.index_html import index_html
+from jwst_mast_assets.defs.assets.obs_table import obs_table
+from jwst_mast_assets.defs.assets.product_table import product_table
+from jwst_mast_assets.defs.assets.summary_table import summary_table
+from jwst_mast_assets.defs.checks import asset_checks
+from jwst_mast_assets.defs.jobs import jobs
+from jwst_mast_assets.defs.resources import build_resources
+from jwst_mast_assets.mast.config import Config, load_config
+
+
+def build_defs(config: Config | None = None, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Fresh definitions.
+
+    Parameters
+    ----------
+    config : Config, optional
+        The defaults of the launchpad. Default: the YAML file in ``$JWST_QUERY_CFGFILE``.
+    resource_overrides : mapping, optional
+        Resources in place of ours, by key.
+
+    Raises
+    ------
+    ConfigError
+        If the YAML file cannot be used.
+    """
+    return dg.Definitions(
+        assets=[obs_table, product_table, downloaded_files, summary_table, index_html],
+        asset_checks=asset_checks,
+        jobs=jobs,
+        resources={**build_resources(config or load_config()), **(resource_overrides or {})},
+        # A step of ours takes a second or two; an interpreter per step would cost several times that.
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return build_defs()

@@ -1,0 +1,52 @@
+"""Belongs here: the asset of files on disk."""
+
+import time
+
+import dagster as dg
+import pandas as pd
+
+from jwst_mast_assets.defs.metadata import preview
+from jwst_mast_assets.defs.partitions import cells_of, grid
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, said_plainly
+from jwst_mast_assets.defs.table_io import column_schema
+from jwst_mast_assets.mast import downloads, proposals
+
+
+@dg.asset(
+    partitions_def=grid,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="jwst",
+    kinds={"mast", "file"},
+    code_version="1",
+    pool="mast_download",
+    metadata={"dagster/column_schema": column_schema("downloaded_files")},
+)
+def downloaded_files(
+    context: dg.AssetExecutionContext,
+    product_table: pd.DataFrame,
+    jwst_config: JwstConfig,
+    archive: ArchiveResource,
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[pd.DataFrame]:
+    """The selected files on disk, whole and verified, at `<outrootdir>/<outsubdir>/<PPPPP>/obsnum<XX>/`.
+
+    A file that is there and complete is not fetched again. One that could not be had is listed with the reason, and
+    the check `all_selected_files_present` then fails the run; the next run fetches only what is missing. Files that
+    an earlier run selected stay listed.
+    """
+    with said_plainly():
+        config, mast, start = jwst_config.checked(), archive.open(), time.monotonic()
+        known = jwst_config.store().read("downloaded_files", cells_of(context))
+        plan = downloads.plan_download(product_table, config, mast, known)
+        for warning in plan.warnings:
+            context.log.warning(warning)
+        context.log.info(f"{plan.n_files} files to fetch, {plan.n_bytes / 1e6:.1f} MB")
+        table = downloads.download(product_table, config, mast, known, progress, plan)
+        table = proposals.carry_over(table, known, product_table, config, context.run_id)
+        totals = downloads.summary(table, time.monotonic() - start)
+        failures = totals.pop("failures")
+        context.log.info(", ".join(f"{name}: {value}" for name, value in totals.items()))
+        metadata = {"dagster/row_count": len(table), **totals}
+        if len(failures):
+            metadata["failures"] = preview(failures)
+        return dg.MaterializeResult(value=table, metadata=metadata)

@@ -1,0 +1,39 @@
+"""Belongs here: the asset of the page per proposal."""
+
+import dagster as dg
+
+from jwst_mast_assets.defs.partitions import cells_of, grid
+from jwst_mast_assets.defs.resources import JwstConfig, said_plainly
+from jwst_mast_assets.mast import proposals
+from jwst_mast_assets.mast.cells import proposals_of
+from jwst_mast_assets.webpage.page import write_page
+
+
+@dg.asset(
+    partitions_def=grid,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="jwst",
+    kinds={"html"},
+    code_version="1",
+    deps=["downloaded_files", "summary_table"],
+)
+def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg.MaterializeResult:
+    """A page per proposal over all its days so far, with thumbnails: `<outrootdir>/<outsubdir>/<PPPPP>/index.html`."""
+    with said_plainly():
+        config, store = jwst_config.checked(), jwst_config.store()
+        paths, problems = [], []
+        for proposal in proposals_of(cells_of(context)):
+            with store.locked(proposal):
+                known = proposals.read_proposal(store, proposal, config)
+                page = write_page(config, proposal, known.observations, known.files, known.reports.summary)
+            paths.append(page.path)
+            problems += page.problems
+            for problem in page.problems:
+                context.log.warning(problem)
+        return dg.MaterializeResult(
+            metadata={
+                "page": dg.MetadataValue.url(paths[0].as_uri()),
+                "pages": dg.MetadataValue.json([str(path) for path in paths]),
+                "problems": len(problems),
+            }
+        )

@@ -1,0 +1,50 @@
+"""Belongs here: the asset of products."""
+
+import dagster as dg
+import pandas as pd
+
+from jwst_mast_assets.defs.metadata import table_metadata
+from jwst_mast_assets.defs.partitions import cells_of, grid
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, said_plainly
+from jwst_mast_assets.defs.table_io import column_schema
+from jwst_mast_assets.mast.downloads import state_on_disk
+from jwst_mast_assets.mast.products import query_products
+
+
+@dg.asset(
+    partitions_def=grid,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="jwst",
+    kinds={"mast", "parquet"},
+    code_version="1",
+    pool="mast",
+    metadata={"dagster/column_schema": column_schema("product_table")},
+)
+def product_table(
+    context: dg.AssetExecutionContext, obs_table: pd.DataFrame, jwst_config: JwstConfig, archive: ArchiveResource
+) -> dg.MaterializeResult[pd.DataFrame]:
+    """Every file that MAST has of those observations, once each, and whether the configuration selects it.
+
+    Level-3 observations bring the level-1 and level-2 files of their members. `outfilename` says where the file is
+    or would be on disk, `dl_code` whether it is there.
+    """
+    with said_plainly():
+        config = jwst_config.checked()
+        known = jwst_config.store().read("product_table", cells_of(context))
+        table = query_products(archive.open(), config, obs_table, known)
+        table = table.assign(**state_on_disk(table, config))
+        selected = table[table["selected"].fillna(False)]
+        refused = table.loc[table["outfilename"].isna(), "productFilename"]
+        for name in refused.head(25):
+            context.log.warning(f"MAST sent a file name that cannot be used here and is not fetched: {name!r}")
+        context.log.info(f"{len(table)} products of {len(obs_table)} observations, {len(selected)} selected")
+        return dg.MaterializeResult(
+            value=table,
+            metadata={
+                **table_metadata(selected, config.outcolumns_productTable),
+                "dagster/row_count": len(table),
+                "selected": len(selected),
+                "selected_bytes": int(selected["size"].fillna(0).sum()),
+                "refused_names": len(refused),
+            },
+        )

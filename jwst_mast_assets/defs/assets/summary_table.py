@@ -1,0 +1,46 @@
+"""Belongs here: the asset of totals, and the tables for people beside the page."""
+
+import dagster as dg
+import pandas as pd
+
+from jwst_mast_assets.defs.metadata import table_metadata
+from jwst_mast_assets.defs.partitions import cells_of, grid
+from jwst_mast_assets.defs.resources import JwstConfig, said_plainly
+from jwst_mast_assets.defs.table_io import column_schema
+from jwst_mast_assets.mast import proposals
+from jwst_mast_assets.mast.cells import proposals_of
+
+
+@dg.asset(
+    partitions_def=grid,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="jwst",
+    kinds={"parquet", "file"},
+    code_version="1",
+    # After the downloads, where the run has some, so that the tables say what became of the files.
+    deps=["downloaded_files"],
+    metadata={"dagster/column_schema": column_schema("summary_table")},
+)
+def summary_table(
+    context: dg.AssetExecutionContext, obs_table: pd.DataFrame, product_table: pd.DataFrame, jwst_config: JwstConfig
+) -> dg.MaterializeResult[pd.DataFrame]:
+    """How many files of each type each observation number has, and when it began.
+
+    Also writes the tables for people: per proposal, over all its days so far, as `<PPPPP>.obs.txt`, `.selprod.txt`,
+    `.summary.txt` (and `.ecsv`) beside the page; and with `savetables` those of this run in the output folder.
+    """
+    with said_plainly():
+        config, cells, store = jwst_config.checked(), cells_of(context), jwst_config.store()
+        files = store.read("downloaded_files", cells)
+        reports = proposals.run_reports(obs_table, product_table, files, config, [context.run_id])
+        paths = proposals.save_run_reports(reports, config)
+        for proposal in proposals_of(cells):
+            paths += proposals.write_proposal_reports(store, proposal, config)
+        table = proposals.summaries_of_cells(obs_table, product_table)
+        return dg.MaterializeResult(
+            value=table,
+            metadata={
+                **table_metadata(reports.summary, list(reports.summary.columns)),
+                "tables": dg.MetadataValue.json([str(path) for path in paths]),
+            },
+        )

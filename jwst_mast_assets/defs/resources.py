@@ -1,0 +1,119 @@
+"""Belongs here: the configuration and the archive as Dagster resources, and what ties them to the environment."""
+
+import datetime as dt
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, Union, get_args, get_origin
+
+import dagster as dg
+import pydantic
+
+from jwst_mast_assets.defs.table_io import table_io_manager
+from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.downloads import Event
+from jwst_mast_assets.mast.errors import ArchiveError, JwstMastError
+from jwst_mast_assets.mast.store import TableStore
+
+NOT_IN_LAUNCHPAD = ("token", "first_day")
+"""The token is a secret; the first day is fixed when the code location is loaded."""
+
+
+class JwstConfig(dg.ConfigurableResource):
+    """Every parameter of the config file, under the same names; its defaults are the config file's values."""
+
+    def checked(self) -> Config:
+        """The configuration of the run.
+
+        Raises
+        ------
+        ConfigError
+            If a value is bad; the message names the parameter.
+        """
+        return Config.from_mapping(self.model_dump(), "run config")
+
+    def store(self) -> TableStore:
+        """The tables of the run's output folder."""
+        return TableStore(self.checked().root)
+
+
+def config_resource(config: Config) -> JwstConfig:
+    """The configuration as a resource with one launchpad field per parameter.
+
+    A run config that sets some fields takes the others from the class defaults, so each configuration gets a
+    class of its own whose defaults are its values.
+    """
+    fields: dict[str, Any] = {
+        name: (_launchpad_type(field.annotation), _launchpad_field(getattr(config, name), field.description))
+        for name, field in Config.model_fields.items()
+        if name not in NOT_IN_LAUNCHPAD
+    }
+    return pydantic.create_model("JwstConfig", __base__=JwstConfig, **fields)()
+
+
+def _launchpad_type(annotation: Any) -> Any:
+    if get_origin(annotation) is Literal:
+        return str
+    if get_origin(annotation) in (Union, types.UnionType):
+        return _launchpad_type(get_args(annotation)[0]) | None
+    return str if annotation is dt.date else annotation
+
+
+def _launchpad_field(value: Any, description: str | None) -> Any:
+    return pydantic.Field(default=value, description=description)
+
+
+class ArchiveResource(dg.ConfigurableResource):
+    """MAST, or an archive that speaks like it. The token comes from ``$MAST_API_TOKEN`` and is never shown."""
+
+    server: str = pydantic.Field(default=DEFAULT_SERVER, description="Address of the archive; $MAST_SERVER where set.")
+
+    _archive: Archive | None = pydantic.PrivateAttr(default=None)
+
+    def open(self) -> Archive:
+        """The run's connection; a token that is set has been shown to MAST.
+
+        Raises
+        ------
+        TokenError
+            If MAST does not accept the token.
+        """
+        if self._archive is None:
+            self._archive = Archive(self.server)
+        if self._archive.token:
+            self._archive.whoami()
+        return self._archive
+
+
+Progress = Callable[[Event], None]
+"""Told how far a download is; the command line shows a bar."""
+
+
+def no_progress(_event: Event) -> None:
+    """For runs that nobody watches: Dagster's log says what was done."""
+
+
+def build_resources(config: Config) -> dict[str, Any]:
+    """The resources by key, wired to the environment."""
+    # An EnvVar that is not set fails the run, so it is decided here whether it is.
+    archive = ArchiveResource(server=dg.EnvVar("MAST_SERVER")) if dg.EnvVar("MAST_SERVER").get_value() else None
+    return {
+        "jwst_config": config_resource(config),
+        "archive": archive or ArchiveResource(),
+        "io_manager": table_io_manager,
+        "progress": dg.ResourceDefinition.hardcoded_resource(no_progress),
+    }
+
+
+@contextmanager
+def said_plainly() -> Iterator[None]:
+    """Errors that a person can do something about fail the step with their one sentence.
+
+    Only what may pass by itself is left for Dagster to retry.
+    """
+    try:
+        yield
+    except JwstMastError as error:
+        passing = isinstance(error, ArchiveError) and error.passing
+        raise dg.Failure(str(error), allow_retries=passing) from None

@@ -1,0 +1,172 @@
+"""Things that go wrong on purpose: declarations, and the book that says which of them hit a request."""
+
+import re
+import threading
+import uuid
+from collections import Counter
+from dataclasses import asdict, dataclass, field, fields
+
+ENDPOINTS = ("download", "invoke", "whoami", "columnsconfig")
+DOWNLOAD_KINDS = (
+    "drop", "stall", "length", "chunked", "ignore-range", "etag", "range-416", "corrupt", "truncate", "reprocess",
+)  # fmt: skip
+INVOKE_KINDS = ("busy", "error", "fewer-rows", "wrong-size", "drop-column", "rename-column", "hostile-names")
+ANY_KINDS = ("slow", "status", "html")
+KINDS = (*ANY_KINDS, *DOWNLOAD_KINDS, *INVOKE_KINDS)
+HOSTILE_NAMES = ("../../escaped.fits", "/tmp/absolute.fits", "nul\0inside.fits", "long" * 80 + ".fits")
+
+
+@dataclass
+class Fault:
+    """One thing that goes wrong.
+
+    Parameters
+    ----------
+    kind : str
+        ``slow``: wait `seconds` before the first byte, then send at most `rate` bytes/s.
+        ``status``: answer `status` with an HTML page, `retry_after` as ``Retry-After``.
+        ``html``: an HTML page (`body`) with status 200.
+
+        Of downloads: ``drop`` closes the connection after `after_bytes`; ``stall`` sends nothing for `seconds`
+        after them; ``length`` announces `delta` bytes more (or less) than are sent; ``chunked`` has no
+        ``Content-Length``; ``ignore-range`` answers the whole file; ``etag`` leaves the tag out, or sends
+        `etag`, where ``weak`` and ``changing`` mean the obvious; ``range-416`` refuses any range; ``corrupt``
+        flips the byte at `after_bytes`; ``truncate`` ends the file there, with a matching length;
+        ``reprocess`` has the file ingested again once that many bytes of it have been sent.
+
+        Of Mashup requests: ``busy`` answers ``EXECUTING`` `rounds` times before the answer; ``error`` answers
+        ``ERROR`` with `message`; ``fewer-rows`` serves `rows` although ``rowsTotal`` says more;
+        ``wrong-size`` adds `delta` to ``size``; ``drop-column`` and ``rename-column`` (to `new_name`) change
+        `column`; ``hostile-names`` gives the first rows the ``productFilename``s in `names`, each with a
+        ``dataURI`` that works, and adds to the last one a twin that differs in its capitals only.
+    endpoint : str, optional
+        ``download``, ``invoke``, ``whoami`` or ``columnsconfig``; by default what the kind is about.
+    match : str, optional
+        Regular expression, searched for in the ``dataURI`` or in the service's name.
+    times : int, optional
+        How many requests are hit at most.
+    nth : int, optional
+        Only the n-th request, counted from 1, for each ``dataURI`` or service.
+    """
+
+    kind: str
+    endpoint: str | None = None
+    match: str | None = None
+    times: int | None = None
+    nth: int | None = None
+    seconds: float = 0.0
+    rate: float | None = None
+    after_bytes: int = 0
+    status: int = 503
+    retry_after: str | None = None
+    body: str = "<html><head><title>Error</title></head><body><h1>The service is not available</h1></body></html>"
+    delta: int = 1000
+    etag: str | None = None
+    rounds: int = 1
+    message: str = "Internal error in the service"
+    rows: int = 0
+    column: str = ""
+    new_name: str = ""
+    names: tuple[str, ...] = HOSTILE_NAMES
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"no fault is called {self.kind!r}; there are {', '.join(KINDS)}")
+        if self.endpoint is None:
+            self.endpoint = "invoke" if self.kind in INVOKE_KINDS else "download"
+        if self.endpoint not in ENDPOINTS:
+            raise ValueError(f"no endpoint is called {self.endpoint!r}; there are {', '.join(ENDPOINTS)}")
+        self.names = tuple(self.names)
+        self.retry_after = None if self.retry_after is None else str(self.retry_after)
+
+    @classmethod
+    def from_dict(cls, values):
+        """A fault from its JSON form.
+
+        Raises
+        ------
+        ValueError
+            If the kind, the endpoint or a key is not known.
+        """
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")
+        return cls(**values)
+
+    def to_dict(self):
+        """Its JSON form."""
+        return asdict(self)
+
+
+class FaultBook:
+    """The faults in force."""
+
+    def __init__(self):
+        self._faults: list[Fault] = []
+        self._hits: Counter = Counter()
+        self._asked: Counter = Counter()
+        self._rounds: Counter = Counter()
+        self._lock = threading.Lock()
+
+    def __iter__(self):
+        return iter(list(self._faults))
+
+    def __len__(self):
+        return len(self._faults)
+
+    def add(self, *faults):
+        """Put faults in force; returns the last one."""
+        with self._lock:
+            self._faults += faults
+        return faults[-1]
+
+    def remove(self, fault_id):
+        """Take back the fault with this ``id``."""
+        with self._lock:
+            self._faults = [fault for fault in self._faults if fault.id != fault_id]
+
+    def clear(self):
+        """Take back all faults, and count requests from the beginning."""
+        with self._lock:
+            self._faults = []
+            for counter in (self._hits, self._asked, self._rounds):
+                counter.clear()
+
+    def hits(self, fault):
+        """How many requests a fault has hit."""
+        return self._hits[fault.id]
+
+    def select(self, endpoint, subject):
+        """Faults that hit this request, which is counted.
+
+        Parameters
+        ----------
+        endpoint : str
+        subject : str
+            The ``dataURI`` or the service.
+
+        Returns
+        -------
+        dict of str to Fault
+            By kind.
+        """
+        with self._lock:
+            chosen = {}
+            for fault in self._faults:
+                if fault.endpoint != endpoint or not re.search(fault.match or "", subject):
+                    continue
+                self._asked[fault.id, subject] += 1
+                if fault.nth is not None and self._asked[fault.id, subject] != fault.nth:
+                    continue
+                if fault.times is not None and self._hits[fault.id] >= fault.times:
+                    continue
+                self._hits[fault.id] += 1
+                chosen.setdefault(fault.kind, fault)
+            return chosen
+
+    def still_busy(self, fault, request_text):
+        """Whether the same request has been told to ask again fewer than `rounds` times."""
+        with self._lock:
+            self._rounds[fault.id, request_text] += 1
+            return self._rounds[fault.id, request_text] <= fault.rounds

@@ -1,0 +1,164 @@
+"""The Mashup services: what a request asks, and the envelope that answers it."""
+
+import math
+import re
+
+from jwst_mast_assets.embedded_archive import keywords
+from jwst_mast_assets.embedded_archive.columns import KEYWORD_COLUMNS, service_columns
+
+DEFAULT_PAGE_SIZE = 50_000
+INSTRUMENTS = ("Nircam", "Nirspec", "Niriss", "Miri", "Fgs")
+_COUNT = "COUNT_BIG(*)"
+_ANY_CAPITALS = ("instrument_name", "instrume")
+
+
+class MashupError(Exception):
+    """A request that the service refuses; the text goes into the envelope's ``msg``."""
+
+
+def answer(request, catalogue):
+    """Answer one Mashup request.
+
+    Parameters
+    ----------
+    request : dict
+        ``service``, ``params``, ``pagesize`` and ``page``.
+    catalogue : Catalogue
+
+    Returns
+    -------
+    dict
+        The envelope: ``status``, ``msg``, ``data``, ``fields`` and ``paging``.
+    """
+    try:
+        rows, types = _evaluate(request.get("service", ""), request.get("params") or {}, catalogue)
+        page, page_size = int(request.get("page") or 1), int(request.get("pagesize") or DEFAULT_PAGE_SIZE)
+    except MashupError as error:
+        return refusal(str(error))
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        return refusal(f"Error in request: {error!r}")
+    shown = rows[(page - 1) * page_size : page * page_size]
+    if types is KEYWORD_COLUMNS or "checksum" in types:
+        shown = [_complete(row, catalogue) for row in shown]
+    return {
+        "status": "COMPLETE",
+        "msg": "",
+        "data": [{name: _finite(row.get(name)) for name in types} for row in shown],
+        "fields": [{"name": name, "type": kind} for name, kind in types.items()],
+        "paging": {
+            "page": page,
+            "pageSize": page_size,
+            "pagesFiltered": max(1, math.ceil(len(rows) / page_size)),
+            "rows": len(shown),
+            "rowsFiltered": len(rows),
+            "rowsTotal": len(rows),
+        },
+    }
+
+
+def refusal(message):
+    """The envelope of a failed request."""
+    return {"status": "ERROR", "msg": message}
+
+
+def busy():
+    """The envelope of a request that is still being worked on."""
+    return {"status": "EXECUTING", "msg": "", "percent complete": 0.5}
+
+
+def _evaluate(service, params, catalogue):
+    """Rows, and the columns asked for with their types."""
+    if service == "Mast.Caom.Products":
+        obsids = [int(text) for text in str(params["obsid"]).split(",") if text.strip()]
+        return catalogue.products_of(obsids), service_columns(service)
+    rows = _rows(service, catalogue)
+    types = service_columns(service)
+    columns = params.get("columns") or "*"
+    for condition in params.get("filters") or ():
+        rows = _filtered(rows, condition, types)
+    if isinstance(columns, str) and columns.upper() == _COUNT:
+        return [{"Column1": sum(1 for _ in rows)}], {"Column1": "string"}
+    return list(rows), _chosen(columns, types)
+
+
+def _rows(service, catalogue):
+    if service == "Mast.Caom.Filtered":
+        return catalogue.observations
+    instrument = service.rpartition(".")[2]
+    if service.startswith("Mast.Jwst.Filtered.") and instrument in INSTRUMENTS:
+        return catalogue.keyword_rows(instrument)
+    raise MashupError(f"Service '{service}' does not exist")
+
+
+def _chosen(columns, types):
+    names = columns.split(",") if isinstance(columns, str) else columns
+    names = [name.strip() for name in names]
+    if names == ["*"]:
+        return types
+    unknown = [name for name in names if name not in types]
+    if unknown:
+        raise MashupError(f"Invalid column name '{unknown[0]}'.")
+    return {name: types[name] for name in names}
+
+
+def _filtered(rows, condition, types):
+    name = condition["paramName"]
+    if name not in types:
+        raise MashupError(f"Invalid column name '{name}'.")
+    accept = _matcher(name, types[name], condition)
+    return [row for row in rows if accept(row.get(name))]
+
+
+def _matcher(name, kind, condition):
+    """What tells whether a value fulfils a filter: one of its values, ranges or its free text."""
+    fold = str.lower if name in _ANY_CAPITALS else str
+    ranges = [v for v in condition.get("values") or () if isinstance(v, dict)]
+    texts = {fold(str(v)) for v in condition.get("values") or () if not isinstance(v, dict)}
+    numbers = {_number(text) for text in texts} - {None} if kind in ("int", "float") else set()
+    limits = [(_limit(r.get("min"), kind), _limit(r.get("max"), kind)) for r in ranges]
+    free_text = condition.get("freeText")
+    pattern = _like(free_text) if free_text else None
+
+    def accept(value):
+        if value is None:
+            return False
+        if fold(str(value)) in texts or (numbers and float(value) in numbers):
+            return True
+        if pattern is not None and pattern.fullmatch(str(value)):
+            return True
+        if not limits:
+            return False
+        measure = keywords.date_seconds(value) if kind == "date" else _number(value)
+        return measure is not None and any(
+            (low is None or measure >= low) and (high is None or measure <= high) for low, high in limits
+        )
+
+    return accept
+
+
+def _limit(value, kind):
+    if value in (None, ""):
+        return None
+    return keywords.date_seconds(value) if kind == "date" else float(value)
+
+
+def _number(value):
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _like(pattern):
+    """A regular expression for a pattern of SQL's LIKE, whatever the capitals."""
+    special = {"%": ".*", "*": ".*", "_": "."}
+    return re.compile("".join(special.get(c) or re.escape(c) for c in pattern), re.IGNORECASE | re.DOTALL)
+
+
+def _complete(row, catalogue):
+    file = catalogue.files.get(row["filename"])
+    return keywords.with_checksum(row, file) if file else row
+
+
+def _finite(value):
+    return None if isinstance(value, float) and not math.isfinite(value) else value

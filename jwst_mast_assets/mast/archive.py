@@ -1,0 +1,306 @@
+"""The only module that talks to MAST: its tables through astroquery's portal API, its files over one session.
+
+``$MAST_SERVER`` moves all of it: columns config, invoke, download, whoami.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import requests
+from astroquery.mast.discovery_portal import PortalAPI
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from jwst_mast_assets import __version__
+from jwst_mast_assets.mast import names, tables
+from jwst_mast_assets.mast.errors import ArchiveError, ArchiveUnavailable, TokenError
+
+DEFAULT_SERVER = "https://mast.stsci.edu"
+TOKEN_PAGE = "https://auth.mast.stsci.edu/token"
+USER_AGENT = f"jwst_mast_assets/{__version__} (+https://github.com/jwst-mast-assets/jwst_mast_assets)"
+
+CONNECT_TIMEOUT = 15.0
+"""Seconds to wait for a connection."""
+
+QUERY_TIMEOUT = 600.0
+"""Seconds without a byte before a query is given up; astroquery's own figure."""
+
+PAUSE_WHILE_EXECUTING = 0.5
+"""Seconds between two questions whether a query is done; astroquery itself does not wait."""
+
+Filter = dict[str, Any]
+
+
+class Session(requests.Session):
+    """A requests session with time-outs, one client identity, the token and patient retries of queries."""
+
+    def __init__(self, token: str | None, read_timeout: float, retries: int) -> None:
+        super().__init__()
+        self.headers["User-Agent"] = USER_AGENT
+        self.read_timeout = read_timeout
+        if token:
+            self.cookies["mast_token"] = token
+        retry = Retry(
+            retries,
+            backoff_factor=0.5,
+            backoff_jitter=0.5,
+            status_forcelist=(429, 500, 502, 503, 504),
+            allowed_methods=None,
+            raise_on_status=False,
+        )
+        self.mount("http://", HTTPAdapter(max_retries=retry, pool_maxsize=16))
+        self.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=16))
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # pyright: ignore[reportIncompatibleMethodOverride]
+        # astroquery passes timeout=None, which would wait for ever.
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = (CONNECT_TIMEOUT, self.read_timeout)
+        response = super().request(*args, **kwargs)
+        if not kwargs.get("stream") and b'"EXECUTING"' in response.content[:200]:
+            time.sleep(PAUSE_WHILE_EXECUTING)
+        return response
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who MAST takes us for."""
+
+    anonymous: bool
+    name: str = ""
+
+
+class Archive:
+    """MAST's JWST holdings.
+
+    Parameters
+    ----------
+    server : str, optional
+        Default: ``$MAST_SERVER``, else ``https://mast.stsci.edu``.
+    token : str, optional
+        MAST token; default ``$MAST_API_TOKEN``. Without one public data work.
+    read_timeout : float
+        Seconds without a byte before a query is given up.
+    retries : int
+        How often a query is asked again after a dropped connection, 429 or 5xx.
+    """
+
+    def __init__(
+        self,
+        server: str | None = None,
+        token: str | None = None,
+        read_timeout: float = QUERY_TIMEOUT,
+        retries: int = 3,
+    ) -> None:
+        self.server = (server or os.environ.get("MAST_SERVER") or DEFAULT_SERVER).rstrip("/")
+        self.token = token or os.environ.get("MAST_API_TOKEN") or None
+        self._identity: Identity | None = None
+        self._session = Session(self.token, read_timeout, retries)
+        self._portal = PortalAPI(session=self._session)
+        self._portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
+        self._portal.COLUMNS_CONFIG_URL = f"{self.server}/portal/Mashup/Mashup.asmx/columnsconfig"
+
+    def __repr__(self) -> str:
+        return f"Archive({self.server!r})"
+
+    @property
+    def download_url(self) -> str:
+        """Where files come from; ``?uri=<dataURI>`` names one."""
+        return f"{self.server}/api/v0.1/Download/file"
+
+    def session(self, read_timeout: float) -> Session:
+        """A session of its own for one thread that downloads; it does not retry by itself."""
+        return Session(self.token, read_timeout, retries=0)
+
+    def whoami(self) -> Identity:
+        """Who MAST takes us for, with the token that we show; asked once.
+
+        Raises
+        ------
+        TokenError
+            If a token is set and MAST does not accept it.
+        ArchiveError
+            If MAST does not answer.
+        """
+        if self._identity:
+            return self._identity
+        info = self._sent(lambda: self._session.get(f"{self.server}/whoami", timeout=(CONNECT_TIMEOUT, 60)))
+        identity = Identity(bool(info.get("anon", True)), str((info.get("attrib") or {}).get("display_name") or ""))
+        if self.token and identity.anonymous:
+            raise TokenError(
+                "MAST does not accept the token in MAST_API_TOKEN: it may have expired (10 days unused, or 60 days "
+                f"old); get a new one at {TOKEN_PAGE}, or unset it to work with public data only"
+            )
+        self._identity = identity
+        return identity
+
+    def observations(
+        self,
+        proposals: Iterable[str | int] = (),
+        t_min: tuple[float, float] | None = None,
+        instruments: Sequence[str] = (),
+        columns: Sequence[str] = (),
+    ) -> pd.DataFrame:
+        """CAOM observations, planned ones (which have no ``t_min``) left out.
+
+        Parameters
+        ----------
+        proposals : iterable of str or int
+            Program numbers; none: of all programs.
+        t_min : (float, float), optional
+            First and last start, MJD (UTC), both included.
+        instruments : sequence of str
+            ``instrument_name`` values, one of which may end in ``%`` for any ending.
+        columns : sequence of str
+            Columns to ask for beside the required ones; default: those that the pipeline uses.
+
+        Returns
+        -------
+        DataFrame
+            Columns of ``tables.OBS_FROM_MAST``; those not asked for are missing.
+
+        Raises
+        ------
+        ArchiveError
+            If MAST does not answer, answers with an error, or sends fewer rows than it has.
+        """
+        filters: list[Filter] = [{"paramName": "obs_collection", "values": ["JWST"]}]
+        keys = [names.proposal_key(proposal) for proposal in proposals]
+        if keys:
+            # MAST has recorded the same program as 2733 and as 02733.
+            filters.append({"paramName": "proposal_id", "values": sorted({*keys, *(k.lstrip("0") for k in keys)})})
+        if t_min:
+            filters.append({"paramName": "t_min", "values": [{"min": t_min[0], "max": t_min[1]}]})
+        if instruments:
+            exact = [name for name in instruments if not name.endswith("%")]
+            pattern = [name for name in instruments if name.endswith("%")]
+            filters.append({"paramName": "instrument_name", "values": exact})
+            if pattern:
+                filters[-1]["freeText"] = pattern[0]
+        asked = dict.fromkeys([*(n for n, c in tables.OBS_FROM_MAST.items() if c.required), *OBS_COLUMNS, *columns])
+        rows, fields = self._invoke(
+            "Mast.Caom.Filtered", {"columns": ",".join(asked), "filters": filters}, "observations"
+        )
+        table = tables.from_mast(rows, fields, tables.OBS_FROM_MAST, "observations")
+        taken = table["t_min"].notna() & (table["calib_level"].fillna(0) >= 0)
+        return table[taken].drop_duplicates("obsid").reset_index(drop=True)
+
+    def products(self, obsids: Sequence[int], batch: int) -> pd.DataFrame:
+        """Every product of some observations, one row per observation asked for and ``dataURI``.
+
+        Parameters
+        ----------
+        obsids : sequence of int
+            Product group ids.
+        batch : int
+            Observations per query (``Nobs_per_batch``).
+
+        Returns
+        -------
+        DataFrame
+            Columns of ``tables.PRODUCTS_FROM_MAST``.
+
+        Raises
+        ------
+        ArchiveError
+            As for :meth:`observations`.
+        """
+        parts = [tables.empty(tables.PRODUCTS_FROM_MAST)]
+        for start in range(0, len(obsids), batch):
+            chunk = ",".join(str(obsid) for obsid in obsids[start : start + batch])
+            rows, fields = self._invoke("Mast.Caom.Products", {"obsid": chunk}, "products")
+            part = tables.from_mast(rows, fields, tables.PRODUCTS_FROM_MAST, "products")
+            # MAST repeats rows: 94 % of one level-3 observation's are guide-star files listed many times.
+            parts.append(part.drop_duplicates(["parent_obsid", "dataURI"]))
+        return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+
+    def keywords(self, instrument: str, filters: list[Filter], columns: Sequence[str] = ()) -> pd.DataFrame:
+        """Instrument keywords, one row per FITS file: checksums, versions, dates.
+
+        Parameters
+        ----------
+        instrument : str
+            ``nircam``, ``nirspec``, ``niriss``, ``miri`` or ``fgs``.
+        filters : list of dict
+            Mashup filters (``{"paramName": ..., "values": [...]}``).
+        columns : sequence of str
+            Default: those of ``tables.KEYWORDS_FROM_MAST``.
+
+        Returns
+        -------
+        DataFrame
+            Columns of ``tables.KEYWORDS_FROM_MAST``.
+
+        Raises
+        ------
+        ArchiveError
+            As for :meth:`observations`.
+        """
+        asked = ",".join(columns or tables.KEYWORDS_FROM_MAST)
+        service = f"Mast.Jwst.Filtered.{instrument.capitalize()}"
+        rows, fields = self._invoke(service, {"columns": asked, "filters": filters}, f"{instrument} keywords")
+        return tables.from_mast(rows, fields, tables.KEYWORDS_FROM_MAST, f"{instrument} keywords")
+
+    def _invoke(self, service: str, params: dict[str, Any], what: str) -> tuple[list[dict[str, Any]], set[str]]:
+        """All rows of a Mashup service, and the names of its columns."""
+        replies = self._sent(lambda: self._portal.service_request_async(service, params))
+        rows: list[dict[str, Any]] = []
+        fields: set[str] = set()
+        total = 0
+        for reply in replies:
+            envelope = reply.json()
+            if envelope.get("status") != "COMPLETE":
+                raise ArchiveError(
+                    f"MAST answered the query of {what} with an error: {envelope.get('msg') or 'unknown'}"
+                )
+            rows += envelope.get("data") or []
+            fields |= {field["name"] for field in envelope.get("fields") or []}
+            paging = envelope.get("paging") or {}
+            total = max(total, paging.get("rowsFiltered") or paging.get("rowsTotal") or 0)
+        if len(rows) < total:
+            raise ArchiveUnavailable(
+                f"MAST sent only {len(rows)} of {total} {what}; try again, or lower Nobs_per_batch"
+            )
+        return rows, fields
+
+    def _sent(self, send: Any) -> Any:
+        """What a request brought (JSON, or replies); its errors as one sentence each."""
+        try:
+            result = send()
+            if isinstance(result, requests.Response):
+                result.raise_for_status()
+                return result.json()
+            return result
+        except requests.HTTPError as error:
+            status = error.response.status_code
+            kind = ArchiveUnavailable if status == 429 or status >= 500 else ArchiveError
+            raise kind(f"MAST at {self.server} answered with HTTP status {status} ({error.response.reason})") from None
+        except (json.JSONDecodeError, requests.exceptions.JSONDecodeError):
+            raise ArchiveUnavailable(
+                f"{self.server} answered with something that is not MAST's JSON; is MAST_SERVER right?"
+            ) from None
+        except (requests.RequestException, TimeoutError) as error:
+            raise ArchiveUnavailable(
+                f"MAST at {self.server} cannot be reached ({_reason(error)}); check MAST_SERVER and the network"
+            ) from None
+
+
+OBS_COLUMNS = ("t_max", "t_exptime", "t_obs_release", "dataproduct_type", "target_name", "filters", "obs_title")
+OBS_COLUMNS += ("proposal_pi", "dataRights", "dataURL", "jpegURL", "provenance_name", "s_ra", "s_dec")
+"""Optional columns that the page, the releases and the tables use."""
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause of a connection error, in a few words and without an object's address."""
+    if isinstance(error, requests.Timeout | TimeoutError):
+        return "time-out"
+    cause: BaseException = error
+    while (inner := getattr(cause, "reason", None) or cause.__context__ or cause.__cause__) and isinstance(
+        inner, BaseException
+    ):
+        cause = inner
+    return getattr(cause, "strerror", None) or type(cause).__name__

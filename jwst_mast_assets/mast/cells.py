@@ -1,0 +1,56 @@
+"""Cells: the (proposal, day) partitions, as plain values.
+
+A partition key reads ``2022-04-10|01138``: Dagster orders the dimensions by name, ``day`` before ``proposal``.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pandas as pd
+
+from jwst_mast_assets.mast import names
+from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of_day
+
+
+class Cell(NamedTuple):
+    """One proposal on one UTC day."""
+
+    day: dt.date
+    proposal: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.day:%Y-%m-%d}|{self.proposal}"
+
+    @classmethod
+    def from_key(cls, key: str) -> "Cell":
+        """The cell of a partition key.
+
+        Raises
+        ------
+        ValueError
+            If the key is not ``YYYY-MM-DD|PPPPP``.
+        """
+        day, _, proposal = key.partition("|")
+        return cls(dt.date.fromisoformat(day), names.proposal_key(proposal))
+
+
+def proposals_of(cells: Iterable[Cell]) -> list[str]:
+    """The proposals of some cells, sorted."""
+    return sorted({cell.proposal for cell in cells})
+
+
+def t_min_range(cells: Iterable[Cell]) -> tuple[float, float]:
+    """First and last MJD of the days of some cells."""
+    days = [cell.day for cell in cells]
+    return float(mjd_of_day(min(days))), float(mjd_of_day(max(days)) + 1)
+
+
+def cell_keys(observations: pd.DataFrame) -> pd.Series:
+    """Partition key of each observation, from ``t_min`` and ``proposal_id``. A Series of string."""
+    keys = [
+        Cell(day_of_mjd(t_min), f"{proposal:05d}").key
+        for t_min, proposal in zip(observations["t_min"], observations["proposal_id"], strict=True)
+    ]
+    return pd.Series(keys, index=observations.index, dtype="string")

@@ -1,0 +1,440 @@
+"""Every parameter, once: its name, type, default, help and checks.
+
+The names are those of the original ``jwst_mast_query``. The YAML file, the launchpad and the command line all
+go through :class:`Config`, so that they know the same words, refuse the same mistakes in the same sentences,
+and print the same help.
+"""
+
+import datetime as dt
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+import yaml
+from pydantic import BeforeValidator, Field
+
+from jwst_mast_assets.mast import names, tables
+from jwst_mast_assets.mast.dates import parse_mjd
+from jwst_mast_assets.mast.errors import ConfigError
+
+INSTRUMENTS = ("nircam", "nirspec", "niriss", "miri", "fgs")
+
+OBSMODES = {
+    "miri": ("coron", "ifu", "image", "slit", "slitless", "targacq"),
+    "nircam": ("coron", "grism", "image", "targacq", "wfss"),
+    "niriss": ("ami", "image", "soss", "wfss"),
+    "nirspec": ("bots", "ifu", "msa", "slit"),
+}
+"""The modes that MAST appends to an instrument's name (``NIRCAM/IMAGE``)."""
+
+LEVEL12_JPGS = ["_uncal.jpg", "_dark.jpg", "_rate.jpg", "_rateints.jpg", "_trapsfilled.jpg", "_cal.jpg", "_crf.jpg"]
+FITS_KEYS = ["TARG_RA", "TARG_DEC", "FILTER", "PUPIL", "READPATT", "NINTS", "NGROUPS", "NFRAMES"]
+FITS_KEYS += ["DATE-BEG", "DATE-END", "EFFINTTM", "EFFEXPTM"]
+PAGE_COLUMNS = ["proposal_id", "obsnum", "visit", "obsID", "parent_obsid", "sca", "FILTER", "PUPIL", "READPATT"]
+PAGE_COLUMNS += ["uncal", "dark", "rate", "rateints", "cal", "TARG_RA", "TARG_DEC", "NINTS", "NGROUPS", "NFRAMES"]
+PAGE_COLUMNS += ["DATE-BEG", "DATE-END", "EFFINTTM", "EFFEXPTM", "size", "obs_id", "outfilename"]
+
+ALIASES = {
+    "webpage_thumbnail_width": "webpage_thumbnails_width",
+    "webpage_thumbnail_height": "webpage_thumbnails_height",
+}
+"""Spellings of the original's documentation that mean a parameter of another name."""
+
+
+def nearest(word: str, known: Any) -> str:
+    """``; did you mean 'x'?`` where a known word is near, else nothing."""
+    lowered = {str(name).lower(): str(name) for name in known}
+    close = difflib.get_close_matches(word.lower(), list(lowered), n=1)
+    return f"; did you mean {lowered[close[0]]!r}?" if close else ""
+
+
+def _as_list(value: Any) -> Any:
+    """One value is a list of one; nothing is an empty list; words in one string are separate values."""
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return re.split(r"[\s,]+", value.strip()) if value.strip() else []
+    if isinstance(value, tuple | set):
+        return list(value)
+    return value if isinstance(value, list) else [value]
+
+
+def _none_if_blank(value: Any) -> Any:
+    return None if isinstance(value, str) and value.strip().lower() in ("", "none") else value
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _integers(value: Any) -> list[int]:
+    for item in (items := _as_list(value)):
+        if isinstance(item, bool) or not re.fullmatch(r"[+]?\d+", str(item)):
+            raise ValueError(f"{item!r} is not a whole number")
+    return [int(item) for item in items]
+
+
+def _strings(value: Any) -> list[str]:
+    for item in (items := _as_list(value)):
+        if not isinstance(item, str | int | float) or isinstance(item, bool):
+            raise ValueError(f"{item!r} is not a word")
+    return [str(item) for item in items]
+
+
+def _one_of(known: Any, what: str, lower: bool = True) -> Any:
+    def check(values: list[str]) -> list[str]:
+        checked = [value.lower() if lower else value for value in values]
+        for value in checked:
+            if value not in known:
+                raise ValueError(f"unknown {what} {value!r}{nearest(value, known)} Known: {', '.join(known)}")
+        return checked
+
+    return pydantic.AfterValidator(check)
+
+
+def _instrument(value: Any) -> Any:
+    value = _none_if_blank(value)
+    if value is None:
+        return None
+    lowered = str(value).lower()
+    if lowered not in INSTRUMENTS:
+        hint = nearest(lowered, INSTRUMENTS) or ";"
+        raise ValueError(f"unknown instrument {value!r}{hint} Known: {', '.join(INSTRUMENTS)}")
+    return lowered
+
+
+def _proposals(value: Any) -> list[str]:
+    return [names.proposal_key(item) for item in _as_list(value)]
+
+
+def _obsnums(values: list[int]) -> list[int]:
+    for value in values:
+        if not 1 <= value <= 999:
+            raise ValueError(f"{value} is no observation number (1 to 999)")
+    return values
+
+
+def _limits(parse: Any) -> Any:
+    """Check of one value, ``value+``, ``value-``, or two values."""
+
+    def check(values: list[str]) -> list[str]:
+        if len(values) > 2:
+            raise ValueError(f"takes one value, value+, value-, or two values; {len(values)} were given")
+        for value in values:
+            try:
+                parse(re.sub(r"(?<=.)[+-]$", "", value) if len(values) == 1 else value)
+            except ValueError:
+                raise ValueError(f"{value!r} cannot be read; examples: {parse.__doc__}") from None
+        return values
+
+    return pydantic.AfterValidator(check)
+
+
+def _date(text: str) -> float:
+    """2021-08-11, 2021-08-11T16:49:49, 59430.0, each alone, with a + or - behind it, or two of them"""
+    return parse_mjd(text)
+
+
+def _obsid(text: str) -> int:
+    """71672220, 71672220+, 71672220-, or two of them"""
+    return int(text)
+
+
+def _level(values: list[int]) -> list[int]:
+    for value in values:
+        if value > 4:
+            raise ValueError(f"{value} is no calibration level (0 to 4)")
+    return values
+
+
+def _dates_as_text(value: Any) -> Any:
+    """YAML reads a bare ``2021-08-11`` as a date."""
+    items = value if isinstance(value, list) else [value]
+    if any(isinstance(item, dt.date) for item in items):
+        return [item.isoformat() if isinstance(item, dt.date) else item for item in items]
+    return value
+
+
+Words = Annotated[list[str], BeforeValidator(_strings)]
+Numbers = Annotated[list[int], BeforeValidator(_integers)]
+Text = Annotated[str | None, BeforeValidator(_none_if_blank)]
+Pixels = Annotated[Annotated[int, Field(gt=0)] | None, BeforeValidator(_none_if_blank)]
+
+
+class Config(pydantic.BaseModel):
+    """What to ask MAST for, what of it to select, where to put it, and what the page shows.
+
+    Raises
+    ------
+    ConfigError
+        From :meth:`from_mapping` and :func:`load_config`: one sentence that names the parameter.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    # --- what to ask for
+    instrument: Annotated[str | None, BeforeValidator(_instrument)] = Field(
+        default=None, description=f"Instrument: {', '.join(INSTRUMENTS)}. Empty: all."
+    )
+    obsmode: Words = Field(
+        default=[],
+        description="Observation modes, e.g. [image, wfss]; with no instrument set, of all. Empty: all modes.",
+    )
+    propID: Annotated[list[str], BeforeValidator(_proposals)] = Field(
+        default=[], description="Proposal numbers, e.g. 1409 or [1138, 2731]."
+    )
+    obsnums: Annotated[Numbers, pydantic.AfterValidator(_obsnums)] = Field(
+        default=[], description="Observation numbers within the proposal, e.g. 3 or [3, 103]. Empty: all."
+    )
+    lookbacktime: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=1.0, description="Days to look back from now. date_select and all_dates go before it."
+    )
+    date_select: Annotated[Words, BeforeValidator(_dates_as_text), _limits(_date)] = Field(
+        default=[],
+        description="Dates of observation (t_min; MJD or ISO, UTC): one value (exact), value+ (from), value- (until), "
+        "or two (from, until).",
+    )
+    all_dates: bool = Field(default=False, description="The whole history of the proposals, whatever the dates.")
+    Nobs_per_batch: Annotated[int, Field(gt=0)] = Field(
+        default=2, description="Observations per query of products. Large programs time out with many."
+    )
+
+    # --- what of it to select
+    filetypes: Words = Field(
+        default=["uncal"],
+        description="File types: _uncal.fits, _rate.jpg, ...; of letters only: uncal is _uncal.fits; fits, jpg: all of "
+        "that kind. Empty: all.",
+    )
+    calib_levels: Annotated[Numbers, pydantic.AfterValidator(_level)] = Field(
+        default=[], description="Calibration levels, e.g. [1, 2]. Empty: all."
+    )
+    sca: Annotated[Words, _one_of((*names.SCAS, *names.SCA_ALIASES), "detector")] = Field(
+        default=[],
+        description="Detectors: a1..a4, along (a5), b1..b4, blong (b5), nrs1, nis, mirimage, guider1, ... Empty: all.",
+    )
+    guidestars: bool = Field(default=False, description="Guide-star products too. There are a lot of them.")
+    guidestar_data_only: bool = Field(default=False, description="Guide-star products only.")
+    obsid_select: Annotated[Words, _limits(_obsid)] = Field(
+        default=[], description="Range of obsID or parent_obsid: one value (exact), value+, value-, or two."
+    )
+    obsid_list: Numbers = Field(default=[], description="These obsID or parent_obsid only.")
+
+    # --- where to put it
+    outrootdir: Text = Field(
+        default=None,
+        description="Output folder; $NAME means an environment variable. Empty: $JWSTDOWNLOAD_OUTDIR, else here.",
+    )
+    outsubdir: Text = Field(default=None, description="Folder below outrootdir.")
+    skip_propID2outsubdir: bool = Field(default=False, description="No folder per proposal.")
+    obsnum2outsubdir: bool = Field(
+        default=True, description="A folder per observation number (obsnum05) below the proposal's."
+    )
+    propIDs_obsnum2outsubdir: Numbers = Field(
+        default=[1409], description="Proposals with a folder per observation number also where obsnum2outsubdir is off."
+    )
+    jpg_separate_subdir: bool = Field(default=False, description="JPEGs in a folder jpg of their own.")
+
+    # --- how to fetch it
+    skipdownload: bool = Field(default=False, description="Download nothing; list what would be.")
+    clobber: bool = Field(default=False, description="Fetch files again that are there already.")
+    skip_check_if_outfile_exists: bool = Field(
+        default=False, description="Do not look in the tables whether the files are there already (quicker)."
+    )
+    skip_check_filesize: bool = Field(
+        default=False, description="Take a file that is there as complete, whatever its size."
+    )
+    verify: Annotated[Literal["none", "size", "content", "checksum"], BeforeValidator(_lower)] = Field(
+        default="checksum",
+        description="How far a file is verified before it gets its name: none, size, content (size, and it opens), "
+        "checksum (MAST's md5 where it has one, else content).",
+    )
+    source: Annotated[Literal["mast", "s3", "s3-then-mast"], BeforeValidator(_lower)] = Field(
+        default="mast", description="Where files come from: mast, s3 (public files in the cloud), s3-then-mast."
+    )
+    Nparallel: Annotated[int, Field(gt=0, le=20)] = Field(
+        default=5, description="Files fetched at a time. MAST's staff ask for few."
+    )
+    download_timeout: Annotated[float, Field(gt=0)] = Field(
+        default=60.0, description="Seconds without a byte before a download is tried again."
+    )
+    download_retries: Annotated[int, Field(ge=0)] = Field(
+        default=4, description="How often a file is tried again after a fault that may pass."
+    )
+    max_download_gb: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(_none_if_blank)] = Field(
+        default=None,
+        description="Refuse a run that would fetch more (GB of 10^9 bytes). Empty: as much as the disk takes.",
+    )
+    token: Annotated[pydantic.SecretStr | None, BeforeValidator(_none_if_blank)] = Field(
+        default=None,
+        description="MAST token, for exclusive-access data. Better: the environment variable MAST_API_TOKEN.",
+    )
+
+    # --- tables
+    savetables: Text = Field(
+        default=None, description="Save this run's tables as <savetables>.obs.txt, .selprod.txt, .summary.txt."
+    )
+    mastcolumns_obsTable: Annotated[Words, _one_of(tables.MAST_OBS_COLUMNS, "column", lower=False)] = Field(
+        default=["proposal_id", "dataURL", "obsid", "obs_id", "t_min", "t_exptime", "instrument_name"],
+        description="Columns to ask MAST for, beside those that are always needed.",
+    )
+    outcolumns_productTable: Annotated[Words, _one_of(tables.PRODUCT_OUT_COLUMNS, "column", lower=False)] = Field(
+        default=[
+            "proposal_id",
+            "obsnum",
+            "obsID",
+            "parent_obsid",
+            "obs_id",
+            "sca",
+            "visit",
+            "dataproduct_type",
+            "filetype",
+        ]
+        + ["calib_level", "size", "outfilename", "dl_code", "dl_str"],
+        description="Columns of the table of products.",
+    )
+    outcolumns_obsTable: Annotated[Words, _one_of(tables.OBS_OUT_COLUMNS, "column", lower=False)] = Field(
+        default=["proposal_id", "obsnum", "obsid", "obs_id", "t_min", "t_exptime", "date_min"],
+        description="Columns of the table of observations; a count per file type is added.",
+    )
+    sortcols_productTable: Annotated[Words, _one_of(tables.PRODUCT_OUT_COLUMNS, "column", lower=False)] = Field(
+        default=["calib_level", "filetype", "obsID"], description="Order of the table of products."
+    )
+    sortcols_obsTable: Annotated[Words, _one_of(tables.OBS_OUT_COLUMNS, "column", lower=False)] = Field(
+        default=["date_min", "proposal_id", "obsnum"], description="Order of the table of observations."
+    )
+    sortcols_summaryTable: Annotated[Words, _one_of(tables.SUMMARY_COLUMNS, "column", lower=False)] = Field(
+        default=["date_start", "proposal_id", "obsnum"], description="Order of the summary table."
+    )
+    verbose: Annotated[int, Field(ge=0)] = Field(default=0, description="More to read while it runs.")
+
+    # --- the page
+    makewebpages: bool = Field(
+        default=False, description="Make index.html per proposal (the job jwst_download always does)."
+    )
+    webpage_level12_jpgs: Words = Field(default=LEVEL12_JPGS, description="File types whose thumbnails the page shows.")
+    webpage_mkthumbnails: bool = Field(default=True, description="Make thumbnails; else the page shows the full JPEGs.")
+    webpage_thumbnails_overwrite: bool = Field(
+        default=False, description="Make thumbnails again that are there already."
+    )
+    webpage_thumbnails_width: Pixels = Field(default=100, description="Width of thumbnails, pixels.")
+    webpage_thumbnails_height: Pixels = Field(
+        default=None, description="Height of thumbnails, pixels; empty: keeps the shape."
+    )
+    webpage_tablefigsize_width: Pixels = Field(
+        default=None, description="Width of figures in the page's table, pixels."
+    )
+    webpage_tablefigsize_height: Pixels = Field(
+        default=None, description="Height of figures in the page's table, pixels."
+    )
+    webpage_fitskeys2table: Words = Field(default=FITS_KEYS, description="FITS header keywords to show in the page.")
+    webpage_cols4table: Words = Field(default=PAGE_COLUMNS, description="Columns of the page's table.")
+    webpage_sortcols: Words = Field(
+        default=["proposal_id", "obsnum", "visit", "sca"], description="Order of the page's table."
+    )
+
+    # --- the pipeline
+    first_day: dt.date = Field(
+        default=dt.date(2021, 8, 1),
+        description="First day of the partitions (read when Dagster loads the code location).",
+    )
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], source: str = "configuration") -> "Config":
+        """A checked configuration from parameter names and values.
+
+        Parameters
+        ----------
+        values : mapping
+            Parameters that differ from the defaults. One value may stand for a list of one.
+        source : str
+            Where they come from, for the message (``config file x.cfg``).
+
+        Raises
+        ------
+        ConfigError
+            For an unknown name or a bad value.
+        """
+        known = {ALIASES.get(name, name): value for name, value in values.items()}
+        for name in known:
+            if name not in cls.model_fields:
+                raise ConfigError(f"{source}: unknown parameter {name!r}{nearest(str(name), cls.model_fields)}")
+        try:
+            return cls(**known)
+        except pydantic.ValidationError as error:
+            raise ConfigError(f"{source}: {_sentence(error)}") from None
+
+    def merged(self, values: Mapping[str, Any], source: str = "configuration") -> "Config":
+        """This configuration with some parameters replaced, checked again."""
+        own = self.model_dump(exclude_unset=True)
+        return type(self).from_mapping({**own, **{ALIASES.get(k, k): v for k, v in values.items()}}, source)
+
+    @property
+    def root(self) -> Path:
+        """``<outrootdir>/<outsubdir>``, absolute, with environment variables filled in.
+
+        Raises
+        ------
+        ConfigError
+            If ``$NAME`` is not defined.
+        """
+        outrootdir = self.outrootdir or os.environ.get("JWSTDOWNLOAD_OUTDIR") or "."
+        folder = Path(fill_in(outrootdir, "outrootdir")) / fill_in(self.outsubdir or "", "outsubdir")
+        return Path(os.path.abspath(folder.expanduser()))
+
+
+def fill_in(text: str, name: str) -> str:
+    """``$NAME`` and ``${NAME}`` replaced by environment variables."""
+
+    def value(match: re.Match[str]) -> str:
+        variable = match[1] or match[2]
+        if not os.environ.get(variable):
+            raise ConfigError(f"{name}: the environment variable ${variable} is not defined; set it or give a folder")
+        return os.environ[variable]
+
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, text)
+
+
+def _sentence(error: pydantic.ValidationError) -> str:
+    """The first complaint of pydantic as one sentence that names the parameter."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = first["loc"][0] if first["loc"] else "configuration"
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    given = "" if name == "token" or first["type"] == "value_error" else f", not {first['input']!r}"
+    return f"{name}: {message}{given}"
+
+
+def load_config(path: str | Path | None = None) -> Config:
+    """The configuration of a YAML file.
+
+    Parameters
+    ----------
+    path : path, optional
+        Default: ``$JWST_QUERY_CFGFILE``; where that is not set either, the defaults.
+
+    Raises
+    ------
+    ConfigError
+        If the file is not there, is not YAML, is no list of parameters, or has a bad one.
+    """
+    path = path or os.environ.get("JWST_QUERY_CFGFILE")
+    if not path:
+        return Config()
+    source = f"config file {path}"
+    try:
+        values = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or 'not text'})") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        problem = getattr(error, "problem", None) or "unreadable"
+        raise ConfigError(f"{source}: is not YAML: {problem}{line}") from None
+    if values is None:
+        return Config()
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source}: must hold lines like 'instrument: nircam', not a {type(values).__name__}")
+    return Config.from_mapping(values, source)

@@ -1,0 +1,50 @@
+"""Days, MJD and ISO dates. MAST's times are MJD in UTC; so are all of ours."""
+
+import datetime as dt
+
+import pandas as pd
+
+MJD_EPOCH = dt.datetime(1858, 11, 17, tzinfo=dt.timezone.utc)
+"""MJD 0."""
+
+
+def mjd_of(moment: dt.datetime) -> float:
+    """MJD (days, UTC) of an aware datetime."""
+    return (moment - MJD_EPOCH) / dt.timedelta(days=1)
+
+
+def mjd_of_day(day: dt.date) -> int:
+    """MJD of a UTC day's beginning."""
+    return (day - MJD_EPOCH.date()).days
+
+
+def day_of_mjd(mjd: float) -> dt.date:
+    """The UTC day on which an MJD falls."""
+    return MJD_EPOCH.date() + dt.timedelta(days=int(mjd // 1))
+
+
+def iso_of_mjd(mjd: pd.Series) -> pd.Series:
+    """ISO dates with milliseconds (``2022-02-13T22:58:32.378``) of a Series of MJD; missing stays missing."""
+    milliseconds = (mjd.astype("Float64") * 86_400_000).round()
+    moments = pd.Timestamp(MJD_EPOCH.replace(tzinfo=None)) + pd.to_timedelta(milliseconds, unit="ms")
+    return moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str[:-3].astype("string")
+
+
+def parse_mjd(text: str) -> float:
+    """MJD of a date given as MJD (``59430.0``) or ISO (``2021-08-11``, ``2021-08-11T16:49:49``).
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    try:
+        mjd = float(text)
+    except ValueError:
+        moment = dt.datetime.fromisoformat(text.strip().removesuffix("Z"))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=dt.timezone.utc)
+        return mjd_of(moment)
+    if not 0 < mjd < 200_000:
+        raise ValueError(f"{text!r} is no MJD")
+    return mjd

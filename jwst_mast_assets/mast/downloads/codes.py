@@ -1,0 +1,64 @@
+"""What can be the state of a file: ``dl_code`` and ``dl_str``.
+
+Numbers 0, 1, 2, 4 and 7 and their words are those of the original ``jwst_mast_query``.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Code(IntEnum):
+    """``dl_code``, by name."""
+
+    NOT_THERE = 0
+    DOWNLOADED = 1
+    EXISTS = 2
+    BAD_NAME = 3
+    BAD_SIZE = 4
+    REPLACED = 5
+    BLOCKED = 6
+    FAILED = 7
+    UNVERIFIED = 8
+    VANISHED = 9
+    EXCLUSIVE = 10
+    NOT_FOUND = 11
+    DISK_FULL = 12
+
+
+class Meaning(NamedTuple):
+    """What a code says."""
+
+    dl_str: str | None
+    meaning: str
+
+
+CODES: dict[int, Meaning] = {
+    Code.NOT_THERE: Meaning(None, "the file is not on disk and was not asked for"),
+    Code.DOWNLOADED: Meaning("downloaded", "this run fetched and verified it"),
+    Code.EXISTS: Meaning("exists", "it was there already and is what MAST has, as far as can be known"),
+    Code.BAD_NAME: Meaning("ERRORname", "MAST's name cannot be a file name here, or another file has it"),
+    Code.BAD_SIZE: Meaning("ERRfilesize", "a file of another size than MAST's is there"),
+    Code.REPLACED: Meaning("replaced", "this run fetched and verified it; it took the place of an older file"),
+    Code.BLOCKED: Meaning("ERRORblocked", "a folder, a link or the lack of a right is in the way"),
+    Code.FAILED: Meaning("ERRORdownload", "MAST did not send it, also when asked again"),
+    Code.UNVERIFIED: Meaning("ERRORverify", "what MAST sent is not the file: wrong length, checksum or content"),
+    Code.VANISHED: Meaning("ERRORnotexist", "it was recorded as on disk and is gone"),
+    Code.EXCLUSIVE: Meaning("exclusive", "not public yet; no error"),
+    Code.NOT_FOUND: Meaning("ERRORnotfound", "MAST lists it but does not have it"),
+    Code.DISK_FULL: Meaning("ERRORdisk", "the disk is full, or the file larger than the disk or a quota takes"),
+}
+"""Every ``dl_code`` with its ``dl_str`` and meaning."""
+
+PRESENT = (Code.DOWNLOADED, Code.EXISTS, Code.REPLACED)
+"""Codes of files that are on disk as MAST has them."""
+
+FETCHED = (Code.DOWNLOADED, Code.REPLACED)
+"""Codes of files that this run fetched."""
+
+FAILURES = tuple(code for code, text in CODES.items() if (text.dl_str or "").startswith("ERR"))
+"""Codes that something must be done about."""
+
+
+def word(code: int) -> str | None:
+    """``dl_str`` of a ``dl_code``."""
+    return CODES[code].dl_str

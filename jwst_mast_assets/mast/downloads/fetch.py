@@ -1,0 +1,202 @@
+"""One file, from its plan to its final name: tried again, verified, put in place; its failure is told, not raised."""
+
+import errno
+import logging
+import os
+from dataclasses import dataclass, replace
+
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.downloads import place
+from jwst_mast_assets.mast.downloads.codes import Code
+from jwst_mast_assets.mast.downloads.partial import Blocked, Busy, Origin, Partial, Stopped, open_partial
+from jwst_mast_assets.mast.downloads.plan import Item, exclusive_message
+from jwst_mast_assets.mast.downloads.sources import Source
+from jwst_mast_assets.mast.downloads.transfer import Fault, Line, Same, transfer
+from jwst_mast_assets.mast.downloads.verify import Expected, Verdict, content_problem, file_md5, verify
+
+log = logging.getLogger("jwst_mast_assets.downloads")
+
+PROGRESS_THAT_COUNTS = 1 << 20
+"""An attempt that brought so many bytes, and a tenth of the file, is not counted as one of download_retries."""
+
+FROM_SCRATCH = 2
+"""How often a file that does not verify is fetched anew."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file."""
+
+    code: Code
+    message: str | None = None
+    fetched: int = 0
+    md5: str | None = None
+    verified: str | None = None
+    full: bool = False
+    """Whether there is no room for other files either."""
+
+
+def fetch(item: Item, config: Config, lines: list[tuple[Source, Line]]) -> Outcome:
+    """Bring a file of the plan to disk.
+
+    Parameters
+    ----------
+    item : Item
+        The file.
+    config : Config
+        ``verify``, ``download_retries``.
+    lines : list of (Source, Line)
+        Where to ask, in this order.
+
+    Returns
+    -------
+    Outcome
+        Whatever goes wrong with the file is in it.
+
+    Raises
+    ------
+    Stopped
+        If the run was interrupted.
+    """
+    for _, line in lines:
+        line.fetched = 0
+    try:
+        os.makedirs(os.path.dirname(item.path), exist_ok=True)
+        with open_partial(item.path, lines[0][1].stop) as partial:
+            outcome = _beaten(item) or _from_sources(item, config, lines, partial)
+    except (Blocked, Busy) as error:
+        outcome = Outcome(Code.BLOCKED if isinstance(error, Blocked) else Code.FAILED, str(error))
+    except OSError as error:
+        outcome = _disk_fault(error)
+    if item.found and outcome.code not in (Code.DOWNLOADED, Code.REPLACED, Code.EXISTS):
+        outcome = replace(outcome, message=f"{outcome.message}; the older version is kept")
+    return replace(outcome, fetched=sum(line.fetched for _, line in lines))
+
+
+def _beaten(item: Item) -> Outcome | None:
+    """What another run did to the file while we waited for its lock."""
+    found = place.look(item.path)
+    if isinstance(found, str):
+        raise Blocked(found)
+    if found is None or found == item.found:
+        return None
+    md5 = file_md5(item.path) if item.keywords.checksum else None
+    if md5 == item.keywords.checksum and (md5 or item.size in (None, found.size)):
+        return Outcome(Code.EXISTS, "another run fetched it", md5=md5, verified="checksum" if md5 else "size")
+    return None
+
+
+def _from_sources(item: Item, config: Config, lines: list[tuple[Source, Line]], partial: Partial) -> Outcome:
+    outcome = Outcome(Code.NOT_FOUND, "the cloud has no place for files of this name")
+    for number, (source, line) in enumerate(lines, start=1):
+        retries = config.download_retries if number == len(lines) else min(1, config.download_retries)
+        for url in source.urls(item.uri, item.name):
+            outcome = _Attempts(item, config, source, line, partial, retries).run(url)
+            if outcome.code in (Code.DOWNLOADED, Code.REPLACED, Code.EXISTS):
+                return outcome
+            if outcome.code != Code.NOT_FOUND:
+                break
+        if number < len(lines):
+            log.info("%s: %s has it not (%s); asking MAST", item.name, source.name, outcome.message)
+    return outcome
+
+
+class _Attempts:
+    """The attempts to get one file from one place."""
+
+    def __init__(self, item: Item, config: Config, source: Source, line: Line, partial: Partial, retries: int) -> None:
+        self.item, self.config, self.source, self.line, self.partial = item, config, source, line, partial
+        self.retries = retries
+        self.origin = Origin(item.uri, source.name, item.size, item.keywords.checksum)
+
+    def run(self, url: str) -> Outcome:
+        failed, repetition, restarts = 0, 0, 0
+        refused: list[str] = []
+        while True:
+            before = self.line.fetched
+            try:
+                outcome, problem = self._once(url)
+                if outcome:
+                    return outcome
+                # The same bytes twice are what MAST has; a third time would bring them again.
+                refused.append(self.partial.md5)
+                self.partial.remove_content()
+                scratch = min(FROM_SCRATCH, self.retries)
+                if len(refused) > scratch or len(set(refused)) < len(refused):
+                    return Outcome(Code.UNVERIFIED, problem)
+                wait, repetition = None, repetition + 1
+            except Fault as fault:
+                problem = str(fault)
+                if fault.restart:
+                    self.partial.remove_content()
+                    restarts += 1
+                    if restarts == 1:
+                        continue
+                if not fault.passing:
+                    self.partial.remove_content()
+                    return self._refusal(fault)
+                brought = self.line.fetched - before
+                total = self.partial.origin.total if self.partial.origin else None
+                if brought >= max(PROGRESS_THAT_COUNTS, (total or 0) // 10):
+                    failed = repetition = 0
+                failed, repetition, wait = failed + 1, repetition + 1, fault.asked
+                if failed > self.retries:
+                    return Outcome(Code.FAILED, f"{problem} (tried {failed} times)")
+            self._wait(wait, repetition, problem)
+
+    def _once(self, url: str) -> tuple[Outcome | None, str]:
+        """One request: what it brought, or why that is not the file."""
+        partial, item = self.partial, self.item
+        try:
+            told = transfer(self.line, url, partial, self.origin, self._same_size())
+        except Same:
+            note = f"MAST's table says {item.size} bytes, MAST's file has {item.found.size if item.found else 0}"
+            return Outcome(Code.EXISTS, note, verified="content"), ""
+        except Fault:
+            # A response that told a wrong length: the checksum knows better.
+            if not partial.size or partial.md5 != item.keywords.checksum:
+                raise
+            told = False
+        expected = Expected(item.name, item.size, item.keywords.checksum)
+        verdict = verify(partial.path, expected, partial.md5, self.config.verify, told)
+        if verdict.problem:
+            return None, verdict.problem
+        return self._placed(verdict), ""
+
+    def _placed(self, verdict: Verdict) -> Outcome:
+        md5 = self.partial.md5
+        self.partial.become(self.item.path)
+        code = Code.REPLACED if self.item.found else Code.DOWNLOADED
+        return Outcome(code, verdict.note, md5=md5, verified=verdict.verified)
+
+    def _same_size(self) -> int | None:
+        """Length of the file on disk, if only MAST's table speaks against it."""
+        item = self.item
+        if item.reason != "size" or not item.found or self.source.name != "mast" or self.config.verify == "none":
+            return None
+        return None if content_problem(item.path, item.name) else item.found.size
+
+    def _refusal(self, fault: Fault) -> Outcome:
+        item, status = self.item, fault.status
+        token = bool(self.source.archive.token)
+        if self.source.name != "mast" and status in (401, 403):
+            return Outcome(Code.NOT_FOUND, f"the cloud answered with HTTP status {status}")
+        if (status in (401, 403, 404) and item.exclusive) or (status == 401 and not token):
+            return Outcome(Code.EXCLUSIVE, exclusive_message(item, token))
+        return Outcome(fault.code, str(fault))
+
+    def _wait(self, asked: float | None, repetition: int, problem: str) -> None:
+        line = self.line
+        if asked is not None:
+            line.pace.hold(asked)
+        log.info("%s: %s; trying again", self.item.name, problem)
+        if line.stop.wait(asked if asked is not None else line.waits.before(repetition)):
+            raise Stopped
+
+
+def _disk_fault(error: OSError) -> Outcome:
+    text = error.strerror or type(error).__name__
+    if error.errno in place.DISK_FULL_ERRORS:
+        return Outcome(Code.DISK_FULL, f"it cannot be written ({text})", full=error.errno != errno.EFBIG)
+    blocked = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS)
+    return Outcome(Code.BLOCKED if error.errno in blocked else Code.FAILED, f"it cannot be written ({text})")

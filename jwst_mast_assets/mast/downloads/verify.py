@@ -1,0 +1,248 @@
+"""Whether bytes are the file: length, md5, and whether the content opens to its end.
+
+Nothing here reads a whole file into memory but previews and associations, which are small.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import yaml
+from astropy.io import fits
+from PIL import Image
+
+FITS_BLOCK = 2880
+LONGEST_HEADER = 10_000 * FITS_BLOCK
+READ_SIZE = 1 << 20
+MD5 = re.compile(r"[0-9a-fA-F]{32}")
+HTML = re.compile(rb"^\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|\?xml)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verification found.
+
+    Parameters
+    ----------
+    verified : str
+        How far it went: ``checksum``, ``content``, ``size`` or ``none``.
+    problem : str or None
+        Why this is not the file.
+    note : str or None
+        What is odd about a file that is taken all the same.
+    """
+
+    verified: str
+    problem: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a file should be; None is not known."""
+
+    name: str
+    size: int | None = None
+    checksum: str | None = None
+
+
+def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed: bool) -> Verdict:
+    """Judge a file that has arrived.
+
+    Parameters
+    ----------
+    path : str
+        The file, under whatever name.
+    expected : Expected
+        What MAST says of it.
+    md5 : str
+        Its md5.
+    level : str
+        The parameter ``verify``.
+    length_confirmed : bool
+        Whether the response told the length beforehand and that many bytes came.
+
+    Returns
+    -------
+    Verdict
+        A size other than MAST's is a note, not a problem, where the md5, or the content and the response's
+        length, say that the file is whole: MAST's tables can lag behind its files.
+    """
+    if level == "none":
+        return Verdict("none")
+    size = os.path.getsize(path)
+    note = None
+    if expected.size is not None and size != expected.size:
+        note = f"MAST's table says {expected.size} bytes, the file has {size}"
+    if level == "checksum" and expected.checksum:
+        if md5 != expected.checksum:
+            what = note or content_problem(path, expected.name) or f"the md5 is {md5}"
+            return Verdict("checksum", f"{what}; MAST's md5 is {expected.checksum}")
+        return Verdict("checksum", None, note)
+    if level == "size" and not note:
+        return Verdict("size")
+    problem = content_problem(path, expected.name)
+    if problem:
+        return Verdict("content", f"{problem} ({note})" if note else problem)
+    if note and not length_confirmed:
+        return Verdict("content", f"{note}, and the response did not say how many it has")
+    return Verdict("content", None, note)
+
+
+def valid_checksum(value: object) -> str | None:
+    """An md5 in small letters; None for anything that is none."""
+    return value.lower() if isinstance(value, str) and MD5.fullmatch(value) else None
+
+
+def file_md5(path: str, stop: threading.Event | None = None) -> str | None:
+    """The md5 of a file, as 32 hexadecimal digits; None if `stop` was set meanwhile.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    digest = hashlib.md5(usedforsecurity=False)
+    with open(path, "rb", buffering=0) as file:
+        for block in blocks(file, os.path.getsize(path)):
+            digest.update(block)
+            if stop is not None and stop.is_set():
+                return None
+    return digest.hexdigest()
+
+
+def blocks(file: io.RawIOBase | io.BufferedIOBase | io.FileIO, size: int) -> Iterator[memoryview]:
+    """The first `size` bytes of an open file, in blocks; each is valid until the next is taken."""
+    buffer = memoryview(bytearray(min(READ_SIZE, max(size, 1))))
+    while size > 0 and (count := file.readinto(buffer[: min(size, len(buffer))])):
+        yield buffer[:count]
+        size -= count
+
+
+def content_problem(path: str, name: str) -> str | None:
+    """Why a file is not what its name says, in words; None if it opens to its end.
+
+    FITS is walked header by header to the end of the file; JPEG and PNG are decoded; JSON, ECSV and CSV are
+    parsed. Of other kinds it is only known that they are neither empty nor a page of HTML.
+    """
+    kind = name.rpartition(".")[2].lower()
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+        if not head:
+            return "it is empty"
+        if kind not in ("html", "htm", "xml") and HTML.match(head):
+            return "it is a page of HTML"
+        check = CHECKS.get(kind)
+        return check(path) if check else None
+    except RecursionError:
+        return f"it does not open as {kind.upper()}: too deeply nested"
+    except (OSError, ValueError, SyntaxError, EOFError, csv.Error, yaml.YAMLError) as error:
+        text = (getattr(error, "strerror", None) or str(error) or type(error).__name__).split("\n")[0]
+        return f"it does not open as {kind.upper()}: {text.replace(path, name)[:150]}"
+
+
+def _fits(path: str) -> str | None:
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        position, number = 0, 0
+        while position < size or number == 0:
+            file.seek(position)
+            header, length = _fits_header(file, first=number == 0)
+            if header is None:
+                return f"it is not FITS at byte {position} of {size}"
+            position += length + header.data_size_padded
+            if position > size:
+                return f"its extension {number} ends at byte {position}, the file at {size}"
+            number += 1
+    return None
+
+
+def _fits_header(file: io.BufferedReader, first: bool) -> tuple[fits.Header | None, int]:
+    """The header at the file's position and its length; None where there is none."""
+    start = b"SIMPLE  =" if first else b"XTENSION="
+    parts: list[bytes] = []
+    while len(block := file.read(FITS_BLOCK)) == FITS_BLOCK and len(parts) * FITS_BLOCK < LONGEST_HEADER:
+        if not parts and not block.startswith(start):
+            return None, 0
+        parts.append(block)
+        if any(block[card : card + 8] == b"END     " for card in range(0, FITS_BLOCK, 80)):
+            return fits.Header.fromstring(b"".join(parts)), len(parts) * FITS_BLOCK
+    return None, 0
+
+
+def _picture(path: str) -> str | None:
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+    except Image.DecompressionBombError:
+        return None
+    return None
+
+
+def _json(path: str) -> str | None:
+    with open(path, encoding="utf-8") as file:
+        json.load(file)
+    return None
+
+
+def _ecsv(path: str) -> str | None:
+    with open(path, encoding="utf-8", newline="") as file:
+        header: list[str] = []
+        line = file.readline()
+        while line.startswith("#"):
+            header.append(line[1:].removeprefix(" "))
+            line = file.readline()
+        if not header or not header[0].startswith("%ECSV"):
+            return "it does not begin as ECSV"
+        described = yaml.load("".join(header[1:]), _TagsAsText) or {}
+        columns = len(described.get("datatype") or [])
+        delimiter = described.get("delimiter") or " "
+        rows = csv.reader(_and_then(line, file), delimiter=delimiter, skipinitialspace=delimiter == " ", strict=True)
+        return _rows_problem(rows, columns or None)
+
+
+def _csv(path: str) -> str | None:
+    with open(path, encoding="utf-8", newline="") as file:
+        first = file.readline()
+        rows = csv.reader(_and_then(first, file), delimiter="|" if "|" in first else ",", strict=True)
+        return _rows_problem(rows, None)
+
+
+def _rows_problem(rows: Iterator[list[str]], columns: int | None) -> str | None:
+    for number, row in enumerate(rows, start=1):
+        filled = row[:-1] if row and columns and len(row) == columns + 1 and not row[-1].strip() else row
+        if not filled or not any(cell.strip() for cell in filled):
+            continue
+        columns = columns or len(filled)
+        if len(filled) != columns:
+            return f"its row {number} has {len(filled)} columns of {columns}"
+    return None if columns else "it has no columns"
+
+
+def _and_then(line: str, file: io.TextIOWrapper) -> Iterator[str]:
+    yield line
+    yield from file
+
+
+class _TagsAsText(yaml.SafeLoader):
+    """YAML whose tags (``!numpy.ndarray``, ``!astropy.time.Time``, ...) are not obeyed."""
+
+
+_TagsAsText.add_multi_constructor("", lambda loader, suffix, node: None)
+
+CHECKS: dict[str, Callable[[str], str | None]] = {
+    "fits": _fits,
+    "jpg": _picture,
+    "jpeg": _picture,
+    "png": _picture,
+    "json": _json,
+    "ecsv": _ecsv,
+    "csv": _csv,
+}

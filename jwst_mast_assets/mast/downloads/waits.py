@@ -1,0 +1,65 @@
+"""How long to wait before MAST is asked again."""
+
+import email.utils
+import random
+import threading
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Seconds to wait.
+
+    Parameters
+    ----------
+    first : float
+        Before the first repetition; each further one waits twice as long.
+    longest : float
+        At most, of those.
+    longest_asked : float
+        At most, where the server says how long (``Retry-After``).
+    """
+
+    first: float = 1.0
+    longest: float = 60.0
+    longest_asked: float = 300.0
+
+    def before(self, repetition: int) -> float:
+        """Seconds before a repetition, counted from 1, with up to half of it left to chance."""
+        return min(self.longest, self.first * 2 ** min(repetition - 1, 30)) * random.uniform(0.5, 1.0)
+
+
+WAITS = Waits()
+"""What downloads use unless told otherwise."""
+
+
+class Pace:
+    """When the server wants nobody to ask: shared by all downloads of a run."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._not_before = 0.0
+
+    def hold(self, seconds: float) -> None:
+        """Ask nothing for some seconds."""
+        self._not_before = max(self._not_before, time.monotonic() + seconds)
+
+    def wait(self) -> None:
+        """Come back when the server may be asked, or when the run is stopped."""
+        while (rest := self._not_before - time.monotonic()) > 0 and not self._stop.wait(rest):
+            pass
+
+
+def seconds_asked(retry_after: str | None, waits: Waits) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for (a number, or a date of HTTP); None where it says nothing."""
+    if not retry_after:
+        return None
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), waits.longest_asked) if seconds == seconds else None

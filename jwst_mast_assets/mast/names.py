@@ -1,0 +1,93 @@
+"""What a JWST file or observation name says.
+
+The schemes are those of the JWST pipeline documentation ("File Naming Schemes"):
+
+- exposure: ``jw<PPPPP><OOO><VVV>_<GGSAA>_<EEEEE>[-seg<NNN>]_<detector>_<suffix>.<ext>``
+- level 3: ``jw<PPPPP>-<o<OOO>|c<NNNN>>_<t<TTT>|s<N...>>_<instrument>_<elements>_<suffix>.<ext>``
+- guide star: ``jw<PPPPP><OOO><VVV>_gs-<kind>_<...>_<suffix>.<ext>``
+"""
+
+import re
+
+import pandas as pd
+
+DETECTORS = (
+    *(f"nrc{module}{chip}" for module in "ab" for chip in ("1", "2", "3", "4", "long")),
+    *("guider1", "guider2", "nrs1", "nrs2", "mirimage", "mirifulong", "mirifushort", "nis"),
+)
+"""Every detector as file names spell it."""
+
+SCAS = tuple(detector.removeprefix("nrc") for detector in DETECTORS)
+"""The detectors as the parameter ``sca`` spells them: NIRCam's without their ``nrc``."""
+
+SCA_ALIASES = {"a5": "along", "b5": "blong"}
+"""NIRCam's long-wave detectors are its fifth ones."""
+
+OBSNUM = re.compile(r"^jw\d{5}(?:(\d{3})\d{3}_|-o(\d{3})_)")
+VISIT = re.compile(r"^jw\d{5}\d{3}(\d{3})_[0-9a-z]{5}_")
+SCA = re.compile(rf"_(?:{'|'.join(sorted(DETECTORS, key=len, reverse=True))})(?=_|\.|$)")
+FILETYPE = re.compile(r"(_[a-zA-Z0-9]+\.[a-zA-Z0-9]+)$")
+GUIDE_STAR = "_gs-"
+SAFE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$")
+
+
+def obsnum(names: pd.Series) -> pd.Series:
+    """APT's observation number of observation or file names.
+
+    Parameters
+    ----------
+    names : Series of str
+        ``obs_id`` or ``productFilename`` values.
+
+    Returns
+    -------
+    Series of Int64
+        Missing where the name has none: a level-3 candidate of several observations (``-c1006_``).
+    """
+    found = names.astype("string").str.extract(OBSNUM)
+    return found[0].fillna(found[1]).astype("Int64")
+
+
+def visit(names: pd.Series) -> pd.Series:
+    """Visit number (``"001"``) of exposure names; missing for others. A Series of string."""
+    return names.astype("string").str.extract(VISIT)[0]
+
+
+def sca(names: pd.Series) -> pd.Series:
+    """Detector of exposure names as the parameter ``sca`` spells it; missing for others. A Series of string."""
+    found = names.astype("string").str.extract(f"({SCA.pattern})")[0]
+    return found.str.removeprefix("_").str.removeprefix("nrc")
+
+
+def filetype(names: pd.Series) -> pd.Series:
+    """Last ``_word.ext`` of file names (``_uncal.fits``); missing where there is none. A Series of string."""
+    return names.astype("string").str.extract(FILETYPE)[0]
+
+
+def is_guide_star(names: pd.Series) -> pd.Series:
+    """Whether file names are guide-star products (``_gs-`` in the name). A Series of bool."""
+    return names.astype("string").str.contains(GUIDE_STAR, regex=False).fillna(False).astype(bool)
+
+
+def is_safe(names: pd.Series) -> pd.Series:
+    """Whether names that MAST sent may become file names here.
+
+    Letters, digits and ``. _ + -``, at most 200 of them, beginning with a letter or digit: no path, no
+    option, no hidden file, and room under the 255 bytes of common file systems for a partial download's
+    own ending. A Series of bool.
+    """
+    return names.astype("string").str.fullmatch(SAFE_NAME.pattern).fillna(False).astype(bool)
+
+
+def proposal_key(proposal: int | str) -> str:
+    """A proposal as partitions and folders spell it: five digits, padded (``"01138"``).
+
+    Raises
+    ------
+    ValueError
+        If it is no proposal number from 1 to 99999.
+    """
+    text = str(proposal).strip()
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 99999:
+        raise ValueError(f"{proposal!r} is not a proposal number (1 to 99999)")
+    return f"{int(text):05d}"

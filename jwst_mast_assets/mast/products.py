@@ -1,0 +1,95 @@
+"""From observations to the table of their products, in batches."""
+
+import pandas as pd
+
+from jwst_mast_assets.mast import names, selection, tables
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.layout import outfilenames
+from jwst_mast_assets.mast.observations import sort
+
+
+def query_products(archive: Archive, config: Config, observations: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Every product of the observations that the configuration wants, selected or not.
+
+    Products of the cells' other observations are taken over from what is known: a run for one instrument does
+    not forget those of another.
+
+    Parameters
+    ----------
+    archive : Archive
+    config : Config
+    observations : DataFrame
+        Columns of ``tables.OBS_TABLE``.
+    known : DataFrame
+        Columns of ``tables.PRODUCT_TABLE``: what an earlier run recorded of the same cells.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.PRODUCT_TABLE``, one row per cell and ``dataURI``, sorted by ``sortcols_productTable``.
+
+    Raises
+    ------
+    ArchiveError
+        If MAST does not answer, or not with what is needed.
+    """
+    wanted = observations[observations["wanted"].fillna(False)]
+    asked = [int(obsid) for obsid in wanted["obsid"]]
+    fresh = archive.products(asked, config.Nobs_per_batch)
+    others = set(observations["obsid"]) - set(asked)
+    kept = tables.conform(known[known["parent_obsid"].isin(others)], tables.PRODUCTS_FROM_MAST)
+    found = pd.concat([part for part in (fresh, kept) if len(part)] or [fresh], ignore_index=True)
+    return describe_products(found, observations, config)
+
+
+def describe_products(found: pd.DataFrame, observations: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """What is derived from MAST's columns: names, cell, selection and place on disk; once per cell, sorted."""
+    parents = observations.drop_duplicates("obsid").set_index("obsid")
+    parent = found["parent_obsid"]
+    table = found[parent.isin(parents.index)].copy()
+    parent = table["parent_obsid"]
+    for column in ("cell", "t_obs_release", "wanted"):
+        table[column] = parent.map(parents[column]).astype(parents[column].dtype)
+    table["proposal_id"] = table["proposal_id"].fillna(parent.map(parents["proposal_id"]))
+    table = table.drop_duplicates(["cell", "dataURI"]).reset_index(drop=True)
+    table["obsnum"] = product_obsnums(table, parents["obsnum"])
+    table["visit"] = names.visit(table["obs_id"]).fillna(names.visit(table["productFilename"]))
+    table["sca"] = names.sca(table["obs_id"]).fillna(names.sca(table["productFilename"]))
+    table["filetype"] = names.filetype(table["productFilename"])
+    wanted = table["wanted"].fillna(False)
+    return sort(
+        select_products(tables.conform(table, tables.PRODUCT_TABLE), wanted, config), config.sortcols_productTable
+    )
+
+
+def select_products(products: pd.DataFrame, wanted: pd.Series, config: Config) -> pd.DataFrame:
+    """The table with ``selected`` and ``outfilename`` as a configuration has them.
+
+    Parameters
+    ----------
+    products : DataFrame
+        Columns of ``tables.PRODUCT_TABLE``.
+    wanted : Series of boolean
+        Whether the product's observation is wanted.
+    config : Config
+    """
+    return products.assign(
+        selected=selection.product_is_selected(products, config) & wanted.astype("boolean"),
+        outfilename=outfilenames(products, config),
+    )
+
+
+def product_obsnums(products: pd.DataFrame, parent_obsnums: pd.Series) -> pd.Series:
+    """Observation number of each product: from its observation's name, its own, else its parent's.
+
+    A level-3 parent made of several observations has none in its name; its number is then that of its members,
+    where they agree on one.
+    """
+    own = names.obsnum(products["obs_id"]).fillna(names.obsnum(products["productFilename"]))
+    parent = products["parent_obsid"]
+    of_parent = parent.map(parent_obsnums).astype("Int64")
+    members = pd.DataFrame({"parent": parent, "obsnum": own}).dropna()
+    agreed = members.groupby("parent")["obsnum"].agg(["min", "max"])
+    agreed = agreed.loc[agreed["min"] == agreed["max"], "min"]
+    return own.fillna(of_parent).fillna(parent.map(agreed).astype("Int64"))

@@ -1,0 +1,215 @@
+"""The columns of every table: name, type, unit, meaning; and the check of what comes in from MAST.
+
+Types are pandas' nullable ones, so that a missing observation number stays missing instead of turning integers
+into floats. The meanings of MAST's columns are those of its CAOM field descriptions.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from jwst_mast_assets.mast.errors import SchemaError
+
+
+class Column(NamedTuple):
+    """What a column holds."""
+
+    dtype: str
+    meaning: str
+    unit: str = ""
+    required: bool = False
+    """Whether a reply of MAST without it is refused."""
+
+
+Schema = Mapping[str, Column]
+
+OBS_FROM_MAST: Schema = {
+    "obsid": Column("Int64", "MAST's product group id", required=True),
+    "obs_id": Column("string", "name of the observation", required=True),
+    "proposal_id": Column("Int64", "program number", required=True),
+    "instrument_name": Column("string", "instrument, with its mode where MAST has it (NIRCAM/IMAGE)", required=True),
+    "t_min": Column("Float64", "start of the observation", "MJD (UTC)", required=True),
+    "t_max": Column("Float64", "end of the observation", "MJD (UTC)"),
+    "t_exptime": Column("Float64", "exposure time", "s"),
+    "t_obs_release": Column("Float64", "when exclusive access ends", "MJD (UTC)"),
+    "calib_level": Column("Int64", "calibration level; -1 is planned", required=True),
+    "dataproduct_type": Column("string", "image, spectrum, cube, ..."),
+    "target_name": Column("string", "target"),
+    "s_ra": Column("Float64", "right ascension", "deg"),
+    "s_dec": Column("Float64", "declination", "deg"),
+    "filters": Column("string", "filters"),
+    "obs_title": Column("string", "title of the program"),
+    "proposal_pi": Column("string", "principal investigator"),
+    "dataRights": Column("string", "PUBLIC or EXCLUSIVE_ACCESS"),
+    "dataURL": Column("string", "URI of the main product"),
+    "jpegURL": Column("string", "URI of the preview"),
+    "provenance_name": Column("string", "what made it: CALJWST; APT where only planned"),
+    "obs_collection": Column("string", "mission"),
+    "intentType": Column("string", "science or calibration"),
+    "target_classification": Column("string", "class of the target"),
+    "proposal_type": Column("string", "type of the program"),
+    "wavelength_region": Column("string", "wave band"),
+    "em_min": Column("Float64", "shortest wavelength", "nm"),
+    "em_max": Column("Float64", "longest wavelength", "nm"),
+    "project": Column("string", "processing project"),
+    "sequence_number": Column("Int64", "sequence number"),
+    "s_region": Column("string", "footprint"),
+    "mtFlag": Column("boolean", "moving target"),
+    "srcDen": Column("Float64", "cataloged objects in the observation"),
+    "objID": Column("Int64", "MAST's plane id"),
+}
+
+CELL: Schema = {"cell": Column("string", "partition key: day|proposal")}
+
+OBS_TABLE: Schema = {
+    **OBS_FROM_MAST,
+    "obsnum": Column("Int64", "APT's observation number"),
+    "date_min": Column("string", "t_min as ISO date (UTC)"),
+    "wanted": Column("boolean", "whether the configuration's instrument, mode and dates want it"),
+    **CELL,
+}
+
+PRODUCTS_FROM_MAST: Schema = {
+    "obsID": Column("Int64", "observation that owns the file", required=True),
+    "parent_obsid": Column("Int64", "observation that brought the file", required=True),
+    "obs_id": Column("string", "name of the observation that owns the file", required=True),
+    "proposal_id": Column("Int64", "program number", required=True),
+    "dataURI": Column("string", "identity of the file in MAST", required=True),
+    "productFilename": Column("string", "name of the file", required=True),
+    "size": Column("Int64", "size of the file as MAST has it", "byte", required=True),
+    "calib_level": Column("Int64", "calibration level", required=True),
+    "dataproduct_type": Column("string", "image, spectrum, cube, ..."),
+    "productType": Column("string", "SCIENCE, AUXILIARY, PREVIEW, INFO"),
+    "type": Column("string", "S (of a member) or D"),
+    "description": Column("string", "what the file is"),
+    "productSubGroupDescription": Column("string", "file type in capitals"),
+    "productGroupDescription": Column("string", "whether it is a minimum recommended product"),
+    "dataRights": Column("string", "PUBLIC or EXCLUSIVE_ACCESS"),
+    "prvversion": Column("string", "version of the calibration pipeline"),
+}
+
+PRODUCT_TABLE: Schema = {
+    **PRODUCTS_FROM_MAST,
+    "obsnum": Column("Int64", "APT's observation number"),
+    "visit": Column("string", "visit number"),
+    "sca": Column("string", "detector"),
+    "filetype": Column("string", "last _word.ext of the name"),
+    "selected": Column("boolean", "whether the configuration selects it"),
+    "outfilename": Column("string", "where the file is or would be on disk"),
+    "dl_code": Column("Int64", "state of the file, see downloads.CODES"),
+    "dl_str": Column("string", "state of the file in a word"),
+    "t_obs_release": Column("Float64", "when exclusive access ends", "MJD (UTC)"),
+    **CELL,
+}
+
+FILE_TABLE: Schema = {
+    **PRODUCT_TABLE,
+    "dl_message": Column("string", "what went wrong, in a sentence"),
+    "bytes_on_disk": Column("Int64", "size of the file on disk", "byte"),
+    "bytes_fetched": Column("Int64", "bytes that this run took from the network", "byte"),
+    "mtime": Column("Float64", "when the file on disk was last changed", "s since 1970 (UTC)"),
+    "md5": Column("string", "md5 of the file on disk, where it was computed"),
+    "checksum": Column("string", "md5 of the file as MAST has it, where it has one"),
+    "cal_ver": Column("string", "version of the calibration pipeline that made the file"),
+    "crds_ctx": Column("string", "context of the reference files that made the file"),
+    "verified": Column("string", "how the file was verified: checksum, content, size, none"),
+    "run_id": Column("string", "the Dagster run that fetched the file"),
+}
+
+SUMMARY_FIXED: Schema = {
+    "proposal_id": Column("Int64", "program number"),
+    "obsnum": Column("Int64", "APT's observation number"),
+    "date_start": Column("string", "first date_min (UTC)"),
+    **CELL,
+}
+"""Beside these a summary has one Int64 column per file type: the number of files."""
+
+KEYWORDS_FROM_MAST: Schema = {
+    "filename": Column("string", "name of the file", required=True),
+    "checksum": Column("string", "md5 of the file", required=True),
+    "fileSize": Column("Int64", "size of the file", "byte"),
+    "cal_ver": Column("string", "version of the calibration pipeline"),
+    "crds_ctx": Column("string", "context of the reference files"),
+    "ingestCompletionDate": Column("string", "when MAST took the file in"),
+    "publicReleaseDate": Column("string", "when the file becomes public"),
+    "dataURI": Column("string", "identity of the file in MAST"),
+}
+
+DERIVED = {"cell", "wanted", "selected"}
+MAST_OBS_COLUMNS = tuple(OBS_FROM_MAST)
+OBS_OUT_COLUMNS = tuple(name for name in OBS_TABLE if name not in DERIVED)
+PRODUCT_OUT_COLUMNS = tuple(name for name in PRODUCT_TABLE if name not in DERIVED)
+SUMMARY_COLUMNS = ("proposal_id", "obsnum", "date_start")
+
+
+def empty(schema: Schema) -> pd.DataFrame:
+    """A table of no rows with all columns of a schema."""
+    return pd.DataFrame({name: pd.Series(dtype=column.dtype) for name, column in schema.items()})
+
+
+def conform(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """The schema's columns of a table, in its order and types; absent ones are added as missing values."""
+    return pd.DataFrame(
+        {
+            name: table[name].astype(pd.api.types.pandas_dtype(column.dtype))
+            if name in table
+            else pd.Series(pd.NA, index=table.index, dtype=column.dtype)
+            for name, column in schema.items()
+        },
+        index=table.index,
+    )
+
+
+def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what: str) -> pd.DataFrame:
+    """Rows of a reply of MAST as a typed table.
+
+    Parameters
+    ----------
+    rows : list of dict
+        ``data`` of the reply; a missing value is None, or absent.
+    fields : set of str
+        Column names that the reply declares.
+    schema : Schema
+        What is expected. Columns that MAST sends beside it are left out.
+    what : str
+        What was asked for, for the message.
+
+    Returns
+    -------
+    DataFrame
+        All columns of the schema.
+
+    Raises
+    ------
+    SchemaError
+        If a required column is absent, or a column cannot be read as its type.
+    """
+    fields = fields | (set(rows[0]) if rows else set())
+    missing = [name for name, column in schema.items() if column.required and name not in fields]
+    if missing and fields:
+        raise SchemaError(
+            f"MAST's reply of {what} lacks the column {', '.join(missing)}: MAST renamed or dropped it, "
+            "or MAST_SERVER is another service; please report it"
+        )
+    columns = {}
+    for name, column in schema.items():
+        values = pd.Series([row.get(name) for row in rows], dtype=object)
+        try:
+            columns[name] = _typed(values, column.dtype)
+        except (TypeError, ValueError) as error:
+            raise SchemaError(f"MAST's reply of {what} has a {name} that is no {column.dtype}: {error}") from None
+    return pd.DataFrame(columns)
+
+
+def _typed(values: pd.Series, dtype: str) -> pd.Series:
+    if dtype == "string":
+        return values.map(lambda value: None if value is None else str(value)).astype("string")
+    if dtype == "boolean":
+        words = {"true": True, "false": False, "1": True, "0": False}
+        return values.map(lambda value: words.get(str(value).strip().lower())).astype("boolean")
+    # MAST sends numbers now as numbers, now as text, and "" or -999 for none.
+    numbers = pd.to_numeric(values.replace("", None))
+    if dtype == "Int64":
+        return numbers.astype("Float64").astype("Int64") if numbers.dtype == object else numbers.astype("Int64")
+    return numbers.astype("Float64")

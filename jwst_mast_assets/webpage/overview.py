@@ -1,0 +1,155 @@
+"""The head of the page: what is known of the proposal as a whole, and of each of its observations."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from jwst_mast_assets.mast import tables
+from jwst_mast_assets.webpage.cells import human_bytes
+from jwst_mast_assets.webpage.rows import EXCLUSIVE, FAILED, MISSING, PRESENT, File
+
+MAX_NAMED = 4
+"""So many titles, targets, ... are spelled out; of more, the number."""
+
+
+class Fact(NamedTuple):
+    """A number of the page's head."""
+
+    label: str
+    value: str
+    detail: str = ""
+    state: str = ""
+
+
+class Overview(NamedTuple):
+    """The page's head."""
+
+    titles: list[str]
+    investigators: str
+    instruments: str
+    dates: str
+    facts: list[Fact]
+
+
+class Summary(NamedTuple):
+    """The table with one row per observation number."""
+
+    filetypes: list[str]
+    rows: list[dict[str, Any]]
+
+
+def make_overview(observations: pd.DataFrame, files: list[File]) -> Overview:
+    """The proposal as a whole.
+
+    Parameters
+    ----------
+    observations : DataFrame
+        Columns of ``tables.OBS_TABLE``.
+    files : list of File
+    """
+    observations = tables.conform(observations, tables.OBS_TABLE).drop_duplicates("obsid")
+    numbers = {int(number) for number in observations["obsnum"].dropna()}
+    numbers |= {file.values["obsnum"] for file in files if file.values["obsnum"] is not None}
+    dates = sorted(observations["date_min"].dropna().str[:10])
+    on_disk = [file for file in files if file.on_disk]
+    others = sum(not file.selected for file in on_disk)
+    facts = [
+        Fact("observations", f"{len(numbers):,}", f"{len(observations):,} entries in MAST"),
+        Fact("files selected", f"{sum(file.selected for file in files):,}"),
+        Fact("files on disk", f"{len(on_disk):,}", f"{others:,} of them not selected" if others else ""),
+        Fact("on disk", human_bytes(sum(file.bytes_on_disk or 0 for file in on_disk))),
+    ]
+    for state, label in ((MISSING, "missing"), (FAILED, "failed"), (EXCLUSIVE, "not yet public")):
+        found = [file for file in files if file.state == state]
+        detail = human_bytes(sum(file.values["size"] or 0 for file in found)) if found and state != FAILED else ""
+        facts.append(Fact(label, f"{len(found):,}", detail, state if found else ""))
+    return Overview(
+        titles=_by_frequency(observations["obs_title"]),
+        investigators="; ".join(_by_frequency(observations["proposal_pi"])),
+        instruments=_instruments(observations["instrument_name"]),
+        dates="" if not dates else dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}",
+        facts=facts,
+    )
+
+
+def _by_frequency(values: Iterable[Any]) -> list[str]:
+    counts = Counter(str(value).strip() for value in values if not pd.isna(value) and str(value).strip())
+    return sorted(counts, key=lambda value: (-counts[value], value))
+
+
+def _instruments(values: Iterable[Any]) -> str:
+    """``NIRCAM (IMAGE, WFSS), NIRISS``."""
+    modes: dict[str, set[str]] = {}
+    for value in _by_frequency(values):
+        name, _, mode = value.partition("/")
+        modes.setdefault(name, set()).update({mode} - {""})
+    return ", ".join(name + (f" ({', '.join(sorted(modes[name]))})" if modes[name] else "") for name in sorted(modes))
+
+
+def make_summary(summary: pd.DataFrame, observations: pd.DataFrame, files: list[File]) -> Summary:
+    """One row per observation number that anything is known of.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        ``proposal_id``, ``obsnum``, a count per file type, ``date_start``.
+    observations : DataFrame
+        Columns of ``tables.OBS_TABLE``.
+    files : list of File
+    """
+    observations = tables.conform(observations, tables.OBS_TABLE)
+    given = tables.conform(summary, tables.SUMMARY_FIXED)
+    filetypes = [str(name) for name in summary.columns if name not in tables.SUMMARY_FIXED]
+    # A column without a single file says nothing.
+    filetypes = [name for name in filetypes if (pd.to_numeric(summary[name]).fillna(0) > 0).any()]
+    by_number: dict[int | None, list[File]] = {}
+    for file in files:
+        by_number.setdefault(file.values["obsnum"], []).append(file)
+    numbers = {_whole(number) for number in (*given["obsnum"], *observations["obsnum"])} | set(by_number)
+    rows = []
+    for number in sorted(numbers, key=lambda number: (number is None, number or 0)):
+        mine = _of(observations, number)
+        row = _of(summary, number)
+        own = by_number.get(number, [])
+        if number is None and not own and row.empty:
+            continue
+        rows.append(
+            {
+                "obsnum": number,
+                "date": _first(row, mine),
+                "target": _few(mine["target_name"]),
+                "instrument": _instruments(mine["instrument_name"]),
+                "filters": _few(mine["filters"]),
+                "planned": bool(len(mine)) and bool((mine["calib_level"] < 0).fillna(False).all()),
+                "present": sum(file.state == PRESENT for file in own),
+                "states": [(s, n) for s in (FAILED, MISSING, EXCLUSIVE) if (n := sum(f.state == s for f in own))],
+                "bytes": human_bytes(sum(file.bytes_on_disk or 0 for file in own)) if own else "",
+                "counts": [int(pd.to_numeric(row[name]).fillna(0).sum()) for name in filetypes],
+            }
+        )
+    return Summary(filetypes, rows)
+
+
+def _whole(number: Any) -> int | None:
+    return None if pd.isna(number) else int(number)
+
+
+def _of(table: pd.DataFrame, number: int | None) -> pd.DataFrame:
+    if "obsnum" not in table:
+        return table.iloc[:0]
+    return table[table["obsnum"].isna() if number is None else (table["obsnum"] == number).fillna(False)]
+
+
+def _few(values: pd.Series) -> str:
+    found = _by_frequency(values)
+    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+    return ", ".join(found[:MAX_NAMED]) + more
+
+
+def _first(row: pd.DataFrame, observations: pd.DataFrame) -> str:
+    """First date, to the minute."""
+    dates = row["date_start"].dropna() if "date_start" in row else observations["date_min"].iloc[:0]
+    dates = dates if len(dates) else observations["date_min"].dropna()
+    return str(min(dates))[:16].replace("T", " ") if len(dates) else ""

@@ -1,0 +1,173 @@
+"""From the table of files to the page's rows: one per exposure, level-3 product or guide-star exposure."""
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from jwst_mast_assets.mast import names, tables
+from jwst_mast_assets.mast.dates import iso_of_mjd, mjd_of
+from jwst_mast_assets.mast.downloads.codes import CODES, FAILURES, Code
+from jwst_mast_assets.mast.downloads.place import OnDisk, looks
+
+PRESENT, MISSING, FAILED, EXCLUSIVE = "present", "missing", "failed", "exclusive"
+URGENCY = (FAILED, MISSING, EXCLUSIVE, PRESENT)
+"""The state of a row is the first of these that a selected file of it has."""
+
+EXPOSURE, LEVEL3, GUIDE_STAR = "exposure", "level3", "guidestar"
+
+PICTURE = re.compile(r"\.(jpe?g|png)$")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a row."""
+
+    name: str
+    filetype: str
+    path: str | None
+    state: str
+    note: str
+    """What to know beside the state, in a sentence or word; may be empty."""
+    selected: bool
+    bytes_on_disk: int | None
+    values: dict[str, Any]
+    """The columns of ``tables.FILE_TABLE``, missing values as None."""
+
+    @property
+    def on_disk(self) -> bool:
+        return self.bytes_on_disk is not None
+
+    @property
+    def is_fits(self) -> bool:
+        return self.name.endswith(".fits")
+
+    @property
+    def is_picture(self) -> bool:
+        return bool(PICTURE.search(self.name))
+
+    @property
+    def size(self) -> int | None:
+        """Bytes on disk, else as MAST has it."""
+        return self.values.get("size") if self.bytes_on_disk is None else self.bytes_on_disk
+
+
+@dataclass
+class Row:
+    """A row of the page."""
+
+    kind: str
+    name: str
+    obsnum: int | None
+    sca: str | None
+    files: list[File]
+    keywords: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fits_files(self) -> list[File]:
+        """The FITS files, those on disk first, the uncalibrated one before others."""
+        found = [file for file in self.files if file.is_fits]
+        return sorted(found, key=lambda file: (not file.on_disk, file.filetype != "_uncal.fits"))
+
+    @property
+    def main(self) -> File:
+        """The file whose columns the row shows: the uncalibrated one, else the first FITS file, else the first."""
+        uncalibrated = next((file for file in self.files if file.filetype == "_uncal.fits"), None)
+        return uncalibrated or next(iter(self.fits_files), self.files[0])
+
+    @property
+    def state(self) -> str:
+        states = {file.state for file in self.files}
+        return next((state for state in URGENCY if state in states), PRESENT)
+
+    def count(self, state: str) -> int:
+        """Number of files in a state."""
+        return sum(file.state == state for file in self.files)
+
+    def picture(self, filetype: str) -> File | None:
+        """The row's picture of a type; the one named after the row goes before others."""
+        found = [file for file in self.files if file.filetype == filetype]
+        return next((file for file in found if file.name == self.name + filetype), found[0] if found else None)
+
+
+def make_files(table: pd.DataFrame, now: Any) -> list[File]:
+    """The files to show: selected, failed or on disk; each once, with its state at this moment.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns of ``tables.FILE_TABLE``; absent ones are taken as missing.
+    now : datetime
+        Decides whether an exclusive period is over.
+    """
+    table = tables.conform(table, tables.FILE_TABLE)
+    identity = table["dataURI"].fillna(table["productFilename"])
+    table = table[~identity.duplicated() & table["productFilename"].notna()]
+    public = iso_of_mjd(table["t_obs_release"]).str[:10].where(table["t_obs_release"] > mjd_of(now))
+    public = public.astype(object).where(public.notna(), None)
+    records = table.astype(object).where(table.notna(), None).to_dict("records")
+    found = looks([record["outfilename"] for record in records if record["outfilename"]])
+    files = [
+        _file(record, found.get(record["outfilename"]), until) for record, until in zip(records, public, strict=True)
+    ]
+    return [file for file in files if file.selected or file.on_disk or file.state == FAILED]
+
+
+def _file(record: dict[Hashable, Any], found: OnDisk | str | None, until: str | None) -> File:
+    values = {str(name): value for name, value in record.items()}
+    on_disk = found if isinstance(found, OnDisk) else None
+    state, note = _state(values, on_disk is not None, until)
+    return File(
+        name=values["productFilename"],
+        filetype=values["filetype"] or "",
+        path=values["outfilename"],
+        state=state,
+        note=note,
+        selected=bool(values["selected"]),
+        bytes_on_disk=on_disk.size if on_disk else None,
+        values=values,
+    )
+
+
+def _state(values: dict[str, Any], on_disk: bool, until: str | None) -> tuple[str, str]:
+    """State and note. What is on disk goes before what was recorded, except where the record tells of a fault."""
+    code = values["dl_code"]
+    if code in FAILURES and code != Code.VANISHED:
+        return FAILED, values["dl_message"] or CODES[code].meaning
+    if on_disk:
+        return PRESENT, ""
+    if until or code == Code.EXCLUSIVE:
+        return EXCLUSIVE, f"until {until}" if until else ""
+    return MISSING, CODES[code].meaning if code == Code.VANISHED else ""
+
+
+def make_rows(files: list[File]) -> list[Row]:
+    """Files grouped by product group, observation number and detector.
+
+    Guide-star files carry the name of the exposure that they guided; they get rows of their own.
+    """
+    groups: dict[tuple[str, str, Any, Any], list[File]] = {}
+    guiding = names.is_guide_star(pd.Series([file.name for file in files], dtype="string"))
+    for file, guides in zip(files, guiding, strict=True):
+        stem = file.name.removesuffix(file.filetype)
+        name = stem if guides else file.values["obs_id"] or stem
+        kind = GUIDE_STAR if guides else _kind(name, file.values["calib_level"])
+        sca = None if kind == LEVEL3 and not _is_member(file, name) else file.values["sca"]
+        groups.setdefault((kind, name, file.values["obsnum"], sca), []).append(file)
+    return [
+        Row(kind, name, obsnum, sca, sorted(members, key=lambda file: (file.values["calib_level"] or 0, file.name)))
+        for (kind, name, obsnum, sca), members in groups.items()
+    ]
+
+
+def _kind(name: str, level: int | None) -> str:
+    if re.match(r"jw\d{5}-", name):
+        return LEVEL3
+    return LEVEL3 if level is not None and level >= 3 and not re.match(r"jw\d{11}_", name) else EXPOSURE
+
+
+def _is_member(file: File, name: str) -> bool:
+    """Whether a file listed under a level-3 name is that of one detector."""
+    return not file.name.startswith(name) and file.values["sca"] is not None

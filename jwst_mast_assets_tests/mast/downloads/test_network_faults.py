@@ -1,0 +1,370 @@
+"""What a server or a network can do wrong to one file, over real connections."""
+
+import email.utils
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.downloads import Code, download, waits
+from jwst_mast_assets.mast.errors import TokenError
+from jwst_mast_assets_tests.mast.downloads.holdings import (
+    CAL,
+    EXPOSURE,
+    JPG,
+    OTHER,
+    PRIVATE,
+    UNCAL,
+    assert_fetched,
+    config_for,
+    fetch,
+    leftovers,
+    md5_of,
+    products_for,
+)
+
+PASSING = {
+    "dropped before the first byte": Fault("drop", after_bytes=0, times=2),
+    "dropped in the middle": Fault("drop", after_bytes=70_000, times=2),
+    "500 three times": Fault("status", status=500, times=3),
+    "502": Fault("status", status=502, times=1),
+    "503 without a word when": Fault("status", status=503, times=2),
+    "429": Fault("status", status=429, times=2),
+    "408": Fault("status", status=408, times=1),
+    "504 with a page of HTML": Fault("status", status=504, times=2),
+    "HTML with status 200": Fault("html", times=1),
+    "longer than it says": Fault("length", delta=-20_000, times=1),
+    "shorter than it says": Fault("length", delta=20_000, times=1),
+    "cut, with a length that agrees": Fault("truncate", after_bytes=57_600, times=1),
+    "a byte wrong": Fault("corrupt", after_bytes=60_000, times=1),
+    "no Content-Length": Fault("chunked"),
+    "no ETag": Fault("etag"),
+    "weak ETag": Fault("etag", etag="weak"),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_a_fault_that_passes_ends_with_the_right_bytes(
+    fault: Fault, embedded: EmbeddedArchive, tmp_path: Path, watch
+) -> None:
+    embedded.faults.add(fault)
+    with watch(tmp_path, embedded):
+        files = fetch(embedded, config_for(tmp_path), CAL, OTHER)
+    assert_fetched(files, embedded)
+    assert (files["verified"] == "checksum").all()
+
+
+@pytest.mark.parametrize("kind", ["drop", "length", "truncate", "html"])
+@pytest.mark.parametrize("name", [JPG, CAL])
+def test_without_checksums_only_content_that_opens_is_taken(
+    name: str, kind: str, embedded: EmbeddedArchive, tmp_path: Path, watch
+) -> None:
+    embedded.faults.add(Fault("status", endpoint="invoke", status=400))
+    embedded.faults.add(Fault(kind, after_bytes=5000, delta=-3000, times=1))
+    with watch(tmp_path, embedded):
+        files = fetch(embedded, config_for(tmp_path), name)
+    assert_fetched(files, embedded)
+    assert files["verified"].tolist() == ["content"]
+
+
+NAMED = {
+    "404": (Fault("status", status=404), Code.NOT_FOUND, "404"),
+    "410": (Fault("status", status=410), Code.NOT_FOUND, "410"),
+    "400": (Fault("status", status=400), Code.FAILED, "400"),
+    "403 of a public file": (Fault("status", status=403), Code.FAILED, "403"),
+    "500 for ever": (Fault("status", status=500), Code.FAILED, "tried 5 times"),
+    "dropped for ever": (Fault("drop", after_bytes=0), Code.FAILED, "tried 5 times"),
+    "HTML for ever": (Fault("html"), Code.UNVERIFIED, "page of HTML"),
+    "cut for ever": (Fault("truncate", after_bytes=57_600), Code.UNVERIFIED, "57600"),
+    "a byte wrong for ever": (Fault("corrupt", after_bytes=60_000), Code.UNVERIFIED, "md5"),
+}
+
+
+@pytest.mark.parametrize(("fault", "code", "text"), NAMED.values(), ids=NAMED)
+def test_a_fault_that_stays_is_named_and_stops_no_other_file(
+    fault: Fault, code: Code, text: str, embedded: EmbeddedArchive, tmp_path: Path, watch
+) -> None:
+    fault.match = "nrca2"
+    embedded.faults.add(fault)
+    with watch(tmp_path, embedded):
+        files = fetch(embedded, config_for(tmp_path), CAL, OTHER, JPG)
+    assert (files.loc[OTHER, "dl_code"], text in files.loc[OTHER, "dl_message"]) == (code, True), files.loc[OTHER]
+    assert not Path(str(files.loc[OTHER, "outfilename"])).exists()
+    assert leftovers(tmp_path) == []
+    assert_fetched(files.drop(OTHER), embedded)
+
+
+def test_refusals_are_not_repeated(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    for status in (400, 403, 404):
+        embedded.faults.clear()
+        embedded.clear_requests()
+        embedded.faults.add(Fault("status", status=status))
+        fetch(embedded, config_for(tmp_path), CAL)
+        assert len([request for request in embedded.requests if request.endpoint == "download"]) == 1
+
+
+@pytest.mark.parametrize("dated", [False, True], ids=["seconds", "date"])
+def test_retry_after_is_obeyed(dated: bool, embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    when = email.utils.formatdate(time.time() + 2, usegmt=True) if dated else "1"
+    embedded.faults.add(Fault("status", status=503, retry_after=when, times=1))
+    files = fetch(embedded, config_for(tmp_path, Nparallel=1), CAL, OTHER)
+    assert_fetched(files, embedded)
+    first, *later = [request.time for request in embedded.requests if request.endpoint == "download"]
+    assert min(later) - first > 0.9
+
+
+def test_retry_after_is_read_as_number_or_date_and_capped() -> None:
+    known = waits.Waits(longest_asked=300)
+    assert waits.seconds_asked("7", known) == 7
+    assert waits.seconds_asked("86400", known) == 300
+    assert waits.seconds_asked("-3", known) == 0
+    assert waits.seconds_asked("Thu, 01 Jan 1970 00:00:00 GMT", known) == 0
+    assert 100 < (waits.seconds_asked(email.utils.formatdate(time.time() + 120), known) or 0) <= 120
+    for nonsense in (None, "", "soon", "nan", "Thu, 99 Foo 1970"):
+        assert waits.seconds_asked(nonsense, known) is None
+
+
+def test_waits_grow_and_vary() -> None:
+    known = waits.Waits(first=1, longest=60)
+    drawn = [[known.before(repetition) for _ in range(50)] for repetition in (1, 2, 3, 20)]
+    assert [max(times) for times in drawn] == sorted(max(times) for times in drawn)
+    assert all(len(set(times)) > 1 for times in drawn)
+    assert max(drawn[-1]) <= 60
+
+
+def test_a_stalled_connection_is_given_up_and_resumed(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    embedded.faults.add(Fault("stall", after_bytes=60_000, seconds=4, times=1))
+    begun = time.monotonic()
+    files = fetch(embedded, config_for(tmp_path, download_timeout=0.4), CAL)
+    assert time.monotonic() - begun < 3
+    assert_fetched(files, embedded)
+    assert files["bytes_fetched"].item() == len(embedded.content(CAL))
+
+
+def test_a_stall_that_stays_is_named(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    embedded.faults.add(Fault("stall", after_bytes=0, seconds=3))
+    files = fetch(embedded, config_for(tmp_path, download_timeout=0.2, download_retries=1), CAL)
+    assert files["dl_code"].item() == Code.FAILED
+    assert "no byte came" in files["dl_message"].item()
+
+
+def test_a_wrong_size_in_mast_is_told_and_fetched_once(
+    embedded: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_for(tmp_path)
+    products = products_for(embedded, config, [CAL, JPG])
+    products["size"] += 1234
+    archive = Archive(embedded.url)
+    first = download(products, config, archive)
+    assert first["dl_code"].tolist() == [1, 1]
+    assert first["dl_message"].str.contains("MAST's table says").all()
+    for known in (first, None):
+        embedded.clear_requests()
+        again = download(products, config, archive, known)
+        assert again["dl_code"].tolist() == [2, 2]
+        assert again["bytes_fetched"].sum() < 300_000 // 4
+        asked = [request for request in embedded.requests if request.endpoint == "download"]
+        assert len(asked) == (0 if known is not None else 1)
+
+
+def test_a_private_file_without_a_token_is_no_error(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    files = fetch(embedded, config_for(tmp_path), PRIVATE, CAL)
+    assert files.loc[PRIVATE, ["dl_code", "dl_str"]].tolist() == [Code.EXCLUSIVE, "exclusive"]
+    assert "until 2129-12-0" in files.loc[PRIVATE, "dl_message"]
+    assert files.loc[CAL, "dl_code"] == Code.DOWNLOADED
+    assert not [request for request in embedded.requests if PRIVATE in request.uri]
+
+
+@pytest.mark.parametrize("release", [None, 59_000.0], ids=["unknown", "passed"])
+def test_a_private_file_is_tried_where_its_release_is_unknown_or_passed(
+    release: float | None, embedded: EmbeddedArchive, tmp_path: Path
+) -> None:
+    config = config_for(tmp_path)
+    products = products_for(embedded, config, [PRIVATE]).assign(t_obs_release=release)
+    products["t_obs_release"] = products["t_obs_release"].astype("Float64")
+    files = download(products, config, Archive(embedded.url))
+    assert files["dl_code"].tolist() == [Code.EXCLUSIVE]
+    assert [request.status for request in embedded.requests if request.endpoint == "download"] == [401]
+
+
+def test_a_file_said_to_be_public_may_answer_401(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    config = config_for(tmp_path)
+    products = products_for(embedded, config, [PRIVATE]).assign(dataRights="PUBLIC")
+    assert download(products, config, Archive(embedded.url))["dl_str"].tolist() == ["exclusive"]
+
+
+def test_a_token_gives_private_files_and_is_asked_about_once(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    files = fetch(embedded, config_for(tmp_path), PRIVATE, CAL, token="good-token")
+    assert_fetched(files, embedded)
+    assert [request.endpoint for request in embedded.requests].count("whoami") == 1
+
+
+def test_a_dead_token_stops_the_run_before_the_first_file(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    with pytest.raises(TokenError, match="does not accept the token"):
+        fetch(embedded, config_for(tmp_path), PRIVATE, CAL, token="stale-token")
+    assert not [request for request in embedded.requests if request.endpoint == "download"]
+
+
+def test_a_token_without_access_is_told(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    embedded.faults.add(Fault("status", status=403, match="mirimage"))
+    files = fetch(embedded, config_for(tmp_path), PRIVATE, token="good-token")
+    assert files["dl_str"].tolist() == ["exclusive"]
+    assert "the token that is set gives no access" in files["dl_message"].item()
+
+
+def test_the_token_is_in_no_message_or_log(
+    embedded: EmbeddedArchive, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    embedded.tokens.add("s3cr3t-token")
+    embedded.faults.add(Fault("drop", match="nrca1", after_bytes=10), Fault("status", match="nrca2", status=500))
+    files = fetch(embedded, config_for(tmp_path, download_retries=1), CAL, OTHER, token="s3cr3t-token")
+    assert files["dl_code"].tolist() == [Code.FAILED, Code.FAILED]
+    assert "s3cr3t" not in files.to_string() + caplog.text + repr(Archive(embedded.url, "s3cr3t-token"))
+
+
+def test_a_server_that_is_gone_is_named(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    config = config_for(tmp_path, download_retries=1)
+    products = products_for(embedded, config, [JPG])
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        files = download(products, config, Archive(f"http://127.0.0.1:{unused.getsockname()[1]}", retries=0))
+    assert files["dl_message"].tolist() == ["the connection was refused after 0 bytes (tried 2 times)"]
+
+
+def test_files_come_several_at_a_time_and_not_more(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    embedded.faults.add(Fault("slow", seconds=0.2))
+    names = [name for name in embedded.catalogue.files if name.startswith(EXPOSURE)]
+    files = fetch(embedded, config_for(tmp_path, Nparallel=3), *names)
+    assert_fetched(files, embedded)
+    done = [request for request in embedded.requests if request.endpoint == "download"]
+    at_once = [sum(one.time <= other.time < (one.finished or 0) for one in done) for other in done]
+    assert max(at_once) == 3
+    assert {request.headers["user-agent"] for request in done} == {embedded.requests[0].headers["user-agent"]}
+
+
+def test_progress_ends_with_all_files_and_bytes(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    config = config_for(tmp_path)
+    events = []
+    products = products_for(embedded, config, [CAL, OTHER, UNCAL])
+    download(products, config, Archive(embedded.url), progress=events.append)
+    last = events[-1]
+    assert (last.files_done, last.files_total, last.failed) == (3, 3, 0)
+    assert last.bytes_fetched == last.bytes_total == products["size"].sum()
+
+
+def test_an_interrupted_run_keeps_its_partials(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    class Interrupt(Exception):
+        pass
+
+    def interrupt(event) -> None:
+        if event.bytes_fetched > 20_000:
+            raise Interrupt
+
+    embedded.faults.add(Fault("slow", rate=100_000, times=1))
+    config = config_for(tmp_path)
+    products = products_for(embedded, config, [CAL])
+    with pytest.raises(Interrupt):
+        download(products, config, Archive(embedded.url), progress=interrupt)
+    assert not list(tmp_path.rglob("*.fits"))
+    files = fetch(embedded, config, CAL)
+    assert_fetched(files, embedded)
+    assert files["bytes_fetched"].item() < len(embedded.content(CAL))
+
+
+@contextmanager
+def scripted_server(*replies: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that sends given bytes, one reply per connection (the last one for ever); and what it was asked."""
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for number in range(1000):
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    asked.append(connection.recv(65536))
+                    connection.sendall(replies[min(number, len(replies) - 1)])
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", asked
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def reply(body: bytes, status: str = "200 OK", **headers: object) -> bytes:
+    lines = [f"HTTP/1.1 {status}", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
+
+
+def from_scripted(embedded: EmbeddedArchive, folder: Path, name: str, *replies: bytes, **parameters: object):
+    """One file without checksum from a scripted server: its row, and the requests."""
+    config = config_for(folder, **parameters)
+    products = products_for(embedded, config, [name])
+    with scripted_server(*replies) as (url, asked):
+        files = download(products, config, Archive(url, retries=0))
+    return files.iloc[0], asked
+
+
+def test_a_reply_of_no_length_that_ends_too_early_is_not_taken(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    body = embedded.content(JPG)
+    row, _ = from_scripted(embedded, tmp_path, JPG, reply(body[:-900]), reply(body[:-901]), reply(body))
+    assert row["dl_code"] == Code.DOWNLOADED
+    assert md5_of(row["outfilename"]) == embedded.md5(JPG)
+
+
+def test_without_etag_and_checksum_a_file_is_begun_anew(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    body = embedded.content(JPG)
+    row, asked = from_scripted(
+        embedded, tmp_path, JPG, reply(body[:5000], Content_Length=len(body)), reply(body, Content_Length=len(body))
+    )
+    assert row["dl_code"] == Code.DOWNLOADED
+    assert not any(b"range:" in request.lower() for request in asked)
+
+
+@pytest.mark.parametrize("content_range", ["bytes 4999-{last}/{size}", "bytes 5000-{last}/99", "nonsense", ""])
+def test_a_part_that_was_not_asked_for_is_not_joined(
+    content_range: str, embedded: EmbeddedArchive, tmp_path: Path
+) -> None:
+    body = embedded.content(JPG)
+    told = content_range.format(last=len(body) - 1, size=len(body))
+    row, asked = from_scripted(
+        embedded,
+        tmp_path,
+        JPG,
+        reply(body[:5000], Content_Length=len(body), ETag='"a"'),
+        reply(body[5000:], "206 Partial Content", Content_Length=len(body) - 5000, Content_Range=told, ETag='"a"'),
+        reply(body, Content_Length=len(body), ETag='"a"'),
+    )
+    assert row["dl_code"] == Code.DOWNLOADED
+    assert [b"range: bytes" in request.lower() for request in asked] == [False, True, False]
+    assert md5_of(row["outfilename"]) == embedded.md5(JPG)
+
+
+def test_a_part_with_another_etag_is_not_joined(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    body = embedded.content(JPG)
+    told = f"bytes 5000-{len(body) - 1}/{len(body)}"
+    row, asked = from_scripted(
+        embedded,
+        tmp_path,
+        JPG,
+        reply(body[:5000], Content_Length=len(body), ETag='"a"'),
+        reply(body[5000:], "206 Partial Content", Content_Length=len(body) - 5000, Content_Range=told, ETag='"b"'),
+        reply(body, Content_Length=len(body), ETag='"b"'),
+    )
+    assert row["dl_code"] == Code.DOWNLOADED
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("verify", ["none", "size"])
+def test_less_verification_is_recorded_as_such(verify: str, embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    files = fetch(embedded, config_for(tmp_path, verify=verify), CAL, JPG)
+    assert_fetched(files, embedded)
+    assert files["verified"].tolist() == [verify, verify]
