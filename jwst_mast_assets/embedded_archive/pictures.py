@@ -38,7 +38,7 @@ def star_field(seed, side):
     x, y = random.uniform(0, 1, (2, count))
     flux = 3 * random.pareto(1.1, count).clip(0.3, 60)
     width = random.uniform(0.005, 0.011, count)
-    flux[0], width[0], x[0], y[0] = 25, random.uniform(0.05, 0.09), *random.uniform(0.25, 0.75, 2)
+    flux[0], width[0], x[0], y[0] = 6, random.uniform(0.05, 0.09), *random.uniform(0.25, 0.75, 2)
     axis = (np.arange(side) + 0.5) / side
     columns = np.exp(-(((axis - x[:, None]) / width[:, None]) ** 2) / 2)
     rows = flux[:, None] * np.exp(-(((axis - y[:, None]) / width[:, None]) ** 2) / 2)

@@ -85,8 +85,8 @@ def make_column(rows: Sequence[Row], column: Column, folder: Path, figures: Mapp
     """
     if column.kind == FIGURE:
         files = [row.picture(column.filetype) for row in rows]
-        cells = [_figure_cell(file, folder, figures) for file in files]
-        return ShownColumn(column.name, "figure", cells) if any(files) else None
+        pictures = [_figure_cell(file, folder, figures) for file in files]
+        return ShownColumn(column.name, "figure", pictures) if any(files) else None
     values = [value_of(row, column) for row in rows]
     if all(value is None or value == "" for value in values):
         return None
@@ -116,7 +116,7 @@ def _figure_cell(file: File | None, folder: Path, figures: Mapping[str, Figure])
     if not file.on_disk or file.path is None:
         return Cell(file.state, "", " ".join((file.state, file.note)).strip(), css=f"absent {file.state}")
     figure = figures.get(file.path)
-    return Cell("" if figure and figure.size else "unreadable", file.name, file.name, link_to(file.path, folder), figure)
+    return Cell("" if figure and figure.size else "unreadable", "1", link=link_to(file.path, folder), figure=figure)
 
 
 def _path_cell(file: File, folder: Path) -> Cell:

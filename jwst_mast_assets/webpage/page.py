@@ -199,7 +199,7 @@ def _section(kind: str, rows: list[Row], columns: Columns, folder: Path, figures
         TITLES[kind],
         rows,
         [column for _, column in made if column],
-        [name for name, column in made if column is None],
+        [name for name, column in made if column is None] if kind == EXPOSURE else [],
     )
 
 

@@ -13,7 +13,7 @@ FILES_PER_QUERY = 500
 INSTRUMENTS = {"nrc": "nircam", "nrs": "nirspec", "nis": "niriss", "mir": "miri", "gui": "fgs"}
 """The instrument of a detector, by its first letters."""
 
-DETECTOR = re.compile(r"_(nrc|nrs|nis|mir|gui)[a-z0-9]*_[a-z0-9]+\.fits$")
+DETECTOR = re.compile(r"_(nrc|nrs|nis|mir|gui)[a-z0-9]*_")
 NAMED = re.compile(r"_(nircam|nirspec|niriss|miri|fgs)_")
 
 

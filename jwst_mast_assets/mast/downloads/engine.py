@@ -78,10 +78,11 @@ def download(
         return _table(products, config, plan, {}, known)
     plan.check()
     outcomes: dict[str, Outcome] = {}
+    if plan.to_fetch or (plan.items and not config.root.is_dir()):
+        layout.make_folder(config.root)
     if plan.to_fetch:
         if archive.token:
             archive.whoami()
-        layout.make_folder(config.root)
         outcomes = _fetch_all(plan.to_fetch, config, archive, progress)
     return _table(products, config, plan, outcomes, known)
 

@@ -63,7 +63,13 @@ def fetch(item: Item, config: Config, lines: list[tuple[Source, Line]]) -> Outco
     try:
         os.makedirs(os.path.dirname(item.path), exist_ok=True)
         with open_partial(item.path, lines[0][1].stop) as partial:
-            outcome = _beaten(item) or _from_sources(item, config, lines, partial)
+            try:
+                outcome = _beaten(item) or _from_sources(item, config, lines, partial)
+            except OSError as error:
+                if error.errno in place.DISK_FULL_ERRORS:
+                    # A full disk stops more than this run: give back what was taken.
+                    partial.remove()
+                raise
     except (Blocked, Busy) as error:
         outcome = Outcome(Code.BLOCKED if isinstance(error, Blocked) else Code.FAILED, str(error))
     except OSError as error:
@@ -88,6 +94,9 @@ def _beaten(item: Item) -> Outcome | None:
 
 def _from_sources(item: Item, config: Config, lines: list[tuple[Source, Line]], partial: Partial) -> Outcome:
     outcome = Outcome(Code.NOT_FOUND, "the cloud has no place for files of this name")
+    if item.exclusive:
+        lines = [(source, line) for source, line in lines if source.name == "mast"]
+        outcome = Outcome(Code.EXCLUSIVE, "exclusive access; the cloud has public files only")
     for number, (source, line) in enumerate(lines, start=1):
         retries = config.download_retries if number == len(lines) else min(1, config.download_retries)
         for url in source.urls(item.uri, item.name):

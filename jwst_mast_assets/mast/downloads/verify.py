@@ -82,7 +82,7 @@ def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed
         note = f"MAST's table says {expected.size} bytes, the file has {size}"
     if level == "checksum" and expected.checksum:
         if md5 != expected.checksum:
-            what = note or content_problem(path, expected.name) or f"the md5 is {md5}"
+            what = content_problem(path, expected.name) or note or f"the md5 is {md5}"
             return Verdict("checksum", f"{what}; MAST's md5 is {expected.checksum}")
         return Verdict("checksum", None, note)
     if level == "size" and not note:
@@ -179,6 +179,8 @@ def _fits_header(file: io.BufferedReader, first: bool) -> tuple[fits.Header | No
 
 def _picture(path: str) -> str | None:
     try:
+        with Image.open(path) as picture:
+            picture.verify()  # PNG's last chunks, which load does not miss
         with Image.open(path) as picture:
             picture.load()
     except Image.DecompressionBombError:
