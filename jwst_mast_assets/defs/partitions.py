@@ -35,7 +35,8 @@ def cells_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) 
     if not (run.has_partition_key or run.has_partition_key_range):
         raise ConfigError("This run has no partition; choose a proposal and a day, as 2022-04-10|01138")
     cells = []
-    for key in run.partition_keys:
+    # Listing the keys of a range fails for one that is not registered; that gets a sentence of its own below.
+    for key in [run.partition_key] if run.has_partition_key else run.partition_keys:
         try:
             cells.append(Cell.from_key(str(key)))
         except ValueError as error:

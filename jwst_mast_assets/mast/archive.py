@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 import requests
@@ -39,12 +40,14 @@ Filter = dict[str, Any]
 class Session(requests.Session):
     """A requests session with time-outs, one client identity, the token and patient retries of queries."""
 
-    def __init__(self, token: str | None, read_timeout: float, retries: int) -> None:
+    def __init__(self, token: str | None, read_timeout: float, retries: int, server: str = "") -> None:
         super().__init__()
         self.headers["User-Agent"] = USER_AGENT
         self.read_timeout = read_timeout
         if token:
-            self.cookies["mast_token"] = token
+            # Bound to its server: without a domain requests would show it to whomever MAST redirects us to.
+            host = urlsplit(server).hostname or ""
+            self.cookies.set("mast_token", token, domain=host if "." in host else f"{host}.local")
         retry = Retry(
             retries,
             backoff_factor=0.5,
@@ -99,7 +102,7 @@ class Archive:
         self.server = (server or os.environ.get("MAST_SERVER") or DEFAULT_SERVER).rstrip("/")
         self.token = token or os.environ.get("MAST_API_TOKEN") or None
         self._identity: Identity | None = None
-        self._session = Session(self.token, read_timeout, retries)
+        self._session = Session(self.token, read_timeout, retries, self.server)
         self._portal = PortalAPI(session=self._session)
         self._portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
         self._portal.COLUMNS_CONFIG_URL = f"{self.server}/portal/Mashup/Mashup.asmx/columnsconfig"
@@ -114,7 +117,7 @@ class Archive:
 
     def session(self, read_timeout: float) -> Session:
         """A session of its own for one thread that downloads; it does not retry by itself."""
-        return Session(self.token, read_timeout, retries=0)
+        return Session(self.token, read_timeout, 0, self.server)
 
     def whoami(self) -> Identity:
         """Who MAST takes us for, with the token that we show; asked once.

@@ -48,10 +48,12 @@
   // --- filtering
   const controls = document.querySelector(".controls");
   if (!controls) return;
+  // The list of a row's files shows only the ends of their names; the whole names are found too.
+  const textOf = (row) => [row.textContent, ...[...row.querySelectorAll("li [title]")].map((file) => file.title)].join(" ").toLowerCase();
   const tables = [...document.querySelectorAll("table.filterable")].map((table) => ({
     section: table.closest("section"),
     count: table.closest("section").querySelector("[data-count]"),
-    rows: [...table.tBodies[0].rows].map((row) => ({ row, text: row.textContent.toLowerCase() })),
+    rows: [...table.tBodies[0].rows].map((row) => ({ row, text: textOf(row) })),
   }));
   const total = tables.reduce((sum, table) => sum + table.rows.length, 0);
   const search = byId("filter");

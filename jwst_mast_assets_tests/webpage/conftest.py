@@ -24,11 +24,10 @@ RELEASED, NOT_RELEASED = 59000.0, 99000.0
 def write_jpeg(path: Path, size: tuple[int, int] = (256, 256), seed: int = 0) -> None:
     """A star field."""
     random = np.random.default_rng(seed)
-    pixels = random.normal(24, 5, size[::-1])
-    y, x = np.mgrid[: size[1], : size[0]]
-    for _ in range(25):
-        distance = np.hypot(x - random.uniform(0, size[0]), y - random.uniform(0, size[1]))
-        pixels += random.exponential(90) * np.exp(-((distance / random.uniform(1, 3)) ** 2))
+    pixels = random.integers(14, 34, size[::-1])
+    star = 220 * np.exp(-np.hypot(*np.mgrid[-3:4, -3:4]) / 1.3)
+    for x, y in zip(random.integers(0, size[0] - 7, 25), random.integers(0, size[1] - 7, 25), strict=True):
+        pixels[y : y + 7, x : x + 7] += (random.exponential(0.6) * star).astype(int)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels.clip(0, 255).astype("u1")).save(path, quality=85)
 

@@ -42,7 +42,7 @@ def downloaded_files(
             context.log.warning(warning)
         context.log.info(f"{plan.n_files} files to fetch, {plan.n_bytes / 1e6:.1f} MB")
         table = downloads.download(product_table, config, mast, known, progress, plan)
-        table = proposals.carry_over(table, known, product_table, config, context.run_id)
+        table = proposals.carry_over(table, known, product_table, config, context.run.run_id)
         totals = downloads.summary(table, time.monotonic() - start)
         failures = totals.pop("failures")
         context.log.info(", ".join(f"{name}: {value}" for name, value in totals.items()))

@@ -8,6 +8,7 @@ from jwst_mast_assets.defs.partitions import cells_of, grid
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, said_plainly
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast import selection
+from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.observations import query_observations
 
 
@@ -33,5 +34,7 @@ def obs_table(
         for warning in selection.mode_warnings(config):
             context.log.warning(warning)
         table = query_observations(archive.open(), config, cells)
+        # Only now, so that a run that cannot ask MAST leaves no trace; and here, so that no later step finds it out.
+        make_folder(config.root)
         context.log.info(f"{len(table)} observations in {len(cells)} partition(s), {table['wanted'].sum()} wanted")
         return dg.MaterializeResult(value=table, metadata=table_metadata(table, config.outcolumns_obsTable))

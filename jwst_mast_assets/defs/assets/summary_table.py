@@ -32,7 +32,7 @@ def summary_table(
     with said_plainly():
         config, cells, store = jwst_config.checked(), cells_of(context), jwst_config.store()
         files = store.read("downloaded_files", cells)
-        reports = proposals.run_reports(obs_table, product_table, files, config, [context.run_id])
+        reports = proposals.run_reports(obs_table, product_table, files, config, [context.run.run_id])
         paths = proposals.save_run_reports(reports, config)
         for proposal in proposals_of(cells):
             paths += proposals.write_proposal_reports(store, proposal, config)

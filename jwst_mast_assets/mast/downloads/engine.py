@@ -1,5 +1,6 @@
 """A run: the plan, checked; its files, several at a time; the table of what became of them."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ from jwst_mast_assets.mast.downloads.partial import Stopped
 from jwst_mast_assets.mast.downloads.plan import Item, Plan, plan_download
 from jwst_mast_assets.mast.downloads.sources import Source, sources
 from jwst_mast_assets.mast.downloads.transfer import Line
+
+log = logging.getLogger("jwst_mast_assets.downloads")
 
 EVENT_INTERVAL = 0.25
 """Seconds between two reports of progress."""
@@ -107,14 +110,21 @@ class _Run:
             return Outcome(Code.DISK_FULL, "not tried, as the disk is full")
         if not hasattr(self._local, "lines"):
             self._local.lines = [(source, self._line(source)) for source in self._sources]
-        outcome = fetch(item, self.config, self._local.lines)
+        try:
+            outcome = fetch(item, self.config, self._local.lines)
+        except Stopped:
+            raise
+        except Exception as error:
+            # A fault of ours in one file must not cost the others.
+            log.exception("%s: unexpected fault", item.name)
+            outcome = Outcome(Code.FAILED, f"unexpected fault ({type(error).__name__}); please report it")
         if outcome.code == Code.DISK_FULL and outcome.full:
             self.disk_full.set()
         return outcome
 
     def _line(self, source: Source) -> Line:
         session = source.session(self.config.download_timeout)
-        line = Line(session, self._paces[source.name], waits.WAITS, self.stop)
+        line = Line(source.label, session, self._paces[source.name], waits.WAITS, self.stop)
         self._lines.append(line)
         return line
 

@@ -17,7 +17,7 @@ from jwst_mast_assets.mast.downloads.verify import Expected, Verdict, content_pr
 log = logging.getLogger("jwst_mast_assets.downloads")
 
 PROGRESS_THAT_COUNTS = 1 << 20
-"""An attempt that brought so many bytes, and a tenth of the file, is not counted as one of download_retries."""
+"""An attempt that brought so many new bytes, and a tenth of the file, is not counted as one of download_retries."""
 
 FROM_SCRATCH = 2
 """How often a file that does not verify is fetched anew."""
@@ -119,10 +119,9 @@ class _Attempts:
         self.origin = Origin(item.uri, source.name, item.size, item.keywords.checksum)
 
     def run(self, url: str) -> Outcome:
-        failed, repetition, restarts = 0, 0, 0
+        failed, repetition, restarts, furthest = 0, 0, 0, self.partial.size
         refused: list[str] = []
         while True:
-            before = self.line.fetched
             try:
                 outcome, problem = self._once(url)
                 if outcome:
@@ -144,10 +143,9 @@ class _Attempts:
                 if not fault.passing:
                     self.partial.remove_content()
                     return self._refusal(fault)
-                brought = self.line.fetched - before
-                total = self.partial.origin.total if self.partial.origin else None
-                if brought >= max(PROGRESS_THAT_COUNTS, (total or 0) // 10):
+                if self._progress(furthest):
                     failed = repetition = 0
+                furthest = max(furthest, self.partial.size)
                 failed, repetition, wait = failed + 1, repetition + 1, fault.asked
                 if failed > self.retries:
                     return Outcome(Code.FAILED, f"{problem} (tried {failed} times)")
@@ -178,6 +176,11 @@ class _Attempts:
         code = Code.REPLACED if self.item.found else Code.DOWNLOADED
         return Outcome(code, verdict.note, md5=md5, verified=verdict.verified)
 
+    def _progress(self, furthest: int) -> bool:
+        """Whether the partial grew so much beyond where it has been that only the line is bad."""
+        total = self.partial.origin.total if self.partial.origin else None
+        return self.partial.size - furthest >= max(PROGRESS_THAT_COUNTS, (total or 0) // 10)
+
     def _same_size(self) -> int | None:
         """Length of the file on disk, if only MAST's table speaks against it."""
         item = self.item
@@ -189,7 +192,7 @@ class _Attempts:
         item, status = self.item, fault.status
         token = bool(self.source.archive.token)
         if self.source.name != "mast" and status in (401, 403):
-            return Outcome(Code.NOT_FOUND, f"the cloud answered with HTTP status {status}")
+            return Outcome(Code.NOT_FOUND, str(fault))
         if (status in (401, 403, 404) and item.exclusive) or (status == 401 and not token):
             return Outcome(Code.EXCLUSIVE, exclusive_message(item, token))
         return Outcome(fault.code, str(fault))

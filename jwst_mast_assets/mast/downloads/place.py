@@ -58,9 +58,7 @@ def looks(paths: list[str]) -> dict[str, OnDisk | str | None]:
             except (OSError, ValueError):
                 listings[folder] = None
         listing = listings[folder]
-        # A name in other letters may be the same file where the file system ignores case.
-        absent = listing is not None and name not in listing and not os.path.lexists(path)
-        found[path] = None if absent else look(path)
+        found[path] = None if listing is not None and name not in listing else look(path)
     return found
 
 

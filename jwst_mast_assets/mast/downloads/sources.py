@@ -25,6 +25,11 @@ class Source:
     name: str
     archive: Archive
 
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return "MAST" if self.name == "mast" else "the cloud"
+
     def session(self, read_timeout: float) -> Session:
         """A session for one thread. The token is for MAST alone."""
         return self.archive.session(read_timeout) if self.name == "mast" else Session(None, read_timeout, retries=0)

@@ -61,6 +61,8 @@ class Same(Exception):
 class Line:
     """What all downloads of one thread share."""
 
+    server: str
+    """What messages call the other end."""
     session: requests.Session
     pace: Pace
     waits: Waits
@@ -112,7 +114,7 @@ def transfer(line: Line, url: str, partial: Partial, origin: Origin, same_size: 
         raise Stopped
     try:
         with line.session.get(url, headers=headers, stream=True) as response:
-            _check_status(response, line.waits)
+            _check_status(response, line)
             total = _begin(response, partial, origin, offset)
             if same_size is not None and total == same_size:
                 raise Same
@@ -143,16 +145,16 @@ def _offset(partial: Partial, origin: Origin) -> int:
     return partial.size
 
 
-def _check_status(response: requests.Response, waits: Waits) -> None:
+def _check_status(response: requests.Response, line: Line) -> None:
     status = response.status_code
     if status in (200, 206):
         return
-    text = f"MAST answered with HTTP status {status}"
+    text = f"{line.server} answered with HTTP status {status}"
     if status == 416:
         raise Fault(text, passing=True, status=status, restart=True)
     passing = status in PASSING or status >= 500
     code = Code.NOT_FOUND if status in (404, 410) else Code.FAILED
-    raise Fault(text, code, passing, status, seconds_asked(response.headers.get("Retry-After"), waits))
+    raise Fault(text, code, passing, status, seconds_asked(response.headers.get("Retry-After"), line.waits))
 
 
 def _begin(response: requests.Response, partial: Partial, origin: Origin, offset: int) -> int | None:
@@ -164,11 +166,13 @@ def _begin(response: requests.Response, partial: Partial, origin: Origin, offset
         match = CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
         had = partial.origin
         if not (match and had and offset and int(match[1]) == offset):
-            raise Fault("MAST sent another part than the one asked for", passing=True, restart=True)
+            raise Fault("another part came than the one asked for", passing=True, restart=True)
         total = None if match[3] == "*" else int(match[3])
-        changed = (had.etag and etag and had.etag != etag) or (had.total and total and had.total != total)
+        # Only a checksum makes it safe to go on with a part that does not say of which version it is.
+        same = had.etag == etag or (etag is None and origin.checksum is not None) or had.etag is None
+        changed = not same or (had.total and total and had.total != total)
         if changed or (total and int(match[2]) != total - 1):
-            raise Fault("the file changed in MAST while it was fetched", passing=True, restart=True)
+            raise Fault("the file changed while it was fetched", passing=True, restart=True)
         return total or had.total
     length = headers.get("Content-Length", "")
     encoded = headers.get("Content-Encoding", "identity") != "identity"

@@ -363,6 +363,45 @@ def test_a_part_with_another_etag_is_not_joined(embedded: EmbeddedArchive, tmp_p
     assert len(asked) == 3
 
 
+def test_the_token_is_not_shown_to_whom_mast_redirects_to(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    body = embedded.content(JPG)
+    config = config_for(tmp_path)
+    products = products_for(embedded, config, [JPG])
+    identity = reply(b'{"anon": false}', Content_Length=15)
+    with scripted_server(reply(body, Content_Length=len(body))) as (there, asked_there):
+        moved = reply(b"", "302 Found", Location=there.replace("127.0.0.1", "localhost"), Content_Length=0)
+        with scripted_server(identity, moved) as (url, asked):
+            files = download(products, config, Archive(url, "s3cr3t-token", retries=0))
+    assert files["dl_code"].tolist() == [Code.DOWNLOADED]
+    assert b"mast_token=s3cr3t-token" in asked[-1]
+    assert b"s3cr3t" not in asked_there[0]
+
+
+def test_a_line_that_always_drops_at_the_same_place_ends(own_archive: EmbeddedArchive, tmp_path: Path) -> None:
+    """Without ETag and checksum each attempt begins anew, and 2 MB again are no progress."""
+    (obsid,) = own_archive.add_observation(
+        1138, 9, suffixes=("cal.jpg",), sizes={"cal.jpg": 4_000_000}, guide_stars=False, detectors=("b1",)
+    )
+    name = next(row["productFilename"] for row in own_archive.catalogue.products if row["parent_obsid"] == obsid)
+    own_archive.faults.add(Fault("drop", after_bytes=2_000_000), Fault("etag"))
+    files = fetch(own_archive, config_for(tmp_path), name)
+    assert files["dl_code"].tolist() == [Code.FAILED]
+    assert len([request for request in own_archive.requests if request.endpoint == "download"]) <= 7
+
+
+def test_a_line_that_drops_often_but_further_on_each_time_gets_there(
+    own_archive: EmbeddedArchive, tmp_path: Path
+) -> None:
+    (obsid,) = own_archive.add_observation(
+        1138, 9, suffixes=("cal.fits",), sizes={"cal.fits": 2880 * 4000}, guide_stars=False, detectors=("b1",)
+    )
+    name = next(row["productFilename"] for row in own_archive.catalogue.products if row["parent_obsid"] == obsid)
+    own_archive.faults.add(Fault("drop", after_bytes=1_500_000))
+    files = fetch(own_archive, config_for(tmp_path, download_retries=1), name)
+    assert_fetched(files, own_archive)
+    assert len([request for request in own_archive.requests if request.endpoint == "download"]) == 8
+
+
 @pytest.mark.parametrize("verify", ["none", "size"])
 def test_less_verification_is_recorded_as_such(verify: str, embedded: EmbeddedArchive, tmp_path: Path) -> None:
     files = fetch(embedded, config_for(tmp_path, verify=verify), CAL, JPG)

@@ -11,7 +11,7 @@ import pytest
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets.mast import layout
 from jwst_mast_assets.mast.archive import Archive
-from jwst_mast_assets.mast.downloads import Code, download
+from jwst_mast_assets.mast.downloads import Code, download, place
 from jwst_mast_assets.mast.downloads.partial import partial_path
 from jwst_mast_assets.mast.errors import OutputError
 from jwst_mast_assets_tests.mast.downloads.holdings import (
@@ -135,6 +135,22 @@ def test_names_that_differ_in_capitals_are_two_files_where_the_disk_says_so(
 ) -> None:
     files = with_capitals(embedded, tmp_path)
     assert files["dl_code"].tolist() == [Code.DOWNLOADED, Code.DOWNLOADED]
+
+
+def test_names_that_differ_in_capitals_are_one_place_where_the_disk_ignores_case(
+    embedded: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No file system that ignores case can be mounted on common Linux machines: the answer to this question is made up.
+    monkeypatch.setattr(place, "ignores_case", lambda folder: True)
+    files = with_capitals(embedded, tmp_path)
+    assert files["dl_code"].tolist() == [Code.DOWNLOADED, Code.BAD_NAME]
+    assert "is the place of another file" in files["dl_message"].iloc[1]
+
+
+def test_this_file_system_is_asked_whether_it_ignores_case(tmp_path: Path) -> None:
+    (tmp_path / "probe").touch()
+    assert place.ignores_case(str(tmp_path / "not" / "yet")) == (tmp_path / "PROBE").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["probe"]
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_the_files_have_the_declared_columns_and_types(embedded: EmbeddedArchive
 def test_a_file_of_another_size_is_replaced(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     first = fetch(embedded, config_for(tmp_path), CAL, JPG)
     for path in first["outfilename"]:
-        Path(path).write_bytes(b"too short")
+        Path(str(path)).write_bytes(b"too short")
     config = config_for(tmp_path)
     state = state_on_disk(products_for(embedded, config, [CAL, JPG]), config)
     assert state.values.tolist() == [[4, "ERRfilesize"]] * 2

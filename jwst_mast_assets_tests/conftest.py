@@ -1,0 +1,44 @@
+"""What all tests share: an archive on loopback, and an environment without the user's own settings."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jwst_mast_assets.embedded_archive import EmbeddedArchive
+
+NOW = 60200.5
+"""MJD that the shared archive's recent observations are placed before (2023-09-13T12:00)."""
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of the user reaches a test; DAGSTER_HOME is a folder of the test's own."""
+    for name in ("JWST_QUERY_CFGFILE", "JWSTDOWNLOAD_OUTDIR", "MAST_API_TOKEN", "MAST_SERVER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster_home"))
+
+
+@pytest.fixture(scope="session")
+def shared_archive() -> Iterator[EmbeddedArchive]:
+    """One archive for all tests that leave its catalogue as it is."""
+    with EmbeddedArchive(now=NOW) as archive:
+        yield archive
+
+
+@pytest.fixture
+def archive(shared_archive: EmbeddedArchive, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedArchive]:
+    """The shared archive, as $MAST_SERVER, without faults and with an empty request log; do not change its holdings."""
+    shared_archive.faults.clear()
+    shared_archive.clear_requests()
+    monkeypatch.setenv("MAST_SERVER", shared_archive.url)
+    yield shared_archive
+    shared_archive.faults.clear()
+
+
+@pytest.fixture
+def own_archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedArchive]:
+    """An archive of the test's own, as $MAST_SERVER, to be changed at will."""
+    with EmbeddedArchive(now=NOW) as archive:
+        monkeypatch.setenv("MAST_SERVER", archive.url)
+        yield archive
