@@ -3,13 +3,14 @@
     python bench/compare_with_original.py [--mast-tables FOLDER] [--original-python PYTHON] [--details]
 
 The original (jwst_mast_query 0.0.6) is installed on demand into an environment of its own; both then get the same
-config files and command lines. Every difference is either explained (see ``differences.py``) or makes the exit
+config files and command lines. Every difference is either explained (``REASONS`` in differences.py) or makes the exit
 status 1.
 """
 
 import argparse
 import contextlib
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -23,9 +24,10 @@ from typing import Any
 import option_sets
 import yaml
 from astropy.table import Table
-from differences import REASONS, Difference, compare, explain
+from differences import REASONS, Difference, compare
 
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
+from jwst_mast_assets.mast.config import Config
 
 HERE = Path(__file__).resolve().parent
 ORIGINAL = ("jwst_mast_query==0.0.6", "astroquery==0.4.9.post1", "pillow<10", "pandas", "scipy", "jinja2")
@@ -42,9 +44,10 @@ def main() -> int:
         _settle(Path(folder))
         for catalogue, sets in _archives(arguments.mast_tables):
             with EmbeddedArchive(catalogue) as archive:
-                found += compare_sets(archive, sets(catalogue), python, Path(folder))
+                chosen = [options for options in sets(catalogue) if arguments.only in options.name]
+                found += compare_sets(archive, chosen, python, Path(folder))
     _print(found, arguments.details)
-    return 1 if any(not explain(difference) for _, _, differences in found for difference in differences) else 0
+    return 1 if any(not difference.reason for _, _, differences in found for difference in differences) else 0
 
 
 def install_original(folder: Path) -> str:
@@ -73,9 +76,21 @@ def compare_sets(archive: EmbeddedArchive, sets: list[Any], python: str, folder:
         ours.append(run_ours(command_lines[-1], root))
     originals = run_original(archive.url, command_lines, python)
     return [
-        (options.name, own, compare(options.name, original, own))
+        (options.name, own, compare(options.name, original, own, sorted_by(options)))
         for options, original, own in zip(sets, originals, ours, strict=True)
     ]
+
+
+def sorted_by(options: Any) -> dict[str, list[str]]:
+    """The columns that each table of an option set is sorted by."""
+    words = options.options.split()
+    order = {}
+    for table, name in (("selprod", "productTable"), ("obs", "obsTable"), ("summary", "summaryTable")):
+        option = f"--sortcols_{name}"
+        after = words[words.index(option) + 1 :] if option in words else []
+        given = list(itertools.takewhile(lambda word: not word.startswith("-"), after))
+        order[table] = given or Config.model_fields[f"sortcols_{name}"].get_default()
+    return order
 
 
 def run_ours(argv: list[str], root: Path) -> Tables:
@@ -150,13 +165,13 @@ def _print(found: list[tuple[str, Tables, list[Difference]]], details: bool) -> 
     print("| option set | rows: products / observations / summary | differences |\n|---|---|---|")
     total: Counter[str] = Counter()
     for name, tables, differences in found:
-        counts = Counter(explain(difference) or "UNEXPLAINED" for difference in differences)
+        counts = Counter(difference.reason or "UNEXPLAINED" for difference in differences)
         total += counts
         rows = " / ".join(str(len(tables[kind])) for kind in ("selprod", "obs", "summary"))
         print(f"| {name} | {rows} | {', '.join(f'{k} x{n}' for k, n in sorted(counts.items())) or 'none'} |")
         for difference in differences:
-            if details or not explain(difference):
-                print(f"    {explain(difference) or 'UNEXPLAINED'}: {difference}")
+            if details or not difference.reason:
+                print(f"    {difference}")
     same = sum(not differences for _, _, differences in found)
     print(f"\n{len(found)} option sets, {same} without any difference; differences by reason:\n")
     for key, count in sorted(total.items()):
@@ -165,6 +180,7 @@ def _print(found: list[tuple[str, Tables, list[Difference]]], details: bool) -> 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="only the option sets with this in their name")
     parser.add_argument("--mast-tables", help="folder with tables saved from MAST as CSV, to be served as well")
     parser.add_argument("--original-python", help="Python of an environment that has the original already")
     parser.add_argument(

@@ -79,7 +79,7 @@ def of_embedded_archive(catalogue: Catalogue) -> list[OptionSet]:
         OptionSet("NIRSpec, level 3 lists its members", f"-i nirspec --propID 5224 {old}", {"filetypes": None}),
         OptionSet("MIRI, level 3 with observation number", f"-i miri --propID 2731 --obsnums 2 {old}"),
         OptionSet("level 3 of several observations", f"--propID 2731 {old}", {"filetypes": None}),
-        OptionSet("FGS", f"-i fgs --propID 1138 {old}"),
+        OptionSet("FGS", f"-i fgs --propID 1410 {old}"),
         OptionSet("no instrument", f"--propID 1138 {old}", {"instrument": "default"}),
         OptionSet("the second proposal or an observation number?", f"--propID 1138 1409 {old}"),
         OptionSet("subfolder", "--propID 1138 -l 1 --outsubdir week7"),
@@ -110,7 +110,8 @@ def of_niriss_table() -> list[OptionSet]:
     every: Mapping = {"instrument": "niriss", "filetypes": None, "date_select": "2022-01-01+"}
     return [
         OptionSet("NIRISS tables: all", "", every),
-        OptionSet("NIRISS tables: fits", "-f fits", every),
+        OptionSet("NIRISS tables: fits", "", {**every, "filetypes": ["fits"]}),
+        OptionSet("an option that is the program's default", "-f fits", every),
         OptionSet("NIRISS tables: one program, uncal, jpg", "--propID 1541 -f uncal jpg", every),
         OptionSet("NIRISS tables: guide stars too", "--propID 2734 --guidestars", every),
         OptionSet("NIRISS tables: guide stars only", "--guidestar_data_only", every),

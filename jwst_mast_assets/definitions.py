@@ -13,6 +13,8 @@ from jwst_mast_assets.defs.assets.summary_table import summary_table
 from jwst_mast_assets.defs.checks import asset_checks
 from jwst_mast_assets.defs.jobs import jobs
 from jwst_mast_assets.defs.resources import build_resources
+from jwst_mast_assets.defs.schedules import schedules
+from jwst_mast_assets.defs.sensors import build_sensors
 from jwst_mast_assets.mast.config import Config, load_config
 
 
@@ -31,11 +33,14 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
     ConfigError
         If the YAML file cannot be used.
     """
+    config = config or load_config()
     return dg.Definitions(
         assets=[obs_table, product_table, downloaded_files, summary_table, index_html],
         asset_checks=asset_checks,
         jobs=jobs,
-        resources={**build_resources(config or load_config()), **(resource_overrides or {})},
+        schedules=schedules,
+        sensors=build_sensors(config),
+        resources={**build_resources(config), **(resource_overrides or {})},
         # A step of ours takes a second or two; an interpreter per step would cost several times that.
         executor=dg.in_process_executor,
     )

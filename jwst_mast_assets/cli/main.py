@@ -3,8 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import resources
 
 from jwst_mast_assets import __version__
+from jwst_mast_assets.cli import records
 from jwst_mast_assets.mast.errors import JwstMastError
 
 
@@ -37,6 +39,8 @@ def build_parser() -> argparse.ArgumentParser:
         action.set_defaults(run=run)
     actions.add_parser("list", help="print the registered proposals").set_defaults(run=_list)
 
+    commands.add_parser("config", help="print an annotated config file with every parameter").set_defaults(run=_config)
+
     archive = commands.add_parser("archive", help="run the embedded archive: a small MAST on this machine")
     archive.add_argument("--host", default="127.0.0.1", help="loopback address (default %(default)s)")
     archive.add_argument("--port", type=int, default=8765, help="port, 0 for a free one (default %(default)s)")
@@ -45,6 +49,12 @@ def build_parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="run the main job against the embedded archive")
     demo.add_argument("--folder", default="demo_data", help="where everything goes (default %(default)s)")
     demo.set_defaults(run=_demo)
+
+    dev = commands.add_parser("dev", help="run the embedded archive and Dagster's web page on it")
+    dev.add_argument("--folder", default="jwst_data", help="where everything goes (default %(default)s)")
+    dev.add_argument("--port", type=int, default=3000, help="port of the page (default %(default)s)")
+    dev.set_defaults(run=_dev)
+    records.add_commands(commands)
     return parser
 
 
@@ -78,11 +88,22 @@ def _list(_arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _config(_arguments: argparse.Namespace) -> int:
+    print(resources.files("jwst_mast_assets").joinpath("jwst_query.cfg").read_text(encoding="utf-8"), end="")
+    return 0
+
+
 def _archive(arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.embedded_archive import serve
 
     serve(arguments.host, arguments.port)
     return 0
+
+
+def _dev(arguments: argparse.Namespace) -> int:
+    from jwst_mast_assets.cli.dev import run_dev
+
+    return run_dev(arguments.folder, arguments.port)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -52,7 +52,7 @@ def config_of(arguments: argparse.Namespace) -> Config:
         If a value is bad.
     """
     given = {name: value for name, value in vars(arguments).items() if name in Config.model_fields}
-    return load_config(arguments.configfile).merged(given, "command line")
+    return load_config(arguments.configfile, given)
 
 
 def _shape(annotation: Any) -> dict[str, Any]:

@@ -70,17 +70,27 @@ def register_proposals(instance: dg.DagsterInstance, wanted: Sequence[str | int]
         raise ConfigError(str(error)) from None
     known = set(registered_proposals(instance))
     new = sorted(keys - known)
+    if new:
+        check_grid(len(known) + len(new))
+        instance.add_dynamic_partitions(PROPOSAL, new)
+    return new
+
+
+def check_grid(n_proposals: int) -> None:
+    """See that Dagster can carry the days of so many proposals.
+
+    Raises
+    ------
+    ConfigError
+        If not.
+    """
     n_days = days.get_num_partitions()
-    n_proposals = len(known) + len(new)
-    if new and n_proposals * n_days > MAX_PARTITIONS:
+    if n_proposals * n_days > MAX_PARTITIONS:
         raise ConfigError(
             f"{n_proposals} proposals x {n_days} days are {n_proposals * n_days:,} partitions, more than the "
             f"{MAX_PARTITIONS:,} that Dagster carries well; set a later first_day in the config file, "
             "or remove proposals with: jwst-mast proposals remove"
         )
-    if new:
-        instance.add_dynamic_partitions(PROPOSAL, new)
-    return new
 
 
 def remove_proposals(instance: dg.DagsterInstance, unwanted: Sequence[str | int]) -> list[str]:

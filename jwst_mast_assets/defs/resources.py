@@ -10,14 +10,14 @@ import dagster as dg
 import pydantic
 
 from jwst_mast_assets.defs.table_io import table_io_manager
-from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
-from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.archive import DEFAULT_SERVER, QUERY_TIMEOUT, Archive
+from jwst_mast_assets.mast.config import SECRETS, Config
 from jwst_mast_assets.mast.downloads import Event
 from jwst_mast_assets.mast.errors import ArchiveError, JwstMastError
 from jwst_mast_assets.mast.store import TableStore
 
-NOT_IN_LAUNCHPAD = ("token", "first_day")
-"""The token is a secret; the first day is fixed when the code location is loaded."""
+NOT_IN_LAUNCHPAD = (*SECRETS, "first_day", "sensor_interval")
+"""Secrets are not shown; the others are fixed when the code location is loaded."""
 
 
 class JwstConfig(dg.ConfigurableResource):
@@ -71,7 +71,7 @@ class ArchiveResource(dg.ConfigurableResource):
 
     _archive: Archive | None = pydantic.PrivateAttr(default=None)
 
-    def open(self) -> Archive:
+    def open(self, read_timeout: float = QUERY_TIMEOUT) -> Archive:
         """The run's connection; a token that is set has been shown to MAST.
 
         Raises
@@ -80,7 +80,7 @@ class ArchiveResource(dg.ConfigurableResource):
             If MAST does not accept the token.
         """
         if self._archive is None:
-            self._archive = Archive(self.server)
+            self._archive = Archive(self.server, read_timeout=read_timeout)
         if self._archive.token:
             self._archive.whoami()
         return self._archive

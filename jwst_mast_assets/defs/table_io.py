@@ -5,6 +5,7 @@ import pandas as pd
 
 from jwst_mast_assets.mast.cells import Cell
 from jwst_mast_assets.mast.store import SCHEMAS
+from jwst_mast_assets.mast.tables import Schema
 
 
 class TableIOManager(dg.IOManager):
@@ -33,10 +34,15 @@ def table_io_manager(_context: dg.InitResourceContext) -> TableIOManager:
 
 
 def column_schema(asset: str) -> dg.TableSchema:
-    """The columns of an asset's table, for its page in the UI."""
+    """The columns of a partitioned asset's table, for its page in the UI."""
+    return schema_of(SCHEMAS[asset])
+
+
+def schema_of(schema: Schema) -> dg.TableSchema:
+    """A table's columns as the UI shows them."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(name, column.dtype, f"{column.meaning} [{column.unit}]" if column.unit else column.meaning)
-            for name, column in SCHEMAS[asset].items()
+            for name, column in schema.items()
         ]
     )

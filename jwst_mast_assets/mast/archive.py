@@ -146,7 +146,7 @@ class Archive:
         proposals: Iterable[str | int] = (),
         t_min: tuple[float, float] | None = None,
         instruments: Sequence[str] = (),
-        columns: Sequence[str] = (),
+        columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """CAOM observations, planned ones (which have no ``t_min``) left out.
 
@@ -159,7 +159,7 @@ class Archive:
         instruments : sequence of str
             ``instrument_name`` values, one of which may end in ``%`` for any ending.
         columns : sequence of str
-            Columns to ask for beside the required ones; default: those that the pipeline uses.
+            Columns to ask for beside the required ones; default: ``OBS_COLUMNS``.
 
         Returns
         -------
@@ -184,7 +184,12 @@ class Archive:
             filters.append({"paramName": "instrument_name", "values": exact})
             if pattern:
                 filters[-1]["freeText"] = pattern[0]
-        asked = dict.fromkeys([*(n for n, c in tables.OBS_FROM_MAST.items() if c.required), *OBS_COLUMNS, *columns])
+        asked = dict.fromkeys(
+            [
+                *(n for n, c in tables.OBS_FROM_MAST.items() if c.required),
+                *(OBS_COLUMNS if columns is None else columns),
+            ]
+        )
         rows, fields = self._invoke(
             "Mast.Caom.Filtered", {"columns": ",".join(asked), "filters": filters}, "observations"
         )

@@ -31,6 +31,13 @@ OBSMODES = {
 }
 """The modes that MAST appends to an instrument's name (``NIRCAM/IMAGE``)."""
 
+SECRETS = ("token", "notify_urls")
+"""Parameters whose values are never shown."""
+
+FILLED_IN_LATE = ("outrootdir", "outsubdir", "savetables", "notify_urls")
+"""Parameters in which ``$NAME`` is replaced where they are used: the launchpad shows the name, and ``$`` may belong
+to an address."""
+
 LEVEL12_JPGS = ["_uncal.jpg", "_dark.jpg", "_rate.jpg", "_rateints.jpg", "_trapsfilled.jpg", "_cal.jpg", "_crf.jpg"]
 FITS_KEYS = ["TARG_RA", "TARG_DEC", "FILTER", "PUPIL", "READPATT", "NINTS", "NGROUPS", "NFRAMES"]
 FITS_KEYS += ["DATE-BEG", "DATE-END", "EFFINTTM", "EFFEXPTM"]
@@ -85,12 +92,20 @@ def _strings(value: Any) -> list[str]:
     return [str(item) for item in items]
 
 
+def _secrets(value: Any) -> Any:
+    """One secret, or several separated by blanks; commas belong to an address."""
+    if isinstance(value, str):
+        return value.split()
+    return [value] if isinstance(value, pydantic.SecretStr) else (value or [])
+
+
 def _one_of(known: Any, what: str, lower: bool = True) -> Any:
     def check(values: list[str]) -> list[str]:
         checked = [value.lower() if lower else value for value in values]
         for value in checked:
             if value not in known:
-                raise ValueError(f"unknown {what} {value!r}{nearest(value, known)} Known: {', '.join(known)}")
+                hint = nearest(value, known) or ";"
+                raise ValueError(f"unknown {what} {value!r}{hint} Known: {', '.join(known)}")
         return checked
 
     return pydantic.AfterValidator(check)
@@ -252,6 +267,10 @@ class Config(pydantic.BaseModel):
         description="How far a file is verified before it gets its name: none, size, content (size, and it opens), "
         "checksum (MAST's md5 where it has one, else content).",
     )
+    keep_superseded: bool = Field(
+        default=False,
+        description="Keep the older version of a file that is replaced, in a folder superseded beside it.",
+    )
     source: Annotated[Literal["mast", "s3", "s3-then-mast"], BeforeValidator(_lower)] = Field(
         default="mast", description="Where files come from: mast, s3 (public files in the cloud), s3-then-mast."
     )
@@ -273,12 +292,19 @@ class Config(pydantic.BaseModel):
         description="MAST token, for exclusive-access data. Better: the environment variable MAST_API_TOKEN.",
     )
 
+    # --- notices
+    notify_urls: Annotated[list[pydantic.SecretStr], BeforeValidator(_secrets)] = Field(
+        default=[],
+        description="Where notices go, as addresses of the apprise library (mailto://..., slack://...). They are "
+        "secrets; better: the environment variable JWST_NOTIFY_URLS. Empty: no notices.",
+    )
+
     # --- tables
     savetables: Text = Field(
         default=None, description="Save this run's tables as <savetables>.obs.txt, .selprod.txt, .summary.txt."
     )
     mastcolumns_obsTable: Annotated[Words, _one_of(tables.MAST_OBS_COLUMNS, "column", lower=False)] = Field(
-        default=["proposal_id", "dataURL", "obsid", "obs_id", "t_min", "t_exptime", "instrument_name"],
+        default=["proposal_id", "dataURL", "obs_id", "t_min", "t_exptime"],
         description="Columns to ask MAST for, beside those that are always needed.",
     )
     outcolumns_productTable: Annotated[Words, _one_of(tables.PRODUCT_OUT_COLUMNS, "column", lower=False)] = Field(
@@ -337,6 +363,17 @@ class Config(pydantic.BaseModel):
     )
 
     # --- the pipeline
+    watch: Annotated[Literal["proposals", "all"], BeforeValidator(_lower)] = Field(
+        default="proposals",
+        description="What the sensor looks after: the registered proposals, or all of the instrument in the last "
+        "lookbacktime days.",
+    )
+    sensor_interval: Annotated[int, Field(ge=30)] = Field(
+        default=600, description="Seconds between two looks at MAST (read when Dagster loads the code location)."
+    )
+    freshness_hours: Annotated[float, Field(gt=0)] = Field(
+        default=36.0, description="Hours after which a proposal that was not compared with MAST counts as not fresh."
+    )
     first_day: dt.date = Field(
         default=dt.date(2021, 8, 1),
         description="First day of the partitions (read when Dagster loads the code location).",
@@ -362,6 +399,7 @@ class Config(pydantic.BaseModel):
         for name in known:
             if name not in cls.model_fields:
                 raise ConfigError(f"{source}: unknown parameter {name!r}{nearest(str(name), cls.model_fields)}")
+        known = {name: value if name in FILLED_IN_LATE else _filled_in(value, name) for name, value in known.items()}
         try:
             return cls(**known)
         except pydantic.ValidationError as error:
@@ -392,10 +430,17 @@ def fill_in(text: str, name: str) -> str:
     def value(match: re.Match[str]) -> str:
         variable = match[1] or match[2]
         if not os.environ.get(variable):
-            raise ConfigError(f"{name}: the environment variable ${variable} is not defined; set it or give a folder")
+            raise ConfigError(f"{name}: the environment variable ${variable} is not defined; set it or give a value")
         return os.environ[variable]
 
     return re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, text)
+
+
+def _filled_in(value: Any, name: str) -> Any:
+    """:func:`fill_in` for each text of a value."""
+    if isinstance(value, list):
+        return [_filled_in(item, name) for item in value]
+    return fill_in(value, name) if isinstance(value, str) else value
 
 
 def _sentence(error: pydantic.ValidationError) -> str:
@@ -403,17 +448,19 @@ def _sentence(error: pydantic.ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     name = first["loc"][0] if first["loc"] else "configuration"
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    given = "" if name == "token" or first["type"] == "value_error" else f", not {first['input']!r}"
+    given = "" if name in SECRETS or first["type"] == "value_error" else f", not {first['input']!r}"
     return f"{name}: {message}{given}"
 
 
-def load_config(path: str | Path | None = None) -> Config:
-    """The configuration of a YAML file.
+def load_config(path: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Config:
+    """The configuration of a YAML file, and what goes before it.
 
     Parameters
     ----------
     path : path, optional
         Default: ``$JWST_QUERY_CFGFILE``; where that is not set either, the defaults.
+    given : mapping, optional
+        Parameters of the command line. What they replace in the file is not looked at.
 
     Raises
     ------
@@ -421,8 +468,9 @@ def load_config(path: str | Path | None = None) -> Config:
         If the file is not there, is not YAML, is no list of parameters, or has a bad one.
     """
     path = path or os.environ.get("JWST_QUERY_CFGFILE")
+    given = given or {}
     if not path:
-        return Config()
+        return Config().merged(given, "command line")
     source = f"config file {path}"
     try:
         values = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8"))
@@ -433,8 +481,8 @@ def load_config(path: str | Path | None = None) -> Config:
         line = f" at line {where.line + 1}" if where else ""
         problem = getattr(error, "problem", None) or "unreadable"
         raise ConfigError(f"{source}: is not YAML: {problem}{line}") from None
-    if values is None:
-        return Config()
+    values = {} if values is None else values
     if not isinstance(values, dict):
         raise ConfigError(f"{source}: must hold lines like 'instrument: nircam', not a {type(values).__name__}")
-    return Config.from_mapping(values, source)
+    kept = {name: value for name, value in values.items() if ALIASES.get(name, name) not in given}
+    return Config.from_mapping(kept, source).merged(given, "command line")

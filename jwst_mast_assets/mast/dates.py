@@ -1,6 +1,7 @@
 """Days, MJD and ISO dates. MAST's times are MJD in UTC; so are all of ours."""
 
 import datetime as dt
+import re
 
 import pandas as pd
 
@@ -48,3 +49,36 @@ def parse_mjd(text: str) -> float:
     if not 0 < mjd < 200_000:
         raise ValueError(f"{text!r} is no MJD")
     return mjd
+
+
+def moment(when: dt.datetime | str) -> str:
+    """A time as ISO text with microseconds, UTC: such texts sort as the times do.
+
+    Parameters
+    ----------
+    when : datetime or str
+        Aware; or ISO or MJD text. A day alone (``2026-01-15``) means its end.
+
+    Raises
+    ------
+    ValueError
+        If it is no time.
+    """
+    if isinstance(when, str):
+        text = when.strip()
+        when = _parsed(text)
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            when += dt.timedelta(days=1, microseconds=-1)
+    return f"{when.astimezone(dt.timezone.utc):%Y-%m-%dT%H:%M:%S.%f}"
+
+
+def _parsed(text: str) -> dt.datetime:
+    try:
+        if re.fullmatch(r"[\d.]+", text):
+            return MJD_EPOCH + dt.timedelta(days=parse_mjd(text))
+        when = dt.datetime.fromisoformat(text.removesuffix("Z"))
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is no date; give one like 2026-01-15, 2026-01-15T12:00:00 (UTC) or 61055.5 (MJD)"
+        ) from None
+    return when if when.tzinfo else when.replace(tzinfo=dt.timezone.utc)

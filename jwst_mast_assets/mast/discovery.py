@@ -1,14 +1,15 @@
 """Which cells have data: what the command line and the sensor ask before they request runs."""
 
 import datetime as dt
+from collections.abc import Sequence
 
 import pandas as pd
 
-from jwst_mast_assets.mast import selection
+from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.cells import Cell
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.dates import mjd_of
+from jwst_mast_assets.mast.dates import mjd_of, mjd_of_day
 from jwst_mast_assets.mast.observations import describe_observations
 
 
@@ -41,6 +42,48 @@ def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.
     found = archive.observations(config.propID, span, selection.instrument_names(config))
     table = describe_observations(found, config)
     return table[table["wanted"].fillna(False).astype(bool)].reset_index(drop=True)
+
+
+PROPOSALS_PER_QUERY = 500
+"""A thousand proposals with their hundred thousand observations are two queries."""
+
+
+def list_observations(
+    archive: Archive, config: Config, proposals: Sequence[str], since: dt.date, now: dt.datetime
+) -> pd.DataFrame:
+    """What there is of some proposals since a day: few queries, few columns.
+
+    Parameters
+    ----------
+    archive : Archive
+    config : Config
+        With ``watch: all`` everything of the instrument in the last ``lookbacktime`` days is listed too.
+    proposals : sequence of str
+    since : date
+        The first day.
+    now : datetime
+        Aware.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.OBS_TABLE``; only those needed to know the cells and what changed are filled.
+
+    Raises
+    ------
+    ArchiveError
+        If MAST does not answer.
+    """
+    end = mjd_of(now) + 1
+    parts = [
+        archive.observations(proposals[start : start + PROPOSALS_PER_QUERY], (mjd_of_day(since), end), columns=())
+        for start in range(0, len(proposals), PROPOSALS_PER_QUERY)
+    ]
+    if config.watch == "all":
+        window = (max(float(mjd_of_day(since)), mjd_of(now) - config.lookbacktime), end)
+        parts.append(archive.observations((), window, selection.instrument_names(config), columns=()))
+    found = pd.concat([part for part in parts if len(part)] or [tables.empty(tables.OBS_FROM_MAST)], ignore_index=True)
+    return describe_observations(found.drop_duplicates("obsid"), config)
 
 
 def cells_with_data(observations: pd.DataFrame) -> list[Cell]:

@@ -36,3 +36,7 @@ class OutputError(JwstMastError):
 
 class UnknownProposal(JwstMastError):
     """A partition names a proposal that is not registered."""
+
+
+class NothingRecorded(JwstMastError):
+    """The output folder has no record of what was asked for."""

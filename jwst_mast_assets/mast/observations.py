@@ -5,7 +5,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from jwst_mast_assets.mast import names, selection, tables
-from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.archive import OBS_COLUMNS, Archive
 from jwst_mast_assets.mast.cells import Cell, cell_keys, proposals_of, t_min_range
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import iso_of_mjd
@@ -35,7 +35,9 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
     """
     if not cells:
         return tables.empty(tables.OBS_TABLE)
-    found = archive.observations(proposals_of(cells), t_min_range(cells), columns=tuple(config.mastcolumns_obsTable))
+    found = archive.observations(
+        proposals_of(cells), t_min_range(cells), columns=(*OBS_COLUMNS, *config.mastcolumns_obsTable)
+    )
     table = describe_observations(found, config)
     asked = {cell.key for cell in cells}
     return table[table["cell"].isin(asked)].reset_index(drop=True)

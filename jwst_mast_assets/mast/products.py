@@ -52,7 +52,10 @@ def describe_products(found: pd.DataFrame, observations: pd.DataFrame, config: C
     for column in ("cell", "t_obs_release", "wanted"):
         table[column] = parent.map(parents[column]).astype(parents[column].dtype)
     table["proposal_id"] = table["proposal_id"].fillna(parent.map(parents["proposal_id"]))
-    table = table.drop_duplicates(["cell", "dataURI"]).reset_index(drop=True)
+    table = table.loc[
+        closest_parent_first(table, observations).drop_duplicates(["cell", "dataURI"]).index.sort_values()
+    ]
+    table = table.reset_index(drop=True)
     table["obsnum"] = product_obsnums(table, parents["obsnum"])
     table["visit"] = names.visit(table["obs_id"]).fillna(names.visit(table["productFilename"]))
     table["sca"] = names.sca(table["obs_id"]).fillna(names.sca(table["productFilename"]))
@@ -61,6 +64,21 @@ def describe_products(found: pd.DataFrame, observations: pd.DataFrame, config: C
     return sort(
         select_products(tables.conform(table, tables.PRODUCT_TABLE), wanted, config), config.sortcols_productTable
     )
+
+
+def closest_parent_first(products: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the order in which the observations that brought a file may claim it.
+
+    First the observation that owns the file, then one of the file's own observation number (not a level-3
+    candidate of several), then the others; among equals as they are listed.
+    """
+    parent_number = products["parent_obsid"].map(
+        names.obsnum(observations.drop_duplicates("obsid").set_index("obsid")["obs_id"])
+    )
+    owns = products["obsID"] == products["parent_obsid"]
+    same_number = names.obsnum(products["productFilename"]) == parent_number
+    rank = 2 - same_number.fillna(False).astype(int)
+    return products.loc[rank.mask(owns.fillna(False).astype(bool), 0).sort_values(kind="stable").index]
 
 
 def select_products(products: pd.DataFrame, wanted: pd.Series, config: Config) -> pd.DataFrame:

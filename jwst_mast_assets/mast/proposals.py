@@ -9,6 +9,7 @@ import pandas as pd
 from jwst_mast_assets.mast import reports, tables
 from jwst_mast_assets.mast.config import Config, fill_in
 from jwst_mast_assets.mast.downloads import FETCHED, PRESENT, state_on_disk
+from jwst_mast_assets.mast.products import closest_parent_first
 from jwst_mast_assets.mast.reports import Reports, make_reports, write_reports
 from jwst_mast_assets.mast.store import TableStore
 
@@ -28,17 +29,23 @@ def read_proposal(store: TableStore, proposal: str, config: Config) -> Known:
     observations = store.read_proposal("obs_table", proposal).drop_duplicates("obsid", ignore_index=True)
     products = store.read_proposal("product_table", proposal)
     recorded = store.read_proposal("downloaded_files", proposal)
-    files = files_to_list(products, recorded, config)
+    files = files_to_list(observations, products, recorded, config)
     return Known(observations, files, make_reports(observations, files, config))
 
 
 def files_to_list(
-    products: pd.DataFrame, recorded: pd.DataFrame, config: Config, run_ids: Collection[str] = ()
+    observations: pd.DataFrame,
+    products: pd.DataFrame,
+    recorded: pd.DataFrame,
+    config: Config,
+    run_ids: Collection[str] = (),
 ) -> pd.DataFrame:
     """The products that are selected, were selected once, or are on disk; once each, with their state now.
 
     Parameters
     ----------
+    observations : DataFrame
+        Columns of ``tables.OBS_TABLE``.
     products : DataFrame
         Columns of ``tables.PRODUCT_TABLE``.
     recorded : DataFrame
@@ -58,7 +65,9 @@ def files_to_list(
     gone = recorded[~recorded.index.isin(products["dataURI"])].reset_index()
     everything = pd.concat([part for part in (products, gone) if len(part)] or [products], ignore_index=True)
     # Selected by any of the days that list it.
-    everything = everything.sort_values("selected", ascending=False, kind="stable", na_position="last")
+    everything = closest_parent_first(everything, observations).sort_values(
+        "selected", ascending=False, kind="stable", na_position="last"
+    )
     everything = everything.drop_duplicates("dataURI", ignore_index=True)
     state = state_on_disk(everything, config, recorded.reset_index())
     uri = everything["dataURI"]
@@ -119,7 +128,7 @@ def run_reports(
     observations: pd.DataFrame, products: pd.DataFrame, recorded: pd.DataFrame, config: Config, run_ids: Collection[str]
 ) -> Reports:
     """The tables of one call: what it selected; `run_ids` are the runs whose files count as fetched now."""
-    files = files_to_list(products, recorded, config, run_ids)
+    files = files_to_list(observations, products, recorded, config, run_ids)
     return make_reports(observations, files[files["selected"].fillna(False).astype(bool)], config)
 
 

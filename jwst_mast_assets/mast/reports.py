@@ -4,6 +4,7 @@
 ``astropy.table.Table.read`` opens with types and units.
 """
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import OutputError
 from jwst_mast_assets.mast.observations import sort
+from jwst_mast_assets.mast.selection import filetype_pattern
 from jwst_mast_assets.mast.store import atomic_path, write_text
 
 UNITS = {"byte": u.byte, "s": u.s, "deg": u.deg, "nm": u.nm}
@@ -50,12 +52,24 @@ def make_reports(observations: pd.DataFrame, products: pd.DataFrame, config: Con
     products = sort(products, config.sortcols_productTable)
     counted = with_counts(observations, products)
     counted = sort(counted, config.sortcols_obsTable)
-    filetypes = sorted(products["filetype"].dropna().unique())
+    filetypes = filetypes_in_order(products, config)
     return Reports(
         selprod=products[config.outcolumns_productTable],
         obs=counted[[*config.outcolumns_obsTable, *(f for f in filetypes if f not in config.outcolumns_obsTable)]],
         summary=sort(summarize(counted, filetypes), config.sortcols_summaryTable),
     )
+
+
+def filetypes_in_order(products: pd.DataFrame, config: Config) -> list[str]:
+    """The file types of some products: as ``filetypes`` lists them; those of one kind by calibration level and name."""
+    levels = products.groupby("filetype")["calib_level"].min().fillna(9)
+    patterns = [re.compile(filetype_pattern([wanted]) or "") for wanted in config.filetypes]
+
+    def place(filetype: str) -> tuple[int, int, str]:
+        asked = next((n for n, pattern in enumerate(patterns) if pattern.search(filetype)), len(patterns))
+        return asked, int(levels[filetype]), filetype
+
+    return sorted(levels.index, key=place)
 
 
 def with_counts(observations: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:

@@ -23,6 +23,10 @@ STATE_FOLDER = ".jwst_mast_assets"
 LOCK_TIMEOUT = 600.0
 """Seconds to wait for another run that writes the same proposal's page and tables; that takes moments."""
 
+UMASK = os.umask(0o077)
+"""The process's mask for new files; it can only be read by setting it, which is not for threads to do."""
+os.umask(UMASK)
+
 SCHEMAS: dict[str, tables.Schema] = {
     "obs_table": tables.OBS_TABLE,
     "product_table": tables.PRODUCT_TABLE,
@@ -137,16 +141,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield partial
         # mkstemp's files are private; the result is to be as readable as any other new file.
-        partial.chmod(0o666 & ~_umask())
+        partial.chmod(0o666 & ~UMASK)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_text(path: Path, text: str) -> None:

@@ -136,6 +136,93 @@ KEYWORDS_FROM_MAST: Schema = {
     "dataURI": Column("string", "identity of the file in MAST"),
 }
 
+CHANGE_TABLE: Schema = {
+    "kind": Column("string", "content, versions, superseded or gone; see reprocessing.KINDS"),
+    "cells": Column("string", "partition keys of the tables that list the file, separated by a comma and a space"),
+    "proposal_id": Column("Int64", "program number"),
+    "dataURI": Column("string", "identity of the file in MAST"),
+    "productFilename": Column("string", "name of the file"),
+    "outfilename": Column("string", "where the file is on disk"),
+    "old_md5": Column("string", "md5 of the file on disk"),
+    "new_md5": Column("string", "md5 of the file as MAST has it now"),
+    "old_cal_ver": Column("string", "version of the calibration pipeline that made the file on disk"),
+    "new_cal_ver": Column("string", "version of the calibration pipeline that made MAST's file"),
+    "old_crds_ctx": Column("string", "context of the reference files that made the file on disk"),
+    "new_crds_ctx": Column("string", "context of the reference files that made MAST's file"),
+    "successor": Column("string", "name of the newer file that stands for the same, of a superseded one"),
+}
+
+VERSION_COLUMNS = ("size", "md5", "cal_ver", "crds_ctx")
+"""What tells one version of a file from another."""
+
+HISTORY_TABLE: Schema = {
+    "when": Column("string", "when it was recorded, ISO with microseconds", "UTC"),
+    "event": Column("string", "what happened, see history.EVENTS", required=True),
+    "proposal_id": Column("Int64", "program number"),
+    "obsnum": Column("Int64", "APT's observation number"),
+    **CELL,
+    "productFilename": Column("string", "name of the file"),
+    "dataURI": Column("string", "identity of the file in MAST", required=True),
+    "path": Column("string", "where the file is, below the output folder"),
+    "size": Column("Int64", "size of the file on disk", "byte"),
+    "md5": Column("string", "md5 of the file on disk, where it was computed"),
+    "checksum": Column("string", "md5 of the file as MAST had it then, where it had one"),
+    "verified": Column("string", "how the file was verified: checksum, content, size, none"),
+    "cal_ver": Column("string", "version of the calibration pipeline that made the file"),
+    "crds_ctx": Column("string", "context of the reference files that made the file"),
+    "old_size": Column("Int64", "size of the version that was there before", "byte"),
+    "old_md5": Column("string", "md5 of the version that was there before"),
+    "old_cal_ver": Column("string", "calibration pipeline of the version that was there before"),
+    "old_crds_ctx": Column("string", "reference files of the version that was there before"),
+    "run_id": Column("string", "the Dagster run that recorded it"),
+    "dl_str": Column("string", "state of the file in a word, see downloads.CODES"),
+}
+
+MANIFEST_TABLE: Schema = {
+    **{
+        name: HISTORY_TABLE[name]
+        for name in ("path", "productFilename", "proposal_id", "obsnum", *VERSION_COLUMNS, "verified", "dataURI")
+    },
+    "since": Column("string", "when this version was recorded, ISO", "UTC"),
+    "status": Column("string", "current, superseded or gone, see history.EVENTS"),
+}
+
+DIFF_TABLE: Schema = {
+    "change": Column("string", "added, changed, superseded, or gone"),
+    "path": HISTORY_TABLE["path"],
+    "productFilename": HISTORY_TABLE["productFilename"],
+    "dataURI": HISTORY_TABLE["dataURI"],
+    **{
+        f"{age}_{name}": HISTORY_TABLE[name]._replace(meaning=f"{HISTORY_TABLE[name].meaning}; {age} version")
+        for name in VERSION_COLUMNS
+        for age in ("old", "new")
+    },
+}
+
+STATUS_TABLE: Schema = {
+    "proposal": Column("string", "program number, five digits"),
+    "observations": Column("Int64", "observations that MAST lists and the configuration wants"),
+    "files": Column("Int64", "selected files"),
+    "present": Column("Int64", "those on disk as MAST has them, as far as is known"),
+    "stale": Column("Int64", "those on disk of which MAST has another version"),
+    "missing": Column("Int64", "those that are not on disk"),
+    "failed": Column("Int64", "those that could not be had"),
+    "waiting": Column("Int64", "those that are not public yet"),
+    "bytes": Column("Int64", "size of those on disk, as MAST has it", "byte"),
+    "bytes_to_come": Column("Int64", "size of the others, as MAST has it", "byte"),
+    "last_checked": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),
+}
+
+RELEASE_TABLE: Schema = {
+    "public_from": Column("string", "when exclusive access ends, ISO; missing where MAST does not say", "UTC"),
+    "proposal": Column("string", "program number, five digits"),
+    "obsnums": Column("string", "APT's observation numbers, comma-separated"),
+    "files": Column("Int64", "selected files that become public"),
+    "bytes": Column("Int64", "their size, as MAST has it", "byte"),
+    "on_disk": Column("Int64", "how many of them are on disk already"),
+    "public": Column("boolean", "whether that time is past"),
+}
+
 DERIVED = {"cell", "wanted", "selected"}
 MAST_OBS_COLUMNS = tuple(OBS_FROM_MAST)
 OBS_OUT_COLUMNS = tuple(name for name in OBS_TABLE if name not in DERIVED)
@@ -204,7 +291,9 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
 
 def _typed(values: pd.Series, dtype: str) -> pd.Series:
     if dtype == "string":
-        return values.map(lambda value: None if value is None else str(value)).astype("string")
+        # JSON can carry lone surrogates, which no file or database takes.
+        clean = [None if value is None else str(value).encode("utf-8", "replace").decode() for value in values]
+        return pd.Series(clean, index=values.index, dtype="string")
     if dtype == "boolean":
         words = {"true": True, "false": False, "1": True, "0": False}
         return values.map(lambda value: words.get(str(value).strip().lower())).astype("boolean")

@@ -163,9 +163,10 @@ def make_rows(files: list[File]) -> list[Row]:
 
 
 def _kind(name: str, level: int | None) -> str:
-    if re.match(r"jw\d{5}-", name):
-        return LEVEL3
-    return LEVEL3 if level is not None and level >= 3 and not re.match(r"jw\d{11}_", name) else EXPOSURE
+    """By the name; by the calibration level where the name follows neither scheme."""
+    if re.match(r"jw\d{11}_", name):
+        return EXPOSURE
+    return LEVEL3 if re.match(r"jw\d{5}-", name) or (level or 0) >= 3 else EXPOSURE
 
 
 def _is_member(file: File, name: str) -> bool:

@@ -1,5 +1,6 @@
 """Belongs here: the asset of files on disk."""
 
+import datetime as dt
 import time
 
 import dagster as dg
@@ -9,7 +10,9 @@ from jwst_mast_assets.defs.metadata import preview
 from jwst_mast_assets.defs.partitions import cells_of, grid
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, said_plainly
 from jwst_mast_assets.defs.table_io import column_schema
-from jwst_mast_assets.mast import downloads, proposals
+from jwst_mast_assets.mast import downloads, proposals, reprocessing
+from jwst_mast_assets.mast.history import record_fetches
+from jwst_mast_assets.mast.ledger import Ledger
 
 
 @dg.asset(
@@ -36,17 +39,23 @@ def downloaded_files(
     """
     with said_plainly():
         config, mast, start = jwst_config.checked(), archive.open(), time.monotonic()
-        known = jwst_config.store().read("downloaded_files", cells_of(context))
+        store, cells = jwst_config.store(), cells_of(context)
+        known = store.read("downloaded_files", cells)
         plan = downloads.plan_download(product_table, config, mast, known)
         for warning in plan.warnings:
             context.log.warning(warning)
         context.log.info(f"{plan.n_files} files to fetch, {plan.n_bytes / 1e6:.1f} MB")
         table = downloads.download(product_table, config, mast, known, progress, plan)
         table = proposals.carry_over(table, known, product_table, config, context.run.run_id)
+        now = dt.datetime.now(dt.timezone.utc)
+        record_fetches(store, table, known, context.run.run_id, now)
+        Ledger(store).record(cells, store.read("obs_table", cells), table, config, now)
         totals = downloads.summary(table, time.monotonic() - start)
         failures = totals.pop("failures")
         context.log.info(", ".join(f"{name}: {value}" for name, value in totals.items()))
         metadata = {"dagster/row_count": len(table), **totals}
+        if len(changes := reprocessing.changes_of_run(table, known)):
+            metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
         if len(failures):
             metadata["failures"] = preview(failures)
         return dg.MaterializeResult(value=table, metadata=metadata)

@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import pandas as pd
+
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.downloads.verify import valid_checksum
 
@@ -58,9 +60,14 @@ def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
         for start in range(0, len(files), FILES_PER_QUERY):
             chunk = files[start : start + FILES_PER_QUERY]
             table = archive.keywords(instrument, [{"paramName": "filename", "values": chunk}])
-            # Where a file has rows of several ingests, the last one counts.
-            stamps = table["ingestCompletionDate"].str.extract(r"(\d+)")[0].astype("Float64")
-            table = table.assign(stamp=stamps).sort_values("stamp", na_position="first", kind="stable")
-            for row in table.astype(object).where(table.notna(), None).itertuples():
-                found[str(row.filename)] = Keywords(valid_checksum(row.checksum), row.cal_ver, row.crds_ctx)  # pyright: ignore[reportArgumentType]
+            found |= keywords_of(table)
     return found
+
+
+def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
+    """A reply of the service by file name; where a file has rows of several ingests, the last one counts."""
+    stamps = table["ingestCompletionDate"].str.extract(r"(\d+)")[0].astype("Float64")
+    table = table.assign(stamp=stamps).sort_values("stamp", na_position="first", kind="stable")
+    columns = ["filename", "checksum", "cal_ver", "crds_ctx"]
+    rows = table[columns].astype(object).where(table[columns].notna(), None).itertuples(index=False, name=None)
+    return {name: Keywords(valid_checksum(checksum), *versions) for name, checksum, *versions in rows}

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.downloads import place
+from jwst_mast_assets.mast.downloads import aside, place
 from jwst_mast_assets.mast.downloads.codes import Code
 from jwst_mast_assets.mast.downloads.partial import Blocked, Busy, Origin, Partial, Stopped, open_partial
 from jwst_mast_assets.mast.downloads.plan import Item, exclusive_message
@@ -141,7 +141,9 @@ class _Attempts:
                     if restarts == 1:
                         continue
                 if not fault.passing:
-                    self.partial.remove_content()
+                    had = self.partial.origin
+                    if fault.code == Code.NOT_FOUND and had and had.source == self.source.name:
+                        self.partial.remove_content()
                     return self._refusal(fault)
                 if self._progress(furthest):
                     failed = repetition = 0
@@ -172,6 +174,8 @@ class _Attempts:
 
     def _placed(self, verdict: Verdict) -> Outcome:
         md5 = self.partial.md5
+        if self.config.keep_superseded and self.item.found:
+            aside.keep(self.item.path)
         self.partial.become(self.item.path)
         code = Code.REPLACED if self.item.found else Code.DOWNLOADED
         return Outcome(code, verdict.note, md5=md5, verified=verdict.verified)

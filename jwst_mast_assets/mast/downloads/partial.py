@@ -5,6 +5,7 @@ partial that was verified gets the final name, by one rename.
 """
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -18,11 +19,6 @@ from uuid import uuid4
 
 from jwst_mast_assets.mast.downloads import place
 from jwst_mast_assets.mast.downloads.verify import blocks
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 LOCK_POLL = 0.1
 """Seconds between two tries to get the lock of a partial."""
@@ -48,7 +44,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Origin:
-    """Which version of which file a partial is the beginning of. Two equal origins may be joined."""
+    """Which version of which file a partial is the beginning of: what MAST's tables say, then what its server said."""
 
     uri: str
     source: str
@@ -57,6 +53,12 @@ class Origin:
     etag: str | None = None
     modified: str | None = None
     total: int | None = None
+
+    def may_be(self, other: "Origin") -> bool:
+        """Whether MAST's tables still say the same of the file."""
+        known = self.checksum is not None and other.checksum is not None
+        same = (self.uri, self.source, self.size) == (other.uri, other.source, other.size)
+        return same and not (known and self.checksum != other.checksum)
 
 
 class Partial:
@@ -207,8 +209,6 @@ def open_partial(target: str, stop: threading.Event) -> Iterator[Partial]:
 
 def _locked(path: str, stop: threading.Event) -> int | None:
     """A descriptor of the partial with its lock held; None where the system has no locks."""
-    if fcntl is None:
-        return None
     seen, since = -1, time.monotonic()
     while not stop.is_set():
         try:
@@ -229,6 +229,8 @@ def _locked(path: str, stop: threading.Event) -> int | None:
                 return descriptor
         except OSError as error:
             if error.errno in NO_LOCKS:
+                if status.st_size == 0:
+                    os.unlink(path)
                 return None
             if not isinstance(error, BlockingIOError):
                 raise

@@ -134,7 +134,7 @@ def _offset(partial: Partial, origin: Origin) -> int:
     had = partial.origin
     if not partial.size or had is None:
         return 0
-    if replace(had, etag=None, modified=None, total=None) != origin:
+    if not had.may_be(origin):
         return 0
     # Without a strong validator the server cannot say that the rest is of the same file; a checksum can.
     if not had.etag and not origin.checksum:

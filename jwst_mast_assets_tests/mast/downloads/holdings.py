@@ -1,8 +1,10 @@
 """A small archive and the tables that a run over it gets."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,6 +21,11 @@ OTHER = "jw01138001001_02101_00001_nrca2_cal.fits"
 PRIVATE = "jw01345001001_02101_00001_mirimage_rate.fits"
 FUTURE = 99_000.0
 """A release date, MJD."""
+
+
+def environment() -> dict[str, str]:
+    """Of processes that a test starts: wherever they run, they find this package."""
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 
 
 def small_catalogue() -> Catalogue:
@@ -62,6 +69,11 @@ def fetch(
     """Download some products as a run would, indexed by name."""
     files = download(products_for(embedded, config, names), config, Archive(embedded.url, token), known)
     return files.set_index("productFilename", drop=False)
+
+
+def cell(table: pd.DataFrame, row: object, column: str) -> Any:
+    """One value of a table."""
+    return table[column].to_dict()[row]
 
 
 def md5_of(path: str | Path) -> str:

@@ -118,6 +118,17 @@ def test_a_partial_from_mast_goes_on_from_mast_only(cloud, embedded: EmbeddedArc
     assert files["bytes_fetched"].item() == len(embedded.content(CAL))
 
 
+def test_a_cloud_without_the_file_leaves_the_partial_from_mast(
+    cloud, embedded: EmbeddedArchive, tmp_path: Path
+) -> None:
+    fault = embedded.faults.add(Fault("drop", after_bytes=60_000))
+    fetch(embedded, config_for(tmp_path, download_retries=0), CAL)
+    embedded.faults.remove(fault.id)
+    files = fetch(embedded, config_for(tmp_path, source="s3-then-mast"), CAL)
+    assert_fetched(files, embedded)
+    assert files["bytes_fetched"].item() == len(embedded.content(CAL)) - 60_000
+
+
 def test_a_partial_from_the_cloud_goes_on_there(cloud, embedded: EmbeddedArchive, tmp_path: Path) -> None:
     put(cloud, embedded, CAL)
     config = config_for(tmp_path, source="s3")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
-from jwst_mast_assets_tests.mast.downloads.holdings import JPG, UNCAL, config_for, products_for
+from jwst_mast_assets_tests.mast.downloads.holdings import JPG, UNCAL, config_for, environment, products_for
 
 SIZE = 300_000_000 // 2880 * 2880
 
@@ -32,7 +32,7 @@ def test_a_file_of_300_mb_takes_no_more_memory_than_a_small_one(tmp_path: Path) 
     with EmbeddedArchive(catalogue) as embedded:
         products_for(embedded, config_for(tmp_path), [JPG, UNCAL]).to_pickle(tmp_path / "products.pickle")
         arguments = [sys.executable, "-c", RUN, str(tmp_path), embedded.url]
-        done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        done = subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment())
     small, small_kb, big, big_kb = map(int, done.stdout.split())
     assert (small, big) == (1, 1)
     assert big_kb - small_kb < 50_000

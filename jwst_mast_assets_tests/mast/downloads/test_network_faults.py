@@ -22,6 +22,7 @@ from jwst_mast_assets_tests.mast.downloads.holdings import (
     PRIVATE,
     UNCAL,
     assert_fetched,
+    cell,
     config_for,
     fetch,
     leftovers,
@@ -94,8 +95,8 @@ def test_a_fault_that_stays_is_named_and_stops_no_other_file(
     embedded.faults.add(fault)
     with watch(tmp_path, embedded):
         files = fetch(embedded, config_for(tmp_path), CAL, OTHER, JPG)
-    assert (files.loc[OTHER, "dl_code"], text in files.loc[OTHER, "dl_message"]) == (code, True), files.loc[OTHER]
-    assert not Path(str(files.loc[OTHER, "outfilename"])).exists()
+    assert (cell(files, OTHER, "dl_code"), text in cell(files, OTHER, "dl_message")) == (code, True), files.loc[OTHER]
+    assert not Path(str(cell(files, OTHER, "outfilename"))).exists()
     assert leftovers(tmp_path) == []
     assert_fetched(files.drop(OTHER), embedded)
 
@@ -175,9 +176,9 @@ def test_a_wrong_size_in_mast_is_told_and_fetched_once(
 
 def test_a_private_file_without_a_token_is_no_error(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     files = fetch(embedded, config_for(tmp_path), PRIVATE, CAL)
-    assert files.loc[PRIVATE, ["dl_code", "dl_str"]].tolist() == [Code.EXCLUSIVE, "exclusive"]
-    assert "until 2129-12-0" in files.loc[PRIVATE, "dl_message"]
-    assert files.loc[CAL, "dl_code"] == Code.DOWNLOADED
+    assert [cell(files, PRIVATE, "dl_code"), cell(files, PRIVATE, "dl_str")] == [Code.EXCLUSIVE, "exclusive"]
+    assert "until 2129-12-0" in cell(files, PRIVATE, "dl_message")
+    assert cell(files, CAL, "dl_code") == Code.DOWNLOADED
     assert not [request for request in embedded.requests if PRIVATE in request.uri]
 
 

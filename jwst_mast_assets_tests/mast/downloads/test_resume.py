@@ -1,5 +1,7 @@
 """A download goes on where it stopped, but only if it is still the same file."""
 
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -15,13 +17,14 @@ from hypothesis import strategies as st
 
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets.mast.archive import Archive
-from jwst_mast_assets.mast.downloads import Code, download, plan_download
+from jwst_mast_assets.mast.downloads import Code, download, partial, plan_download
 from jwst_mast_assets.mast.downloads.partial import partial_path
 from jwst_mast_assets_tests.mast.downloads.holdings import (
     CAL,
     JPG,
     assert_fetched,
     config_for,
+    environment,
     fetch,
     leftovers,
     md5_of,
@@ -40,13 +43,13 @@ def left_partial(embedded: EmbeddedArchive, folder: Path, name: str, size: int =
     row = fetch(embedded, config, name).iloc[0]
     embedded.faults.remove(fault.id)
     assert row["dl_code"] == Code.FAILED
-    partial = Path(partial_path(row["outfilename"]))
-    assert partial.stat().st_size == size
+    left = Path(partial_path(row["outfilename"]))
+    assert left.stat().st_size == size
     embedded.clear_requests()
-    return partial
+    return left
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drops=st.lists(st.integers(0, 220_000), min_size=1, max_size=4), checksums=st.booleans(), etag=st.booleans())
 def test_connections_dropped_anywhere_end_with_the_right_bytes(
     drops: list[int], checksums: bool, etag: bool, embedded: EmbeddedArchive
@@ -66,8 +69,8 @@ def test_connections_dropped_anywhere_end_with_the_right_bytes(
 
 
 def test_the_next_run_goes_on_where_the_last_one_stopped(embedded: EmbeddedArchive, tmp_path: Path) -> None:
-    partial = left_partial(embedded, tmp_path, CAL)
-    assert sorted(leftovers(tmp_path)) == [partial.name, partial.name + ".json"]
+    left = left_partial(embedded, tmp_path, CAL)
+    assert sorted(leftovers(tmp_path)) == [left.name, left.name + ".json"]
     plan = plan_download(
         products_for(embedded, config_for(tmp_path), [CAL]), config_for(tmp_path), Archive(embedded.url)
     )
@@ -83,8 +86,8 @@ def test_a_complete_partial_costs_one_byte(checksums: bool, embedded: EmbeddedAr
     if not checksums:
         embedded.faults.add(Fault("status", endpoint="invoke", status=400))
     size = len(embedded.content(CAL))
-    partial = left_partial(embedded, tmp_path, CAL)
-    partial.write_bytes(embedded.content(CAL))
+    left = left_partial(embedded, tmp_path, CAL)
+    left.write_bytes(embedded.content(CAL))
     files = fetch(embedded, config_for(tmp_path), CAL)
     assert_fetched(files, embedded)
     assert files["bytes_fetched"].item() == 1
@@ -125,8 +128,8 @@ def test_a_file_reprocessed_while_it_comes_is_fetched_anew(own_archive: Embedded
 
 def test_a_partial_of_which_nothing_is_known_is_begun_anew(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     for spoil in ("", "{", "[]", '{"uri": 3}', "gone"):
-        partial = left_partial(embedded, tmp_path, CAL)
-        sidecar = Path(f"{partial}.json")
+        left = left_partial(embedded, tmp_path, CAL)
+        sidecar = Path(f"{left}.json")
         sidecar.write_text(spoil)
         if spoil == "gone":
             sidecar.unlink()
@@ -138,8 +141,8 @@ def test_a_partial_of_which_nothing_is_known_is_begun_anew(embedded: EmbeddedArc
 
 @pytest.mark.parametrize("key", ["uri", "size", "checksum", "source"])
 def test_a_partial_of_another_version_is_begun_anew(key: str, embedded: EmbeddedArchive, tmp_path: Path) -> None:
-    partial = left_partial(embedded, tmp_path, CAL)
-    sidecar = Path(f"{partial}.json")
+    left = left_partial(embedded, tmp_path, CAL)
+    sidecar = Path(f"{left}.json")
     sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), key: "another"}))
     files = fetch(embedded, config_for(tmp_path), CAL)
     assert_fetched(files, embedded)
@@ -147,10 +150,10 @@ def test_a_partial_of_another_version_is_begun_anew(key: str, embedded: Embedded
 
 
 def test_a_partial_with_a_rotten_byte_is_fetched_anew(embedded: EmbeddedArchive, tmp_path: Path) -> None:
-    partial = left_partial(embedded, tmp_path, CAL)
-    content = bytearray(partial.read_bytes())
+    left = left_partial(embedded, tmp_path, CAL)
+    content = bytearray(left.read_bytes())
     content[30_000] ^= 1
-    partial.write_bytes(content)
+    left.write_bytes(content)
     assert_fetched(fetch(embedded, config_for(tmp_path), CAL), embedded)
     assert [request.status for request in downloads(embedded)] == [206, 200]
 
@@ -174,7 +177,7 @@ def run_elsewhere(embedded: EmbeddedArchive, folder: Path, table: Path, *names: 
     """A run in a process of its own."""
     products_for(embedded, config_for(folder), names).to_pickle(table)
     arguments = [sys.executable, "-c", RUN, str(folder), embedded.url, str(table)]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment())
 
 
 def test_a_killed_run_leaves_no_lock_and_is_resumed(
@@ -184,13 +187,13 @@ def test_a_killed_run_leaves_no_lock_and_is_resumed(
     table = tmp_path_factory.mktemp("tables") / "products.pickle"
     with watch(tmp_path, embedded):
         process = run_elsewhere(embedded, tmp_path, table, CAL)
-        partial = Path(partial_path(str(products_for(embedded, config_for(tmp_path), [CAL])["outfilename"].item())))
+        left = Path(partial_path(str(products_for(embedded, config_for(tmp_path), [CAL])["outfilename"].item())))
         deadline = time.monotonic() + 20
-        while not (partial.exists() and partial.stat().st_size > 20_000) and time.monotonic() < deadline:
+        while not (left.exists() and left.stat().st_size > 20_000) and time.monotonic() < deadline:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
-        kept = partial.stat().st_size
+        kept = left.stat().st_size
         embedded.faults.remove(slow.id)
         files = fetch(embedded, config_for(tmp_path), CAL)
     assert_fetched(files, embedded)
@@ -212,6 +215,44 @@ def test_two_runs_at_once_fetch_each_file_once(
     assert len(downloads(embedded)) == len(names)
     for path in tmp_path.rglob("*.*"):
         assert md5_of(path) == embedded.md5(path.name)
+
+
+def test_a_partial_goes_on_when_its_checksum_was_not_known_yet(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    fault = embedded.faults.add(Fault("status", endpoint="invoke", status=400))
+    left_partial(embedded, tmp_path, CAL)
+    embedded.faults.remove(fault.id)
+    files = fetch(embedded, config_for(tmp_path), CAL)
+    assert_fetched(files, embedded)
+    assert [request.status for request in downloads(embedded)] == [206]
+    assert files["verified"].tolist() == ["checksum"]
+
+
+def test_a_lock_that_nobody_lets_go_of_is_named(
+    embedded: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partial, "LOCK_PATIENCE", 0.3)
+    held = left_partial(embedded, tmp_path, CAL)
+    with open(held, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        files = fetch(embedded, config_for(tmp_path), CAL, JPG)
+    assert files["dl_code"].tolist() == [Code.FAILED, Code.DOWNLOADED]
+    assert "another process has had it for" in files["dl_message"].iloc[0]
+    assert_fetched(fetch(embedded, config_for(tmp_path), CAL), embedded)
+
+
+def test_where_there_are_no_locks_nobody_shares_a_partial(
+    embedded: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(partial.fcntl, "flock", no_locks)
+    fault = embedded.faults.add(Fault("drop", after_bytes=60_000, match="nrca1_cal.fits"))
+    files = fetch(embedded, config_for(tmp_path, download_retries=0), CAL, JPG)
+    assert files["dl_code"].tolist() == [Code.FAILED, Code.DOWNLOADED]
+    assert leftovers(tmp_path) == []
+    embedded.faults.remove(fault.id)
+    assert_fetched(fetch(embedded, config_for(tmp_path), CAL), embedded)
 
 
 def test_two_partitions_that_share_files_fetch_them_once(embedded: EmbeddedArchive, tmp_path: Path) -> None:

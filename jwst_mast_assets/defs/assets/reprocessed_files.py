@@ -1,0 +1,62 @@
+"""Belongs here: the asset of files that MAST has processed again."""
+
+import dagster as dg
+import pandas as pd
+
+from jwst_mast_assets.defs.metadata import table_metadata
+from jwst_mast_assets.defs.partitions import registered_proposals
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, said_plainly
+from jwst_mast_assets.defs.table_io import schema_of
+from jwst_mast_assets.mast import reprocessing, tables
+
+PREVIEW_COLUMNS = ["kind", "cells", "productFilename", "old_cal_ver", "new_cal_ver", "old_crds_ctx", "new_crds_ctx"]
+
+
+@dg.asset(
+    group_name="jwst",
+    kinds={"mast", "parquet"},
+    code_version="1",
+    pool="mast",
+    metadata={"dagster/column_schema": schema_of(tables.CHANGE_TABLE)},
+)
+def reprocessed_files(
+    context: dg.AssetExecutionContext, jwst_config: JwstConfig, archive: ArchiveResource
+) -> dg.MaterializeResult:
+    """The files on disk, of all registered proposals, that are no longer what MAST has.
+
+    MAST processes its whole archive again every few months; names and often sizes stay, so checksums and versions
+    are compared. `content`: MAST has other bytes, which the next download fetches; `versions`: only the recorded
+    versions differ; `superseded`: MAST lists a newer association or pool; `gone`: MAST lists the file no more.
+    """
+    with said_plainly():
+        store, mast = jwst_config.store(), archive.open()
+        recorded, events = [], []
+        for proposal in registered_proposals(context.instance):
+            files = store.read_proposal("downloaded_files", proposal)
+            recorded.append(files[files["bytes_on_disk"].notna()])
+            asked = {cell.key for cell in store.cells("product_table") if cell.proposal == proposal}
+            # Without a list of products nothing can be said to be missing from it.
+            listed = files[files["cell"].isin(asked)]
+            events.append(reprocessing.superseded(store.read_proposal("product_table", proposal), listed))
+        files = _joined(recorded, tables.FILE_TABLE)
+        changes = reprocessing.find_changes(mast, files)
+        table = _joined([changes, *events], tables.CHANGE_TABLE)
+        reprocessing.write_changes(store, table)
+        sentence = reprocessing.describe_changes(table)
+        compared = files["dataURI"].nunique()
+        context.log.info(f"{compared} files on disk compared with MAST: {sentence}")
+        counts = {f"n_{kind}": int((table["kind"] == kind).sum()) for kind in reprocessing.KINDS}
+        return dg.MaterializeResult(
+            metadata={
+                **table_metadata(table, PREVIEW_COLUMNS),
+                "compared": compared,
+                "changes": sentence,
+                **counts,
+                "path": dg.MetadataValue.path(str(store.folder / reprocessing.FILE)),
+            }
+        )
+
+
+def _joined(parts: list[pd.DataFrame], schema: tables.Schema) -> pd.DataFrame:
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else tables.empty(schema)

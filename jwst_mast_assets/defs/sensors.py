@@ -1,0 +1,97 @@
+"""Belongs here: the sensor that has new, changed and released observations downloaded."""
+
+import datetime as dt
+
+import dagster as dg
+
+from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, cells_under_way, next_attempt
+from jwst_mast_assets.defs.jobs import jwst_download
+from jwst_mast_assets.defs.partitions import check_grid, first_day, proposals, registered_proposals
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.discovery import list_observations
+from jwst_mast_assets.mast.errors import JwstMastError
+from jwst_mast_assets.mast.ledger import Ledger
+from jwst_mast_assets.mast.store import TableStore
+from jwst_mast_assets.mast.wanted import Wanted, wanted_cells
+
+MOST_REQUESTS = 50
+"""Runs that one tick requests; the rest follow as these end."""
+
+READ_TIMEOUT = 20.0
+"""Seconds without a byte from MAST before a tick gives up; Dagster gives a tick 60."""
+
+
+def build_sensors(config: Config) -> list[dg.SensorDefinition]:
+    """The sensors, with the interval that the config file has."""
+
+    @dg.sensor(
+        name="new_observations",
+        job=jwst_download,
+        minimum_interval_seconds=config.sensor_interval,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def new_observations(
+        context: dg.SensorEvaluationContext, jwst_config: JwstConfig, archive: ArchiveResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        """Asks MAST for the observations of the registered proposals and requests a run for each day that has new,
+        changed or newly released ones. It keeps no cursor: what is done stands in the output folder, what is under
+        way and what failed in the runs themselves."""
+        try:
+            return _tick(context.instance, jwst_config.checked(), archive.open(READ_TIMEOUT))
+        except JwstMastError as error:
+            return dg.SkipReason(f"Not done this time: {error}")
+
+    return [new_observations]
+
+
+def utc_now() -> dt.datetime:
+    """The present moment."""
+    return dt.datetime.now(dt.timezone.utc)
+
+
+def _tick(instance: dg.DagsterInstance, config: Config, archive: Archive) -> dg.SensorResult | dg.SkipReason:
+    now = utc_now()
+    registered = registered_proposals(instance)
+    watched = sorted({*registered, *config.propID})
+    if not watched and config.watch != "all":
+        return dg.SkipReason(
+            "No proposal is registered. Register some with: jwst-mast proposals add 1138, with propID in the config "
+            "file, or set watch: all"
+        )
+    observations = list_observations(archive, config, watched, first_day(), now)
+    found = sorted(set(observations["cell"].str[-5:])) if config.watch == "all" else []
+    new = sorted({*watched, *found} - set(registered))
+    check_grid(len(registered) + len(new))
+    ledger = Ledger(TableStore(config.root))
+    wanted = wanted_cells(observations, ledger.entries({*watched, *found}, config), config, now)
+    requests = _requests(instance, wanted, now)
+    if config.root.exists():
+        ledger.note_checked(watched, now)
+    if not requests and not new:
+        waiting = f"; {len(wanted)} wait for runs under way or their next try" if wanted else ""
+        return dg.SkipReason(f"Nothing new: {len(observations)} observations of {len(watched)} proposals{waiting}.")
+    return dg.SensorResult(
+        run_requests=requests, dynamic_partitions_requests=[proposals.build_add_request(new)] if new else []
+    )
+
+
+def _requests(instance: dg.DagsterInstance, wanted: list[Wanted], now: dt.datetime) -> list[dg.RunRequest]:
+    under_way = cells_under_way(instance, jwst_download.name)
+    requests = []
+    for cell, reason, cause in wanted:
+        if len(under_way) + len(requests) >= MOST_REQUESTS:
+            break
+        if cell.key in under_way:
+            continue
+        attempt = next_attempt(instance, jwst_download.name, cell, cause, now)
+        if attempt is not None:
+            requests.append(
+                dg.RunRequest(
+                    run_key=f"{cell.key}|{cause}|{attempt}",
+                    partition_key=dg.MultiPartitionKey({"day": str(cell.day), "proposal": cell.proposal}),
+                    tags={REASON: reason, CAUSE: cause, ATTEMPT: str(attempt)},
+                )
+            )
+    return requests

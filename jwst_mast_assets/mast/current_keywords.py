@@ -1,0 +1,118 @@
+"""What MAST has now of many recorded files, in few queries: whole programs where that is fewer, else file names."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.downloads.checksums import (
+    FILES_PER_QUERY,
+    Keywords,
+    ask_keywords,
+    instrument_of,
+    keywords_of,
+)
+from jwst_mast_assets.mast.errors import ArchiveError
+
+log = logging.getLogger("jwst_mast_assets.reprocessing")
+
+PROGRAMS_PER_QUERY = 50
+
+ROWS_PER_QUERY = 20_000
+"""Recorded files whose programs are asked for at once; MAST's own page ends at 50,000 rows."""
+
+COLUMNS = ("filename", "checksum", "cal_ver", "crds_ctx", "ingestCompletionDate")
+
+
+class Programs(NamedTuple):
+    """A query of all files of one type of some programs."""
+
+    instrument: str
+    filetype: str
+    programs: list[int]
+    names: list[str]
+    """The recorded files that it is to answer for."""
+
+
+def current_keywords(archive: Archive, files: pd.DataFrame) -> dict[str, Keywords]:
+    """Keywords of recorded FITS files, by name.
+
+    At most one query per instrument, file type and 50 programs or 20,000 recorded files; for few files one per 500
+    names. What a query of whole programs does not bring for any file of a program is asked for by name.
+
+    Parameters
+    ----------
+    archive : Archive
+    files : DataFrame
+        With ``productFilename``, ``proposal_id``, ``filetype``.
+
+    Returns
+    -------
+    dict
+        File name to :class:`Keywords`; without those that the service does not have.
+
+    Raises
+    ------
+    ArchiveError
+        If the service does not answer.
+    """
+    by_program, names = plan_queries(files)
+    found: dict[str, Keywords] = {}
+    for query in by_program:
+        found |= _ask_programs(archive, query)
+    return found | ask_keywords(names, archive)
+
+
+def plan_queries(files: pd.DataFrame) -> tuple[list[Programs], list[str]]:
+    """What to ask for whole programs, and which files by name, so that the queries are few."""
+    table = files[["productFilename", "proposal_id", "filetype"]].drop_duplicates("productFilename")
+    table = table.assign(instrument=[instrument_of(str(name)) for name in table["productFilename"]])
+    table = table[table["instrument"].notna()]
+    whole = table["filetype"].notna() & table["proposal_id"].notna()
+    names = [str(name) for name in table.loc[~whole, "productFilename"]]
+    queries: list[Programs] = []
+    for (instrument, filetype), rows in table[whole].groupby(["instrument", "filetype"]):
+        packed = list(_packed(rows, str(instrument), str(filetype)))
+        if -(-len(rows) // FILES_PER_QUERY) <= len(packed):
+            names += [str(name) for name in rows["productFilename"]]
+        else:
+            queries += packed
+    return queries, names
+
+
+def _packed(rows: pd.DataFrame, instrument: str, filetype: str) -> Iterator[Programs]:
+    """The programs of some files, as many at once as one query may bring."""
+    query = Programs(instrument, filetype, [], [])
+    for program, part in rows.groupby("proposal_id"):
+        too_many = len(query.names) + len(part) > ROWS_PER_QUERY or len(query.programs) == PROGRAMS_PER_QUERY
+        if query.programs and too_many:
+            yield query
+            query = Programs(instrument, filetype, [], [])
+        query.programs.append(int(program))  # pyright: ignore[reportArgumentType]
+        query.names.extend(part["productFilename"].astype(str))
+    if query.programs:
+        yield query
+
+
+def _ask_programs(archive: Archive, query: Programs) -> dict[str, Keywords]:
+    wanted = set(query.names)
+    filters = [
+        {"paramName": "program", "values": [str(program) for program in query.programs]},
+        {"paramName": "filename", "values": [], "freeText": f"%{query.filetype}"},
+    ]
+    try:
+        answer = keywords_of(archive.keywords(query.instrument, filters, COLUMNS))
+    except ArchiveError as error:
+        # Programs can be too large for MAST to answer in time; their files one by one are not.
+        log.warning("%s %s of %s: %s; asking by name", query.instrument, query.filetype, query.programs, error)
+        return ask_keywords(query.names, archive)
+    found = {name: keywords for name, keywords in answer.items() if name in wanted}
+    return found | ask_keywords(_of_silent_programs(query.names, found), archive)
+
+
+def _of_silent_programs(names: Sequence[str], found: dict[str, Keywords]) -> list[str]:
+    """The files of programs of which nothing came: the service may spell their number otherwise."""
+    heard = {name[:7] for name in found}
+    return [name for name in names if name[:7] not in heard]

@@ -1,0 +1,127 @@
+"""How a proposal stands: what is on disk of what is selected, what lacks and why, and when MAST was last asked."""
+
+import datetime as dt
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from jwst_mast_assets.mast import layout, proposals, tables
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import mjd_of
+from jwst_mast_assets.mast.downloads import FAILURES, PRESENT, Code
+from jwst_mast_assets.mast.ledger import Ledger
+from jwst_mast_assets.mast.store import TableStore
+from jwst_mast_assets.mast.tables import STATUS_TABLE
+
+STATES = ("present", "stale", "missing", "failed", "waiting")
+"""What a selected file can be: each is one of these. What they mean is in ``tables.STATUS_TABLE``."""
+
+NOT_WELL = ("stale", "missing", "failed")
+"""States that something must be done about."""
+
+
+def recorded_proposals(store: TableStore) -> list[str]:
+    """The proposals of which a run has recorded products."""
+    return sorted({cell.proposal for cell in store.cells("product_table")})
+
+
+def read_selected(store: TableStore, proposal: str, config: Config) -> pd.DataFrame:
+    """The selected files of a proposal over all its days, with their state on disk now.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.FILE_TABLE``, one row per ``dataURI``.
+    """
+    observations = store.read_proposal("obs_table", proposal)
+    products = here(store.read_proposal("product_table", proposal), config)
+    recorded = here(store.read_proposal("downloaded_files", proposal), config)
+    look = config.model_copy(update={"skip_check_if_outfile_exists": False})
+    files = proposals.files_to_list(observations, products, recorded, look)
+    # What MAST lists no more is neither missing nor stale: there is nothing to be fetched.
+    listed = files["selected"].fillna(False).astype(bool) & files["dataURI"].isin(products["dataURI"])
+    return files[listed].reset_index(drop=True)
+
+
+def here(files: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """A table whose files are looked for in the output folder as it is called now, also after it was moved."""
+    path = files["outfilename"]
+    inside = path.str.startswith(f"{config.root}/").fillna(False).astype(bool)
+    return files.assign(outfilename=path.where(inside, layout.outfilenames(files, config)))
+
+
+def states(files: pd.DataFrame, now: dt.datetime) -> pd.Series:
+    """What each selected file is, one of ``STATES``.
+
+    Parameters
+    ----------
+    files : DataFrame
+        Columns of ``tables.FILE_TABLE``, with the state on disk now.
+    now : datetime
+        Aware. A file that is not there and not public at that time is waited for.
+
+    Returns
+    -------
+    Series of string
+    """
+    code = files["dl_code"]
+    there = code.isin(PRESENT)
+    # After a query MAST's size is newer than the file's; after a plan so is its md5.
+    other = (files["md5"] != files["checksum"]).fillna(False)
+    stale = (code == Code.BAD_SIZE) | (there & other)
+    exclusive = (files["dataRights"] == "EXCLUSIVE_ACCESS") & (files["t_obs_release"] > mjd_of(now))
+    waiting = (code == Code.EXCLUSIVE) | ((code == Code.NOT_THERE) & exclusive)
+    state = pd.Series("missing", index=files.index, dtype="string")
+    failed = code.isin(FAILURES) & (code != Code.VANISHED)
+    for word, rows in (("failed", failed), ("waiting", waiting), ("present", there), ("stale", stale)):
+        state = state.mask(rows.fillna(False).astype(bool), word)
+    return state
+
+
+def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.datetime) -> pd.DataFrame:
+    """How some proposals stand.
+
+    Parameters
+    ----------
+    store : TableStore
+    wanted : iterable of str
+        Proposals, five digits.
+    config : Config
+        Where files are looked for, if the output folder was moved.
+    now : datetime
+        Aware.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.STATUS_TABLE``, one row per proposal. ``files`` is the sum of the states.
+    """
+    checked = Ledger(store).checked()
+    rows = [_row(store, proposal, config, now, checked.get(proposal)) for proposal in wanted]
+    return tables.conform(pd.DataFrame(rows, columns=list(STATUS_TABLE)), STATUS_TABLE)
+
+
+def _row(store: TableStore, proposal: str, config: Config, now: dt.datetime, checked: str | None) -> dict[str, object]:
+    observations = store.read_proposal("obs_table", proposal).drop_duplicates("obsid")
+    files = read_selected(store, proposal, config)
+    state = states(files, now)
+    counts = state.value_counts()
+    on_disk = state.isin(["present", "stale"])
+    size = files["size"].fillna(0)
+    return {
+        "proposal": proposal,
+        "observations": int(observations["wanted"].fillna(False).sum()),
+        "files": len(files),
+        **{name: int(counts.get(name, 0)) for name in STATES},
+        "bytes": int(size[on_disk].sum()),
+        "bytes_to_come": int(size[~on_disk].sum()),
+        "last_checked": _last_checked(store.folder / "obs_table" / proposal, checked),
+    }
+
+
+def _last_checked(folder: Path, compared: str | None) -> str | None:
+    """When a run last asked for the observations, or the sensor compared its list, whatever was later."""
+    asked = [dt.datetime.fromtimestamp(path.stat().st_mtime, dt.timezone.utc) for path in folder.glob("*.parquet")]
+    times = [*asked, *([dt.datetime.fromisoformat(compared)] if compared else [])]
+    return f"{max(times):%Y-%m-%dT%H:%M:%S}" if times else None

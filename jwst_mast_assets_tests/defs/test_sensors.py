@@ -1,0 +1,207 @@
+"""The sensor and the schedule, ticked against a real instance, a real archive, and real runs."""
+
+import datetime as dt
+
+import dagster as dg
+import pytest
+
+from jwst_mast_assets.definitions import build_defs
+from jwst_mast_assets.defs import attempts
+from jwst_mast_assets.embedded_archive import Fault
+from jwst_mast_assets_tests.defs.conftest import DAY
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """The output folder, as the environment names it."""
+    monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def tick(instance):
+    """One tick of the sensor: its requests, or the reason why there are none."""
+    definitions = build_defs()
+    context = dg.build_sensor_context(
+        instance=instance, repository_def=definitions.get_repository_def(), resources=dict(definitions.resources or {})
+    )
+    (sensor,) = [sensor for sensor in definitions.sensors or [] if sensor.name == "new_observations"]
+    return sensor(context)
+
+
+def carry_out(instance, result):
+    """Do what Dagster's daemon does with a tick's result: register, launch, run."""
+    for request in result.dynamic_partitions_requests or []:
+        instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
+    job = build_defs().resolve_job_def("jwst_download")
+    return [
+        job.execute_in_process(
+            instance=instance,
+            partition_key=request.partition_key,
+            tags=dict(request.tags),
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        for request in result.run_requests or []
+    ]
+
+
+def reasons(result):
+    return {request.partition_key: request.tags[attempts.REASON] for request in result.run_requests}
+
+
+def test_days_with_data_are_requested_with_the_reason_and_then_nothing(archive, instance, root):
+    instance.delete_dynamic_partition("proposal", "01410")
+    result = tick(instance)
+    assert reasons(result)[DAY] == "30 new observations"
+    days = {key.split("|")[0] for key in reasons(result)}
+    assert {"2022-04-10", "2022-04-11", "2022-04-14"} <= days
+    assert "2022-04-12" not in days
+    assert all(run.success for run in carry_out(instance, result))
+    assert (root / "01138" / "index.html").exists()
+    archive.clear_requests()
+    for _ in range(10):
+        skipped = tick(instance)
+        assert isinstance(skipped, dg.SkipReason)
+        assert "Nothing new" in (skipped.skip_message or "")
+    assert len(archive.requests) <= 11
+
+
+def test_without_proposals_it_says_what_to_do(archive, instance):
+    for proposal in ("01138", "01410"):
+        instance.delete_dynamic_partition("proposal", proposal)
+    assert "jwst-mast proposals add" in (tick(instance).skip_message or "")
+    assert archive.requests == []
+
+
+def test_proposals_of_the_config_file_are_registered(archive, instance, root, monkeypatch, tmp_path):
+    path = tmp_path / "my.cfg"
+    path.write_text("propID: [743]\n")
+    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
+    result = tick(instance)
+    assert [request.partition_keys for request in result.dynamic_partitions_requests] == [["00743"]]
+    assert any(key.endswith("|00743") for key in reasons(result))
+
+
+def test_a_late_observation_of_a_day_already_done_is_caught(own_archive, instance, root):
+    carry_out(instance, tick(instance))
+    own_archive.add_observation(1138, 20, t_min=59679.9)
+    assert reasons(tick(instance)) == {DAY: "1 new observation"}
+
+
+def test_a_planned_observation_is_no_data(archive, instance):
+    instance.add_dynamic_partitions("proposal", ["02221"])
+    assert not any(key.endswith("02221") for key in reasons(tick(instance)))
+
+
+def test_a_partition_under_way_is_not_requested_again(archive, instance, root):
+    instance.create_run_for_job(
+        build_defs().resolve_job_def("jwst_download"),
+        tags={"dagster/partition": DAY},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    assert DAY not in reasons(tick(instance))
+
+
+def test_mast_failing_means_a_skip_with_the_reason(archive, instance, root):
+    archive.faults.add(Fault("status", endpoint="invoke", status=500))
+    skipped = tick(instance)
+    assert isinstance(skipped, dg.SkipReason)
+    assert "HTTP status 500" in (skipped.skip_message or "")
+
+
+def test_a_failed_partition_is_tried_again_after_growing_waits_but_not_for_ever(archive, instance, root, monkeypatch):
+    instance.delete_dynamic_partition("proposal", "01410")
+    archive.faults.add(Fault("status", endpoint="download", match="jw01138004001_02101_00001_nrca1_uncal", status=404))
+    assert [run.success for run in carry_out(instance, tick(instance))].count(False) == 1
+    assert isinstance(tick(instance), dg.SkipReason)
+    monkeypatch.setattr(attempts, "FIRST_WAIT", dt.timedelta(0))
+    for attempt in range(2, attempts.MOST_ATTEMPTS + 1):
+        result = tick(instance)
+        assert reasons(result) == {DAY: "files missing"}
+        assert result.run_requests[0].tags[attempts.ATTEMPT] == str(attempt)
+        fail_quickly(instance, result.run_requests[0])
+    assert isinstance(tick(instance), dg.SkipReason)
+
+
+def fail_quickly(instance, request):
+    """A run of the request that failed."""
+    instance.create_run_for_job(
+        build_defs().resolve_job_def("jwst_download"),
+        tags={**request.tags, "dagster/partition": request.partition_key},
+        status=dg.DagsterRunStatus.FAILURE,
+    )
+
+
+def test_waits_grow_from_minutes_to_a_day(archive, instance):
+    now = dt.datetime.now(dt.timezone.utc)
+    cell, job = attempts.Cell.from_key(DAY), "jwst_download"
+    request = dg.RunRequest(partition_key=DAY, tags={attempts.CAUSE: "abc"})
+    waits = []
+    for _ in range(6):
+        fail_quickly(instance, request)
+        minutes = range(0, 2000, 5)
+        waits.append(
+            next(
+                m
+                for m in minutes
+                if attempts.next_attempt(instance, job, cell, "abc", now + dt.timedelta(minutes=m + 1))
+            )
+        )
+    assert waits == sorted(waits)
+    assert waits[0] <= 10 < 150 < waits[3] <= waits[5] <= 1440
+
+
+def test_files_are_fetched_on_the_day_after_their_release_without_asking_before(
+    own_archive, instance, root, monkeypatch
+):
+    for proposal in ("01138", "01410"):
+        instance.delete_dynamic_partition("proposal", proposal)
+    instance.add_dynamic_partitions("proposal", ["09231"])
+    monkeypatch.setattr(
+        "jwst_mast_assets.defs.sensors.utc_now", lambda: dt.datetime(2023, 9, 13, tzinfo=dt.timezone.utc)
+    )
+    assert all(run.success for run in carry_out(instance, tick(instance)))
+    assert isinstance(tick(instance), dg.SkipReason)
+    own_archive.clear_requests()
+    own_archive.release(9231)
+    later = dt.datetime(2023, 9, 13, tzinfo=dt.timezone.utc) + dt.timedelta(days=366)
+    monkeypatch.setattr("jwst_mast_assets.defs.sensors.utc_now", lambda: later)
+    result = tick(instance)
+    assert all(reason.startswith("released on 2024-09-") for reason in reasons(result).values())
+    assert not [request for request in own_archive.requests if request.endpoint == "download"]
+    assert all(run.success for run in carry_out(instance, result))
+    assert [request for request in own_archive.requests if request.endpoint == "download"]
+
+
+def test_another_selection_in_the_config_file_is_caught_up(archive, instance, root, monkeypatch, tmp_path):
+    carry_out(instance, tick(instance))
+    assert isinstance(tick(instance), dg.SkipReason)
+    path = tmp_path / "my.cfg"
+    path.write_text("filetypes: [uncal, rate]\n")
+    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
+    assert DAY in reasons(tick(instance))
+
+
+def test_watching_all_takes_what_is_new_of_an_instrument(archive, instance, root, monkeypatch, tmp_path):
+    path = tmp_path / "my.cfg"
+    path.write_text("watch: all\ninstrument: nircam\nlookbacktime: 2\n")
+    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
+    now = dt.datetime(2023, 9, 13, 12, tzinfo=dt.timezone.utc)
+    monkeypatch.setattr("jwst_mast_assets.defs.sensors.utc_now", lambda: now)
+    result = tick(instance)
+    (added,) = result.dynamic_partitions_requests
+    assert "01409" in added.partition_keys
+    assert any(key.endswith("|01409") for key in reasons(result))
+
+
+def test_the_schedule_asks_for_the_days_of_the_lookback_that_have_data(archive, instance, root):
+    definitions = build_defs()
+    context = dg.build_schedule_context(
+        instance=instance,
+        scheduled_execution_time=dt.datetime(2023, 9, 13, 6, 30, tzinfo=dt.timezone.utc),
+        repository_def=definitions.get_repository_def(),
+        resources=dict(definitions.resources or {}),
+    )
+    (schedule,) = [schedule for schedule in definitions.schedules or [] if schedule.name == "daily_download"]
+    requests = schedule(context)
+    assert {request.partition_key for request in requests} == {"2023-09-13|01138"}

@@ -1,0 +1,156 @@
+"""``dagster dev`` as a user starts it: the web server, the daemon and its sensor, one instance, real runs."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jwst_mast_assets.embedded_archive import EmbeddedArchive
+
+REPOSITORY = Path(__file__).parents[1]
+PORT = 3987
+SELECTOR = {"repositoryLocationName": "jwst_mast_assets", "repositoryName": "__repository__"}
+ASSETS = [
+    {"path": [name]} for name in ("obs_table", "product_table", "downloaded_files", "summary_table", "index_html")
+]
+
+
+class Server:
+    """A running ``dagster dev``."""
+
+    def __init__(self, environment: dict[str, str], archive: EmbeddedArchive, data: Path) -> None:
+        self.environment = environment
+        self.archive = archive
+        self.data = data
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Data of a GraphQL query."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{PORT}/graphql", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            answer = json.load(reply)
+        assert not answer.get("errors"), answer
+        return answer["data"]
+
+    def command(self, *words: str) -> str:
+        """Output of a command in the server's environment."""
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / words[0]), *words[1:]],
+            env=self.environment,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Status and tags of all runs, newest first."""
+        query = "{ runsOrError { ... on Runs { results { runId status jobName tags { key value } } } } }"
+        runs = self.ask(query)["runsOrError"]["results"]
+        return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in runs]
+
+
+def wait_for(what: Callable[[], Any], seconds: float) -> Any:
+    """What a function gives once it gives something true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if found := what():
+                return found
+        except OSError:
+            pass
+        time.sleep(0.5)
+    raise AssertionError(f"waited {seconds} s in vain")
+
+
+def finished(server: Server, **tags: str) -> list[dict[str, Any]]:
+    """Runs with these tags once all of them have ended."""
+
+    def look() -> list[dict[str, Any]]:
+        found = [run for run in server.runs() if tags.items() <= run["tags"].items()]
+        return found if all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in found) else []
+
+    return wait_for(look, 120)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("dagster_dev")
+    home, data = folder / "home", folder / "data"
+    home.mkdir()
+    shutil.copy(REPOSITORY / "dagster.yaml", home)
+    (folder / "my.cfg").write_text(f"outrootdir: {data}\nsensor_interval: 30\n")
+    with EmbeddedArchive() as archive:
+        environment = {
+            **os.environ,
+            "DAGSTER_HOME": str(home),
+            "MAST_SERVER": archive.url,
+            "JWST_QUERY_CFGFILE": str(folder / "my.cfg"),
+        }
+        program = str(Path(sys.executable).parent / "dagster")
+        with open(folder / "log.txt", "w") as log:
+            process = subprocess.Popen(
+                [program, "dev", "-w", "workspace.yaml", "-p", str(PORT)],
+                env=environment,
+                cwd=REPOSITORY,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+            server = Server(environment, archive, data)
+            try:
+                wait_for(lambda: server.ask("{ version }"), 90)
+                yield server
+            finally:
+                process.terminate()
+                process.wait(30)
+
+
+def test_a_partition_launched_from_the_command_line(server):
+    server.command("jwst-mast", "proposals", "add", "1138", "1410")
+    key = "2022-04-10|01138"
+    tags = json.dumps({"dagster/partition": key})
+    server.command("dagster", "job", "launch", "-w", "workspace.yaml", "-j", "jwst_download", "--tags", tags)
+    runs = finished(server, **{"dagster/partition": key})
+    assert {run["status"] for run in runs} == {"SUCCESS"}
+    assert len(list((server.data / "01138").rglob("*_uncal.fits"))) >= 30
+
+
+def test_a_partition_materialized_as_the_web_page_does_it(server):
+    key = "2022-02-14|01410"
+    query = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+        __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+    answer = server.ask(query, params={"assetSelection": ASSETS, "partitionNames": [key], "title": "one"})
+    backfill = answer["launchPartitionBackfill"]["backfillId"]
+    runs = finished(server, **{"dagster/backfill": backfill})
+    assert {run["status"] for run in runs} == {"SUCCESS"}
+    assert list((server.data / "01410").rglob("*_uncal.fits"))
+
+
+def test_a_backfill_of_a_range_of_days_is_one_run(server):
+    keys = [f"2022-04-{day}|01138" for day in range(10, 15)]
+    query = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+        __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+    answer = server.ask(query, params={"assetSelection": ASSETS, "partitionNames": keys, "title": "range"})
+    backfill = answer["launchPartitionBackfill"]["backfillId"]
+    (run,) = finished(server, **{"dagster/backfill": backfill})
+    assert run["status"] == "SUCCESS"
+    assert (server.data / "01138" / "obsnum09").is_dir()
+
+
+def test_a_new_observation_is_on_disk_within_two_intervals_with_nobody_touching_anything(server):
+    wait_for(lambda: all(run["status"] == "SUCCESS" for run in server.runs()), 120)
+    server.archive.add_observation(1138, 77, detectors=("nrca1",))
+    wait_for(lambda: list((server.data / "01138" / "obsnum77").glob("*_uncal.fits")), 75)
+    wait_for(lambda: "jw01138077" in (server.data / "01138" / "index.html").read_text(), 30)
+    (run,) = [run for run in server.runs() if run["tags"].get("jwst/reason", "").endswith("1 new observation")][:1]
+    assert run["jobName"] == "jwst_download"
