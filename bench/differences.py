@@ -1,6 +1,7 @@
 """Where the tables of the two differ, and the reasons that make ours the better ones."""
 
 import os
+import re
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -12,9 +13,10 @@ REASONS = {
     "visit": "the original reads no visit from guide-star names and from activities in base 36 (_0310b_)",
     "zero": "no file of a type is 0 in ours, empty in the original",
     "empty columns": "the original keeps count columns of types whose files obsnums, obsid or sca dropped",
-    "column order": "within one kind (fits, jpg, all) ours orders the count columns by calibration level and name, the "
-    "original as the files happen to be listed",
-    "sorting": "the original's cuts by obsnums, obsid and sca lose the order that sortcols_productTable asks for",
+    "column order": "within one kind (fits, jpg, all) ours orders the count columns as the pipeline makes the files, the "
+    "original as they happen to be listed",
+    "sorting": "the original's observations, and its products after a cut by obsnums, obsid or sca, are not in the order "
+    "that sortcols_obsTable and sortcols_productTable ask for",
     "repeated rows": "the original lists a file twice that two of the filetypes match",
     "bare names": "ours finds observations recorded under the bare instrument name when a mode is asked for",
     "all instruments": "with no instrument set the original asks for instruments called None; ours asks for all",
@@ -96,9 +98,9 @@ def _compare_tables(options: str, table: str, original: Rows, ours: Rows, sorted
     both = set(by_key) & set(here)
     orders = [[_order(row, sorted_by) for key, row in rows if key in both] for rows in (theirs, own)]
     if orders[1] != sorted(orders[1]):
-        found.append(Difference(options, table, None, "ours is not sorted", orders[0][:3], orders[1][:3]))
+        found.append(Difference(options, table, None, "ours is not sorted", orders[0], orders[1]))
     if orders[0] != orders[1] and len(orders[0]) == len(orders[1]):
-        found.append(Difference(options, table, None, "order", orders[0][:3], orders[1][:3]))
+        found.append(Difference(options, table, None, "order", orders[0], orders[1]))
     return found
 
 
@@ -120,11 +122,11 @@ def _reason(difference: Difference) -> str:
         return "empty columns" if extra else "column order"
     if what == "visit" and original is None and ("_gs-" in key or not key.split("_")[1].isdigit()):
         return "visit"
-    if what == "obsnum" and original is None and (table == "obs" or "-o" in key):
+    if what == "obsnum" and original is None and (table == "obs" or not re.match(r"jw\d{11}_", key)):
         return "level-3 number"
-    if what == "outfilename" and "-o" in key and original.split("/")[-2] == "NA":
+    if what == "outfilename" and not re.match(r"jw\d{11}_", key) and "/NA/" in original:
         return "level-3 number"
-    if what == "order" and table == "selprod" and ours == sorted(ours):
+    if what == "order" and ours == sorted(ours) and original != sorted(original):
         return "sorting"
     if table == "obs" and what.startswith("_") and original is None and ours == 0:
         return "zero"
@@ -132,7 +134,7 @@ def _reason(difference: Difference) -> str:
 
 
 def _follows(difference: Difference) -> bool:
-    counts = difference.what == "row" or difference.what.startswith("_") or difference.what in ("date_start", "obsnum")
+    counts = difference.what in ("row", "order") or difference.what.startswith("_") or difference.what in ("date_start", "obsnum")
     return counts and difference.table in ("obs", "summary")
 
 

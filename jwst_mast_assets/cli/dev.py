@@ -29,7 +29,12 @@ def run_dev(folder: str, port: int) -> int:
     for path in (data, home):
         path.mkdir(parents=True, exist_ok=True)
     with EmbeddedArchive() as archive:
-        environment = {"JWSTDOWNLOAD_OUTDIR": str(data), **os.environ, "DAGSTER_HOME": str(home), "MAST_SERVER": archive.url}
+        environment = {
+            "JWSTDOWNLOAD_OUTDIR": str(data),
+            **os.environ,
+            "DAGSTER_HOME": str(home),
+            "MAST_SERVER": archive.url,
+        }
         print(f"embedded archive at {archive.url}, files go to {environment['JWSTDOWNLOAD_OUTDIR']}")
         print(f"register a proposal in another terminal: DAGSTER_HOME={home} jwst-mast proposals add 1138")
         command = [sys.executable, "-m", "dagster", "dev", "-m", "jwst_mast_assets.definitions", "-p", str(port)]

@@ -2,21 +2,34 @@
 
 import dagster as dg
 
+from jwst_mast_assets.defs.checks import FILES, PRESENT, audits
+
+freshness = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("obs_table"), "fresh"))
+
 jwst_query = dg.define_asset_job(
     "jwst_query",
-    selection=dg.AssetSelection.assets("obs_table", "product_table", "summary_table").without_checks(),
+    selection=dg.AssetSelection.assets("obs_table", "product_table", "summary_table") - freshness,
     description="Asks MAST for observations and products and writes the tables; downloads nothing.",
     executor_def=dg.in_process_executor,
 )
 
 jwst_download = dg.define_asset_job(
     "jwst_download",
-    selection=dg.AssetSelection.assets(
-        "obs_table", "product_table", "downloaded_files", "summary_table", "index_html"
-    ).without_checks()
-    | dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("downloaded_files"), "all_selected_files_present")),
+    selection=(
+        dg.AssetSelection.assets("obs_table", "product_table", "downloaded_files", "summary_table", "index_html")
+        - audits
+        - freshness
+    )
+    | dg.AssetSelection.checks(dg.AssetCheckKey(FILES, PRESENT)),
     description="Asks MAST, downloads the selected files that are missing, writes tables and page.",
     executor_def=dg.in_process_executor,
 )
 
-jobs = [jwst_query, jwst_download]
+jwst_audit = dg.define_asset_job(
+    "jwst_audit",
+    selection=audits,
+    description="Reads every downloaded file again and compares it with what was recorded; asks MAST nothing.",
+    executor_def=dg.in_process_executor,
+)
+
+jobs = [jwst_query, jwst_download, jwst_audit]

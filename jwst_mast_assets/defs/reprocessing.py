@@ -51,12 +51,17 @@ def reprocessing_sensor(
     if latest is None:
         return dg.SkipReason("reprocessed_files has not been made yet; the job jwst_reprocessing makes it.")
     try:
-        requests, waiting = _requests(context.instance, jwst_config.store(), dt.datetime.now(dt.timezone.utc))
+        requests, waiting = _requests(context.instance, jwst_config.store(), utc_now())
     except JwstMastError as error:
         return dg.SkipReason(f"Not done this time: {error}")
     if not requests:
         return dg.SkipReason(f"{waiting} days with reprocessed files wait for runs." if waiting else "All is fetched.")
     return dg.SensorResult(run_requests=requests)
+
+
+def utc_now() -> dt.datetime:
+    """The present moment."""
+    return dt.datetime.now(dt.timezone.utc)
 
 
 def _requests(instance: dg.DagsterInstance, store: TableStore, now: dt.datetime) -> tuple[list[dg.RunRequest], int]:

@@ -71,7 +71,7 @@ class ArchiveResource(dg.ConfigurableResource):
 
     _archive: Archive | None = pydantic.PrivateAttr(default=None)
 
-    def open(self, read_timeout: float = QUERY_TIMEOUT) -> Archive:
+    def open(self, read_timeout: float = QUERY_TIMEOUT, retries: int = 3) -> Archive:
         """The run's connection; a token that is set has been shown to MAST.
 
         Raises
@@ -80,7 +80,7 @@ class ArchiveResource(dg.ConfigurableResource):
             If MAST does not accept the token.
         """
         if self._archive is None:
-            self._archive = Archive(self.server, read_timeout=read_timeout)
+            self._archive = Archive(self.server, read_timeout=read_timeout, retries=retries)
         if self._archive.token:
             self._archive.whoami()
         return self._archive

@@ -20,7 +20,7 @@ MOST_REQUESTS = 50
 """Runs that one tick requests; the rest follow as these end."""
 
 READ_TIMEOUT = 20.0
-"""Seconds without a byte from MAST before a tick gives up; Dagster gives a tick 60."""
+"""Seconds without a byte from MAST before a query is given up; Dagster gives a tick 60."""
 
 
 def build_sensors(config: Config) -> list[dg.SensorDefinition]:
@@ -39,7 +39,7 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         changed or newly released ones. It keeps no cursor: what is done stands in the output folder, what is under
         way and what failed in the runs themselves."""
         try:
-            return _tick(context.instance, jwst_config.checked(), archive.open(READ_TIMEOUT))
+            return _tick(context.instance, jwst_config.checked(), archive.open(READ_TIMEOUT, retries=1))
         except JwstMastError as error:
             return dg.SkipReason(f"Not done this time: {error}")
 

@@ -102,6 +102,8 @@ class Archive:
         self.server = (server or os.environ.get("MAST_SERVER") or DEFAULT_SERVER).rstrip("/")
         self.token = token or os.environ.get("MAST_API_TOKEN") or None
         self._identity: Identity | None = None
+        self.absent_columns: dict[str, list[str]] = {}
+        """Columns that the last replies did not have although they were asked for, by what was asked."""
         self._session = Session(self.token, read_timeout, retries, self.server)
         self._portal = PortalAPI(session=self._session)
         self._portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
@@ -193,6 +195,7 @@ class Archive:
         rows, fields = self._invoke(
             "Mast.Caom.Filtered", {"columns": ",".join(asked), "filters": filters}, "observations"
         )
+        self._note_absent("observations", asked, rows, fields)
         table = tables.from_mast(rows, fields, tables.OBS_FROM_MAST, "observations")
         taken = table["t_min"].notna() & (table["calib_level"].fillna(0) >= 0)
         return table[taken].drop_duplicates("obsid").reset_index(drop=True)
@@ -217,14 +220,24 @@ class Archive:
         ArchiveError
             As for :meth:`observations`.
         """
-        parts = [tables.empty(tables.PRODUCTS_FROM_MAST)]
-        for start in range(0, len(obsids), batch):
-            chunk = ",".join(str(obsid) for obsid in obsids[start : start + batch])
+        parts = [self._products(obsids[start : start + batch]) for start in range(0, len(obsids), batch)]
+        filled = [part for part in parts if len(part)]
+        return pd.concat(filled, ignore_index=True) if filled else tables.empty(tables.PRODUCTS_FROM_MAST)
+
+    def _products(self, obsids: Sequence[int]) -> pd.DataFrame:
+        """One batch; in halves where MAST cannot answer for as many at once."""
+        chunk = ",".join(str(obsid) for obsid in obsids)
+        try:
             rows, fields = self._invoke("Mast.Caom.Products", {"obsid": chunk}, "products")
-            part = tables.from_mast(rows, fields, tables.PRODUCTS_FROM_MAST, "products")
-            # MAST repeats rows: 94 % of one level-3 observation's are guide-star files listed many times.
-            parts.append(part.drop_duplicates(["parent_obsid", "dataURI"]))
-        return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+        except ArchiveUnavailable:
+            if len(obsids) == 1:
+                raise
+            half = len(obsids) // 2
+            return pd.concat([self._products(obsids[:half]), self._products(obsids[half:])], ignore_index=True)
+        self._note_absent("products", tables.PRODUCTS_FROM_MAST, rows, fields)
+        part = tables.from_mast(rows, fields, tables.PRODUCTS_FROM_MAST, "products")
+        # MAST repeats rows: 94 % of one level-3 observation's are guide-star files listed many times.
+        return part.drop_duplicates(["parent_obsid", "dataURI"])
 
     def keywords(self, instrument: str, filters: list[Filter], columns: Sequence[str] = ()) -> pd.DataFrame:
         """Instrument keywords, one row per FITS file: checksums, versions, dates.
@@ -268,12 +281,18 @@ class Archive:
             rows += envelope.get("data") or []
             fields |= {field["name"] for field in envelope.get("fields") or []}
             paging = envelope.get("paging") or {}
-            total = max(total, paging.get("rowsFiltered") or paging.get("rowsTotal") or 0)
+            # A server has been seen to cut at 50,000 rows and to count only those as filtered.
+            total = max(total, paging.get("rowsFiltered") or 0, paging.get("rowsTotal") or 0)
         if len(rows) < total:
             raise ArchiveUnavailable(
                 f"MAST sent only {len(rows)} of {total} {what}; try again, or lower Nobs_per_batch"
             )
         return rows, fields
+
+    def _note_absent(self, what: str, asked: Iterable[str], rows: list[dict[str, Any]], fields: set[str]) -> None:
+        there = fields | (set(rows[0]) if rows else set())
+        if there:
+            self.absent_columns[what] = sorted(set(asked) - there)
 
     def _sent(self, send: Any) -> Any:
         """What a request brought (JSON, or replies); its errors as one sentence each."""

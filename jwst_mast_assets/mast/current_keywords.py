@@ -15,6 +15,7 @@ from jwst_mast_assets.mast.downloads.checksums import (
     keywords_of,
 )
 from jwst_mast_assets.mast.errors import ArchiveError
+from jwst_mast_assets.mast.names import filetype
 
 log = logging.getLogger("jwst_mast_assets.reprocessing")
 
@@ -36,7 +37,7 @@ class Programs(NamedTuple):
     """The recorded files that it is to answer for."""
 
 
-def current_keywords(archive: Archive, files: pd.DataFrame) -> dict[str, Keywords]:
+def current_keywords(archive: Archive, recorded: pd.Series) -> dict[str, Keywords]:
     """Keywords of recorded FITS files, by name.
 
     At most one query per instrument, file type and 50 programs or 20,000 recorded files; for few files one per 500
@@ -45,8 +46,8 @@ def current_keywords(archive: Archive, files: pd.DataFrame) -> dict[str, Keyword
     Parameters
     ----------
     archive : Archive
-    files : DataFrame
-        With ``productFilename``, ``proposal_id``, ``filetype``.
+    recorded : Series of string
+        ``productFilename`` values; of files other than FITS the service knows nothing.
 
     Returns
     -------
@@ -58,40 +59,42 @@ def current_keywords(archive: Archive, files: pd.DataFrame) -> dict[str, Keyword
     ArchiveError
         If the service does not answer.
     """
-    by_program, names = plan_queries(files)
+    by_program, names = plan_queries(recorded)
     found: dict[str, Keywords] = {}
     for query in by_program:
         found |= _ask_programs(archive, query)
     return found | ask_keywords(names, archive)
 
 
-def plan_queries(files: pd.DataFrame) -> tuple[list[Programs], list[str]]:
+def plan_queries(recorded: pd.Series) -> tuple[list[Programs], list[str]]:
     """What to ask for whole programs, and which files by name, so that the queries are few."""
-    table = files[["productFilename", "proposal_id", "filetype"]].drop_duplicates("productFilename")
-    table = table.assign(instrument=[instrument_of(str(name)) for name in table["productFilename"]])
-    table = table[table["instrument"].notna()]
-    whole = table["filetype"].notna() & table["proposal_id"].notna()
-    names = [str(name) for name in table.loc[~whole, "productFilename"]]
+    name = recorded.dropna().drop_duplicates().astype("string")
+    instrument = name.map(instrument_of).astype("string")
+    table = pd.DataFrame({"name": name, "instrument": instrument, "filetype": filetype(name)})
+    table["program"] = name.str.extract(r"^jw(\d{5})")[0].astype("Int64")
+    table = table[instrument.notna()]
+    unclear = table[["filetype", "program"]].isna().any(axis=1)
+    by_name = table.loc[unclear, "name"].tolist()
     queries: list[Programs] = []
-    for (instrument, filetype), rows in table[whole].groupby(["instrument", "filetype"]):
-        packed = list(_packed(rows, str(instrument), str(filetype)))
+    for (of, kind), rows in table[~unclear].groupby(["instrument", "filetype"]):
+        packed = list(_packed(rows, str(of), str(kind)))
         if -(-len(rows) // FILES_PER_QUERY) <= len(packed):
-            names += [str(name) for name in rows["productFilename"]]
+            by_name += rows["name"].tolist()
         else:
             queries += packed
-    return queries, names
+    return queries, by_name
 
 
-def _packed(rows: pd.DataFrame, instrument: str, filetype: str) -> Iterator[Programs]:
+def _packed(rows: pd.DataFrame, instrument: str, kind: str) -> Iterator[Programs]:
     """The programs of some files, as many at once as one query may bring."""
-    query = Programs(instrument, filetype, [], [])
-    for program, part in rows.groupby("proposal_id"):
-        too_many = len(query.names) + len(part) > ROWS_PER_QUERY or len(query.programs) == PROGRAMS_PER_QUERY
+    query = Programs(instrument, kind, [], [])
+    for program, names in rows.groupby("program")["name"]:
+        too_many = len(query.names) + len(names) > ROWS_PER_QUERY or len(query.programs) == PROGRAMS_PER_QUERY
         if query.programs and too_many:
             yield query
-            query = Programs(instrument, filetype, [], [])
+            query = Programs(instrument, kind, [], [])
         query.programs.append(int(program))  # pyright: ignore[reportArgumentType]
-        query.names.extend(part["productFilename"].astype(str))
+        query.names.extend(names)
     if query.programs:
         yield query
 

@@ -74,8 +74,12 @@ def moment(when: dt.datetime | str) -> str:
 
 def _parsed(text: str) -> dt.datetime:
     try:
-        if re.fullmatch(r"[\d.]+", text):
+        # A bare year is more likely than a time when there was no JWST.
+        if re.fullmatch(r"\d{5}(\.\d*)?", text):
             return MJD_EPOCH + dt.timedelta(days=parse_mjd(text))
+        # Later Pythons read more spellings than 3.10.
+        if not re.match(r"\d{4}-\d\d-\d\d", text):
+            raise ValueError
         when = dt.datetime.fromisoformat(text.removesuffix("Z"))
     except (ValueError, OverflowError):
         raise ValueError(

@@ -155,10 +155,16 @@ def news(files: pd.DataFrame, known: pd.DataFrame, held: pd.DataFrame, root: Pat
     uri, before = once["dataURI"], held.set_index("dataURI")
     fetched = once["dl_code"].isin(FETCHED)
     is_held = uri.isin(before.index)
-    other_bytes = once["md5"].notna() & (once["md5"] != uri.map(before["md5"])).fillna(True)
+    other_bytes = once["md5"].notna() & (once["md5"] != uri.map(before["md5"]).astype("string")).fillna(True)
     adopted = (once["dl_code"] == Code.EXISTS).fillna(False) & (~is_held | other_bytes)
     absent = once["dl_code"].isin([Code.NOT_THERE, Code.VANISHED]) | once["bytes_on_disk"].isna()
-    vanished = is_held & absent & ~fetched & ~adopted & (once["path"] == uri.map(before["path"])).fillna(False)
+    vanished = (
+        is_held
+        & absent
+        & ~fetched
+        & ~adopted
+        & (once["path"] == uri.map(before["path"]).astype("string")).fillna(False)
+    )
     once["event"] = once["dl_str"].mask(adopted, "adopted").mask(vanished, "vanished").astype("string")
     # What MAST says of its version is true of an adopted file only if they are the same.
     unproven = ~fetched & ~(once["md5"] == once["checksum"]).fillna(False)
@@ -184,18 +190,17 @@ def manifest_at(history: pd.DataFrame, when: dt.datetime | str | None = None) ->
     Returns
     -------
     DataFrame
-        Columns of ``tables.MANIFEST_TABLE``, one row per file, sorted by path. A file that MAST has superseded or lists no
-        more is in it with that status as long as it is on disk.
+        Columns of ``tables.MANIFEST_TABLE``, one row per file, sorted by path. A file that MAST has superseded or
+        lists no more is in it with that status as long as it is on disk.
     """
     events = _in_order(history)
     if when is not None:
         events = events[events["when"] <= moment(when)]
     last = events.drop_duplicates("dataURI", keep="last").set_index("dataURI")["event"]
-    held = events[events["event"].isin(ARRIVALS)].drop_duplicates("dataURI", keep="last")
-    held = held.assign(since=held["when"], status=held["dataURI"].map(last))
-    held["status"] = held["status"].mask(held["status"].isin(ARRIVALS), "current")
-    # A file that came back after it had vanished has a later arrival.
-    held = held[held["status"] != "vanished"]
+    on_disk = events[events["event"].isin([*ARRIVALS, "vanished"])].drop_duplicates("dataURI", keep="last")
+    held = on_disk[on_disk["event"] != "vanished"]
+    status = held["dataURI"].map(last).astype("string")
+    held = held.assign(since=held["when"], status=status.mask(status.isin(ARRIVALS), "current"))
     return tables.conform(held, MANIFEST_TABLE).sort_values(["path", "dataURI"], ignore_index=True)
 
 

@@ -62,14 +62,12 @@ def fingerprints(observations: pd.DataFrame) -> dict[str, tuple[str, int]]:
         Partition key to (fingerprint, number). A new observation, another start or another level changes it.
     """
     wanted = observations[observations["wanted"].fillna(False).astype(bool)].sort_values("obsid")
-    lines = (
-        wanted["obsid"].astype(str)
-        + " "
-        + wanted["t_min"].map("{:.6f}".format)
-        + " "
-        + wanted["calib_level"].astype(str)
-    )
-    return {str(cell): (_digest("\n".join(rows)), len(rows)) for cell, rows in lines.groupby(wanted["cell"])}
+    lines: dict[str, list[str]] = {}
+    for cell, obsid, t_min, level in wanted[["cell", "obsid", "t_min", "calib_level"]].itertuples(
+        index=False, name=None
+    ):
+        lines.setdefault(cell, []).append(f"{obsid} {t_min:.6f} {level}")
+    return {cell: (_digest("\n".join(rows)), len(rows)) for cell, rows in lines.items()}
 
 
 class Ledger:

@@ -20,6 +20,9 @@ from jwst_mast_assets.mast.selection import filetype_pattern
 from jwst_mast_assets.mast.store import atomic_path, write_text
 
 UNITS = {"byte": u.byte, "s": u.s, "deg": u.deg, "nm": u.nm}
+STAGES = ("uncal", "dark", "ramp", "trapsfilled", "rate", "rateints", "cal", "calints", "crf", "crfints")
+STAGES += ("s2d", "s3d", "i2d", "x1d", "x1dints", "segm", "cat")
+"""Suffixes in the order in which the pipeline makes them."""
 LEFT_ALIGNED = ("obs_id", "outfilename", "dataURI", "productFilename")
 
 
@@ -61,15 +64,15 @@ def make_reports(observations: pd.DataFrame, products: pd.DataFrame, config: Con
 
 
 def filetypes_in_order(products: pd.DataFrame, config: Config) -> list[str]:
-    """The file types of some products: as ``filetypes`` lists them; those of one kind by calibration level and name."""
-    levels = products.groupby("filetype")["calib_level"].min().fillna(9)
+    """The file types of some products: as ``filetypes`` lists them; those of one kind as the pipeline makes them."""
     patterns = [re.compile(filetype_pattern([wanted]) or "") for wanted in config.filetypes]
 
     def place(filetype: str) -> tuple[int, int, str]:
         asked = next((n for n, pattern in enumerate(patterns) if pattern.search(filetype)), len(patterns))
-        return asked, int(levels[filetype]), filetype
+        stage = filetype.strip("_").partition(".")[0]
+        return asked, STAGES.index(stage) if stage in STAGES else len(STAGES), filetype
 
-    return sorted(levels.index, key=place)
+    return sorted(products["filetype"].dropna().unique(), key=place)
 
 
 def with_counts(observations: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:

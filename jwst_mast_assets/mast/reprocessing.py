@@ -58,7 +58,7 @@ def find_changes(archive: Archive, files: pd.DataFrame) -> pd.DataFrame:
         If MAST does not answer.
     """
     table = _on_disk(files)
-    now = current_keywords(archive, table)
+    now = current_keywords(archive, table["productFilename"])
     said = [now.get(str(name), UNKNOWN) for name in table["productFilename"]]
     for position, name in enumerate(("md5", *VERSIONS)):
         table[f"new_{name}"] = pd.Series([row[position] for row in said], index=table.index, dtype="string")
@@ -154,6 +154,28 @@ def changes_by_cell(changes: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     rows = acted.assign(cell=acted["cells"].str.split(", ")).explode("cell")
     groups = {str(cell): part.drop(columns="cell") for cell, part in rows.groupby("cell")}
     return dict(sorted(groups.items(), reverse=True))
+
+
+def events_of(changes: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    """What of the changes the history of the output folder does not say yet.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        ``tables.CHANGE_TABLE``.
+    held : DataFrame
+        ``tables.MANIFEST_TABLE`` of the same proposal.
+
+    Returns
+    -------
+    DataFrame
+        For ``history.record_events``: ``superseded`` for changed contents and newer names, ``gone``.
+    """
+    event = changes["kind"].replace({"content": "superseded"})
+    status = changes["dataURI"].map(held.drop_duplicates("dataURI").set_index("dataURI")["status"])
+    new = event.isin(["superseded", "gone"]) & status.notna() & (status != event).fillna(False)
+    columns = {"old_md5": "md5", "old_cal_ver": "cal_ver", "old_crds_ctx": "crds_ctx"}
+    return changes[["dataURI", "productFilename", *columns]].rename(columns=columns).assign(event=event)[new]
 
 
 def fingerprint(changes: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import mjd_of
 from jwst_mast_assets.mast.downloads import FAILURES, PRESENT, Code
 from jwst_mast_assets.mast.ledger import Ledger
+from jwst_mast_assets.mast.reprocessing import read_changes
 from jwst_mast_assets.mast.store import TableStore
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 
@@ -51,13 +52,15 @@ def here(files: pd.DataFrame, config: Config) -> pd.DataFrame:
     return files.assign(outfilename=path.where(inside, layout.outfilenames(files, config)))
 
 
-def states(files: pd.DataFrame, now: dt.datetime) -> pd.Series:
+def states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> pd.Series:
     """What each selected file is, one of ``STATES``.
 
     Parameters
     ----------
     files : DataFrame
         Columns of ``tables.FILE_TABLE``, with the state on disk now.
+    changes : DataFrame
+        Columns of ``tables.CHANGE_TABLE``: what was found out of MAST's versions, of whatever time.
     now : datetime
         Aware. A file that is not there and not public at that time is waited for.
 
@@ -67,8 +70,10 @@ def states(files: pd.DataFrame, now: dt.datetime) -> pd.Series:
     """
     code = files["dl_code"]
     there = code.isin(PRESENT)
-    # After a query MAST's size is newer than the file's; after a plan so is its md5.
-    other = (files["md5"] != files["checksum"]).fillna(False)
+    # After a query MAST's size is newer than the file's, after a plan its md5; a look for changes asks only for that.
+    seen = changes[changes["kind"] == "content"].drop_duplicates("dataURI", keep="last").set_index("dataURI")
+    checksums = files["dataURI"].map(seen["new_md5"]).astype("string").fillna(files["checksum"])
+    other = (files["md5"] != checksums).fillna(False)
     stale = (code == Code.BAD_SIZE) | (there & other)
     exclusive = (files["dataRights"] == "EXCLUSIVE_ACCESS") & (files["t_obs_release"] > mjd_of(now))
     waiting = (code == Code.EXCLUSIVE) | ((code == Code.NOT_THERE) & exclusive)
@@ -97,27 +102,34 @@ def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.dat
     DataFrame
         Columns of ``tables.STATUS_TABLE``, one row per proposal. ``files`` is the sum of the states.
     """
-    checked = Ledger(store).checked()
-    rows = [_row(store, proposal, config, now, checked.get(proposal)) for proposal in wanted]
+    checked, changes = Ledger(store).checked(), read_changes(store)
+    rows = [
+        {
+            **_counts(read_selected(store, proposal, config), changes, now),
+            "proposal": proposal,
+            "observations": _observations(store, proposal),
+            "last_checked": _last_checked(store.folder / "obs_table" / proposal, checked.get(proposal)),
+        }
+        for proposal in wanted
+    ]
     return tables.conform(pd.DataFrame(rows, columns=list(STATUS_TABLE)), STATUS_TABLE)
 
 
-def _row(store: TableStore, proposal: str, config: Config, now: dt.datetime, checked: str | None) -> dict[str, object]:
-    observations = store.read_proposal("obs_table", proposal).drop_duplicates("obsid")
-    files = read_selected(store, proposal, config)
-    state = states(files, now)
-    counts = state.value_counts()
+def _counts(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> dict[str, int]:
+    state = states(files, changes, now)
     on_disk = state.isin(["present", "stale"])
     size = files["size"].fillna(0)
     return {
-        "proposal": proposal,
-        "observations": int(observations["wanted"].fillna(False).sum()),
         "files": len(files),
-        **{name: int(counts.get(name, 0)) for name in STATES},
+        **{name: int((state == name).sum()) for name in STATES},
         "bytes": int(size[on_disk].sum()),
         "bytes_to_come": int(size[~on_disk].sum()),
-        "last_checked": _last_checked(store.folder / "obs_table" / proposal, checked),
     }
+
+
+def _observations(store: TableStore, proposal: str) -> int:
+    observations = store.read_proposal("obs_table", proposal).drop_duplicates("obsid")
+    return int(observations["wanted"].fillna(False).sum())
 
 
 def _last_checked(folder: Path, compared: str | None) -> str | None:

@@ -6,7 +6,7 @@ import time
 import dagster as dg
 import pandas as pd
 
-from jwst_mast_assets.defs.metadata import preview
+from jwst_mast_assets.defs.metadata import data_version, preview
 from jwst_mast_assets.defs.partitions import cells_of, grid
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, said_plainly
 from jwst_mast_assets.defs.table_io import column_schema
@@ -58,4 +58,5 @@ def downloaded_files(
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
         if len(failures):
             metadata["failures"] = preview(failures)
-        return dg.MaterializeResult(value=table, metadata=metadata)
+        version = data_version(table, ["cell", "dataURI", "bytes_on_disk", "md5"])
+        return dg.MaterializeResult(value=table, metadata=metadata, data_version=version)

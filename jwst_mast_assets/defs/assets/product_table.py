@@ -3,7 +3,7 @@
 import dagster as dg
 import pandas as pd
 
-from jwst_mast_assets.defs.metadata import table_metadata
+from jwst_mast_assets.defs.metadata import data_version, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of, grid
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, said_plainly
 from jwst_mast_assets.defs.table_io import column_schema
@@ -40,6 +40,7 @@ def product_table(
         context.log.info(f"{len(table)} products of {len(obs_table)} observations, {len(selected)} selected")
         return dg.MaterializeResult(
             value=table,
+            data_version=data_version(table, ["cell", "dataURI", "size", "selected", "outfilename"]),
             metadata={
                 **table_metadata(selected, config.outcolumns_productTable),
                 "dagster/row_count": len(table),

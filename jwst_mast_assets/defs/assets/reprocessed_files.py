@@ -8,6 +8,7 @@ from jwst_mast_assets.defs.partitions import registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, said_plainly
 from jwst_mast_assets.defs.table_io import schema_of
 from jwst_mast_assets.mast import reprocessing, tables
+from jwst_mast_assets.mast.history import manifest_at, read_history, record_events
 
 PREVIEW_COLUMNS = ["kind", "cells", "productFilename", "old_cal_ver", "new_cal_ver", "old_crds_ctx", "new_crds_ctx"]
 
@@ -42,6 +43,10 @@ def reprocessed_files(
         changes = reprocessing.find_changes(mast, files)
         table = _joined([changes, *events], tables.CHANGE_TABLE)
         reprocessing.write_changes(store, table)
+        for proposal in registered_proposals(context.instance):
+            of_proposal = table[table["cells"].str.contains(f"|{proposal}", regex=False)]
+            news = reprocessing.events_of(of_proposal, manifest_at(read_history(store, proposal)))
+            record_events(store, proposal, news.assign(run_id=context.run.run_id))
         sentence = reprocessing.describe_changes(table)
         compared = files["dataURI"].nunique()
         context.log.info(f"{compared} files on disk compared with MAST: {sentence}")

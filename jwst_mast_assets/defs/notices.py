@@ -1,0 +1,133 @@
+"""Belongs here: what tells people of new data, of failures, and of a token that is about to expire."""
+
+import datetime as dt
+import os
+from typing import Any
+
+import dagster as dg
+
+from jwst_mast_assets.defs.attempts import ATTEMPT
+from jwst_mast_assets.defs.jobs import jwst_download, jwst_query
+from jwst_mast_assets.defs.resources import JwstConfig
+from jwst_mast_assets.mast import notices
+from jwst_mast_assets.mast.cells import Cell, proposals_of
+from jwst_mast_assets.mast.errors import JwstMastError
+
+TOTALS = ("fetched", "bytes_fetched", "present", "selected", "changed")
+OFF = "No notify_urls, no JWST_NOTIFY_URLS: notices are off."
+ASKING_MAST = (jwst_query.name, jwst_download.name, "jwst_reprocessing")
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[jwst_download],
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def notice_of_new_data(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
+    """Tells what a download brought, and what of it was reprocessed; nothing where it fetched nothing."""
+    proposals, _ = _cells(context.dagster_run)
+    return _tell(context, notices.new_data(proposals, *_totals(context.instance, context.dagster_run)))
+
+
+@dg.run_failure_sensor(monitored_jobs=[jwst_download], default_status=dg.DefaultSensorStatus.RUNNING)
+def notice_of_failure(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
+    """Tells that a download failed, and why; not again when it is tried again."""
+    run = context.dagster_run
+    # `or` and not a default: the tags are there, but empty, in some versions of Dagster.
+    again = int(run.tags.get(ATTEMPT) or 1) > 1 or int(run.tags.get("dagster/retry_number") or 0) > 0
+    if again:
+        return dg.SkipReason("The first failure was told.")
+    proposals, days = _cells(run)
+    return _tell(context, notices.failed(proposals, days, _reasons(context), run.run_id))
+
+
+@dg.sensor(minimum_interval_seconds=3600, default_status=dg.DefaultSensorStatus.RUNNING)
+def notice_of_token(context: dg.SensorEvaluationContext, jwst_config: JwstConfig) -> dg.SkipReason:
+    """Tells that the MAST token is about to expire: ten days after its last use, or sixty after it was first seen."""
+    token = os.environ.get("MAST_API_TOKEN")
+    if not token:
+        return dg.SkipReason("No token is set.")
+    now = dt.datetime.now(dt.timezone.utc)
+    try:
+        root = jwst_config.checked().root
+        state = notices.note_token(root, token, now, _last_use(context.instance))
+        notice = notices.token_ends(state, now)
+        if notice is None:
+            return dg.SkipReason("The token is in use and young.")
+        if not (addresses := notices.notice_addresses()).urls:
+            return dg.SkipReason(f"{notice.title}. {OFF}")
+        problems = notices.send(notice, addresses)
+        if not problems:
+            notices.mark_told(root, token, state, now)
+    except JwstMastError as error:
+        return dg.SkipReason(f"Not done this time: {error}")
+    return dg.SkipReason("; ".join(problems) or notice.title)
+
+
+def _tell(
+    context: dg.RunStatusSensorContext | dg.RunFailureSensorContext, notice: notices.Notice | None
+) -> dg.SkipReason | None:
+    """Send a notice; what keeps it from being sent is logged and harms nothing."""
+    if notice is None:
+        return dg.SkipReason("Nothing was fetched.")
+    try:
+        addresses = notices.notice_addresses()
+    except JwstMastError as error:
+        return dg.SkipReason(f"Not sent: {error}")
+    if not addresses.urls:
+        return dg.SkipReason(OFF)
+    problems = notices.send(notice, addresses)
+    for problem in problems:
+        context.log.warning(problem)
+    return dg.SkipReason("; ".join(problems)) if problems else None
+
+
+def _totals(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[dict[str, Any], str]:
+    """What the run's downloads counted, and the address of its page."""
+    totals: dict[str, Any] = {}
+    page = ""
+    for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+        event = record.dagster_event.asset_materialization if record.dagster_event else None
+        if event and event.asset_key.path[-1] == "downloaded_files":
+            # A run over several days repeats its totals for each of them.
+            totals = {name: event.metadata[name].value for name in TOTALS if name in event.metadata}
+        if event and event.asset_key.path[-1] == "index_html" and "page" in event.metadata:
+            page = str(event.metadata["page"].value)
+    return totals, page
+
+
+def _cells(run: dg.DagsterRun) -> tuple[list[str], str]:
+    """The proposals of a run, and its days in words."""
+    keys = [run.tags.get(tag) for tag in ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")]
+    try:
+        cells = [Cell.from_key(key) for key in [*keys, run.tags.get("dagster/partition")] if key]
+    except ValueError:
+        cells = []
+    days = sorted({f"{cell.day}" for cell in cells})
+    return proposals_of(cells), " to ".join(days) or "no day"
+
+
+def _reasons(context: dg.RunFailureSensorContext) -> list[str]:
+    """The sentences with which the steps of a run failed."""
+    told = []
+    for event in context.get_step_failure_events():
+        failure = event.step_failure_data
+        if failure.user_failure_data and failure.user_failure_data.description:
+            told.append(failure.user_failure_data.description)
+        elif failure.error:
+            told.append(f"{event.step_key}: {failure.error.message.strip()}")
+    return told or [context.failure_event.message or ""]
+
+
+def _last_use(instance: dg.DagsterInstance) -> dt.datetime | None:
+    """When a run last showed the token to MAST."""
+    starts = [
+        record.start_time
+        for job in ASKING_MAST
+        for record in instance.get_run_records(dg.RunsFilter(job_name=job), limit=1)
+        if record.start_time
+    ]
+    return dt.datetime.fromtimestamp(max(starts), dt.timezone.utc) if starts else None
+
+
+sensors = [notice_of_new_data, notice_of_failure, notice_of_token]

@@ -1,0 +1,207 @@
+"""What the commands do with their options: precedence, tables, exit status, and where the original stumbles."""
+
+import pytest
+from astropy.table import Table
+
+from jwst_mast_assets.embedded_archive import Fault
+
+DAY = ("--propID", "1138", "--date_select", "2022-04-10T12:00:00", "2022-04-10T23:00:00")
+"""Observation 5 of program 1138: ten detectors."""
+UNCAL = {f"jw01138005001_02101_00001_nrc{d}_uncal.fits" for d in ("a1 a2 a3 a4 along b1 b2 b3 b4 blong".split())}
+REHEARSAL = ("--propID", "743", "--date_select", "2021-08-12+")
+"""Two observations of two detectors each."""
+
+
+def test_a_query_prints_and_saves_the_tables_and_downloads_nothing(archive, command):
+    outcome = command.query(*DAY, "--savetables", "mine")
+    assert outcome.status == 0
+    for title in ("Selected Products", "Observations", "Summary propID/obsnum"):
+        assert f"### {title}:" in outcome.out
+    assert command.data() == set()
+    assert len(Table.read(command.root / "mine.selprod.ecsv")) == 10
+    assert Table.read(command.root / "mine.summary.ecsv")["_uncal.fits"].tolist() == [10]
+    assert {f"mine.{kind}.txt" for kind in ("selprod", "obs", "summary")} <= command.files()
+
+
+def test_a_download_fetches_says_so_and_a_second_one_finds_all_there(archive, command):
+    first = command.download(*DAY)
+    assert first.status == 0
+    assert "### Downloading 10 files, " in first.out
+    assert f"free in {command.root}: " in first.out
+    assert "### Download complete: 10 files, " in first.out
+    assert "y/n" not in first.out
+    assert command.data() == UNCAL
+    second = command.download(*DAY)
+    assert second.status == 0
+    assert "### 10 of 10 selected files are there already" in second.out
+    assert "### Download complete: 0 files" in second.out
+
+
+def test_skipdownload_lists_only(archive, command):
+    assert command.download(*DAY, "-n").status == 0
+    assert command.data() == set()
+
+
+def test_a_failed_file_makes_the_status_1_and_is_named_and_the_others_are_there(archive, command):
+    archive.faults.add(Fault("status", match="nrca3_uncal.fits", status=404))
+    outcome = command.download(*DAY)
+    assert outcome.status == 1
+    assert "jw01138005001_02101_00001_nrca3_uncal.fits" in outcome.err
+    assert "Traceback" not in outcome.err
+    assert command.data() == {name for name in UNCAL if "nrca3" not in name}
+
+
+def test_defaults_then_the_config_file_then_the_command_line(archive, command, tmp_path, monkeypatch):
+    config = tmp_path / "my.cfg"
+    config.write_text("sca: [b1]\nfiletypes: [rate]\nobsnum2outsubdir: False\n")
+    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(config))
+    command.download(*DAY)
+    assert command.files() >= {"01138/jw01138005001_02101_00001_nrcb1_rate.fits"}
+    command.download(*DAY, "--sca", "b2", "--obsnum2outsubdir", "True")
+    assert command.files() >= {"01138/obsnum05/jw01138005001_02101_00001_nrcb2_rate.fits"}
+    other = tmp_path / "other.cfg"
+    other.write_text("sca: b3\n")
+    command.download(*DAY, "-c", str(other))
+    assert command.files() >= {"01138/obsnum05/jw01138005001_02101_00001_nrcb3_uncal.fits"}
+    assert len(command.data()) == 3
+
+
+def test_the_command_line_goes_before_what_is_wrong_in_the_config_file(archive, command, tmp_path):
+    config = tmp_path / "my.cfg"
+    config.write_text("outrootdir: $NO_SUCH_VARIABLE/x\ninstrument: $NO_SUCH_INSTRUMENT\n")
+    outcome = command.query("-c", str(config), "--outrootdir", str(command.root), "-i", "nircam", *DAY)
+    assert (outcome.status, outcome.err) == (0, "")
+
+
+def test_environment_variables_stand_for_any_value(archive, command, tmp_path, monkeypatch):
+    monkeypatch.setenv("MY_SCA", "b1")
+    monkeypatch.setenv("WEEK", "week7")
+    config = tmp_path / "my.cfg"
+    config.write_text("sca: [a1, $MY_SCA]\nsavetables: t_$WEEK\noutsubdir: '${WEEK}_x'\n")
+    assert command.query("-c", str(config), *DAY).status == 0
+    table = Table.read(command.root / "week7_x" / "t_week7.selprod.ecsv")
+    assert sorted(set(table["sca"])) == ["a1", "b1"]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("-lookbacktime", "5"),
+        ("--lookbacktime", "5"),
+        ("-l", "5"),
+        ("--look", "5"),
+    ],
+)
+def test_look_back_has_its_spellings_and_minus_l_one_meaning(argv, today, command):
+    outcome = command.query("--propID", "1410", "--sca", "a1", *argv, "-s", "t")
+    assert outcome.status == 0
+    assert Table.read(command.root / "t.summary.ecsv")["obsnum"].tolist() == [16]
+
+
+def test_two_proposals_are_two_proposals(archive, command):
+    outcome = command.query("--propID", "743", "1410", "--date_select", "2021-08-12 2022-02-14", "-s", "t")
+    assert outcome.status == 0
+    assert "2 proposals: 00743, 01410 (observation numbers: --obsnums)" in outcome.out
+    assert set(Table.read(command.root / "t.summary.ecsv")["proposal_id"]) == {743, 1410}
+
+
+def test_nothing_found_says_what_there_is_outside_the_dates_and_how_to_get_it(archive, command):
+    outcome = command.query("--propID", "743", "-l", "1")
+    assert outcome.status == 0
+    assert "### No observations of proposal 00743 found from 20" in outcome.out
+    assert "12 observations, from 2021-08-03 to 2021-08-12" in outcome.out
+    assert "--all_dates" in outcome.out
+    assert "--date_select 2021-08-03+" in outcome.out
+    assert not command.root.exists()
+
+
+def test_nothing_found_of_a_proposal_that_has_none(archive, command):
+    outcome = command.query("--propID", "99999")
+    assert outcome.status == 0
+    assert "MAST has none of proposal 99999 at all" in outcome.out
+
+
+def test_all_dates_takes_the_whole_history(archive, command):
+    assert command.query("--propID", "743", "--all_dates", "-s", "t").status == 0
+    assert Table.read(command.root / "t.summary.ecsv")["obsnum"].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("proposal", ["2731", "02731", "12782"])
+def test_a_proposal_is_found_however_mast_records_it(archive, command, proposal):
+    assert command.query("--propID", proposal, "--all_dates", "-s", "t", "--calib_levels", "1").status == 0
+    assert len(Table.read(command.root / "t.obs.ecsv")) > 0
+
+
+def test_level3_files_keep_their_observation_number_and_their_place(archive, command):
+    argv = ("--propID", "1138", "--date_select", "2022-04-11 2022-04-12", "--obsnums", "8")
+    assert command.query(*argv, "--calib_levels", "3", "-f", "i2d", "-s", "t").status == 0
+    table = Table.read(command.root / "t.selprod.ecsv")
+    assert table["outfilename"].tolist() == [
+        str(command.root / "01138" / "obsnum08" / "jw01138-o008_t001_nircam_clear-f090w_i2d.fits")
+    ]
+
+
+def test_an_invalid_mode_is_warned_of_with_the_valid_ones_and_the_rest_is_done(archive, command):
+    outcome = command.query(*DAY, "-i", "nircam", "--obsmode", "msa", "image", "-s", "t")
+    assert outcome.status == 0
+    assert "WARNING: obsmode: 'msa' is not a mode of nircam" in outcome.err
+    assert "coron, grism, image, targacq, wfss" in outcome.err
+    assert len(Table.read(command.root / "t.selprod.ecsv")) == 10
+
+
+def test_a_narrower_run_forgets_nothing(archive, command):
+    command.download(*DAY, "--makewebpages", "-f", "uncal")
+    outcome = command.download(*DAY, "--makewebpages", "-f", "uncal", "--sca", "a1", "-s", "narrow")
+    assert outcome.status == 0
+    assert len(Table.read(command.root / "narrow.selprod.ecsv")) == 1
+    assert len(Table.read(command.root / "01138" / "01138.selprod.ecsv")) == 10
+    assert Table.read(command.root / "01138" / "01138.summary.ecsv")["_uncal.fits"].tolist() == [10]
+    page = (command.root / "01138" / "index.html").read_text(encoding="utf-8")
+    assert all(name in page for name in UNCAL)
+
+
+def test_the_token_is_shown_nowhere(archive, command, monkeypatch):
+    monkeypatch.setenv("MAST_API_TOKEN", "")
+    archive.tokens.add("my-own-secret")
+    outcome = command.download(*DAY, "--sca", "a1", "--token", "my-own-secret", "-vv", "-s", "t")
+    assert outcome.status == 0
+    assert "my-own-secret" not in outcome.out + outcome.err
+    kept = [path for path in (*command.root.rglob("*"), *command.root.parent.rglob("dagster_home/**/*"))]
+    assert [path for path in kept if path.is_file() and b"my-own-secret" in path.read_bytes()] == []
+
+
+def test_public_data_need_no_token_and_a_wrong_one_is_told_in_one_sentence(archive, command, monkeypatch):
+    assert command.download(*DAY, "--sca", "a1").status == 0
+    monkeypatch.setenv("MAST_API_TOKEN", "")
+    outcome = command.download(*DAY, "--token", "wrong-one")
+    assert outcome.status == 2
+    assert "https://auth.mast.stsci.edu/token" in outcome.err
+    assert "wrong-one" not in outcome.err
+
+
+@pytest.mark.parametrize("filetypes", [("jpg",), ("rate.fits",), ("uncal",)])
+def test_a_page_is_made_from_whatever_there_is_and_when_all_was_there_already(archive, command, filetypes):
+    argv = (*DAY, "--sca", "a1", "-f", *filetypes)
+    assert command.download(*argv).status == 0
+    assert "01138/index.html" not in command.files()
+    outcome = command.download(*argv, "-w")
+    assert outcome.status == 0
+    assert "### Downloading 0 files" in outcome.out
+    page = (command.root / "01138" / "index.html").read_text(encoding="utf-8")
+    assert "jw01138005001_02101_00001_nrca1" in page
+
+
+def test_the_output_folder_is_checked_before_mast_is_asked_for_products(archive, command):
+    command.root.parent.mkdir(exist_ok=True)
+    command.root.touch()
+    outcome = command.download(*DAY)
+    assert outcome.status == 2
+    assert str(command.root) in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_an_archive_that_is_not_there_is_named(command, monkeypatch):
+    monkeypatch.setenv("MAST_SERVER", "http://127.0.0.1:9")
+    outcome = command.query(*DAY)
+    assert outcome.status == 2
+    assert "http://127.0.0.1:9 cannot be reached" in outcome.err

@@ -1,0 +1,80 @@
+"""The asset checks: what they find on a disk that time has been at."""
+
+from pathlib import Path
+
+import pytest
+
+from jwst_mast_assets.embedded_archive import Fault
+from jwst_mast_assets_tests.defs.conftest import messages
+
+
+def checks(result):
+    return {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
+
+
+@pytest.fixture
+def a_file(archive, runner):
+    """One of the files that a run has brought."""
+    assert runner.run(sca=["a1"]).success
+    return Path(runner.table("downloaded_files")["outfilename"].iloc[0])
+
+
+def test_the_audit_of_an_untouched_archive_passes_and_asks_mast_nothing(archive, runner, a_file):
+    archive.clear_requests()
+    found = checks(runner.run("jwst_audit"))
+    assert {name: check.passed for name, check in found.items()} == {
+        "all_selected_files_present": True,
+        "sizes_and_checksums_agree": True,
+        "contents_open": True,
+    }
+    assert archive.requests == []
+
+
+def test_the_audit_finds_a_flipped_bit(runner, a_file):
+    content = bytearray(a_file.read_bytes())
+    content[-5] ^= 1
+    a_file.write_bytes(content)
+    found = checks(runner.run("jwst_audit"))
+    assert not found["sizes_and_checksums_agree"].passed
+    assert a_file.name in str(found["sizes_and_checksums_agree"].metadata["what"].value)
+
+
+def test_the_audit_finds_a_truncated_file_and_a_missing_one(runner, a_file):
+    a_file.write_bytes(a_file.read_bytes()[:-100])
+    found = checks(runner.run("jwst_audit"))
+    assert not found["sizes_and_checksums_agree"].passed
+    assert not found["contents_open"].passed
+    a_file.unlink()
+    assert not checks(runner.run("jwst_audit"))["all_selected_files_present"].passed
+
+
+def test_a_column_that_mast_dropped_is_told(archive, runner):
+    archive.faults.add(Fault("drop-column", match="Caom.Filtered", column="dataRights"))
+    result = runner.run("jwst_query")
+    assert result.success
+    check = checks(result)["columns_as_expected"]
+    assert not check.passed
+    assert "dataRights" in str(check.metadata["absent"].value)
+
+
+def test_a_needed_column_that_mast_renamed_fails_loudly(archive, runner):
+    archive.faults.add(Fault("rename-column", match="Caom.Filtered", column="obsid", new_name="obs_key"))
+    result = runner.run("jwst_query")
+    (message,) = messages(result)
+    assert "lacks the column obsid" in message
+    assert not runner.root.exists()
+
+
+def test_a_sudden_fall_of_the_number_of_observations_is_told(own_archive, runner):
+    assert checks(runner.run("jwst_query"))["no_sudden_fall"].passed
+    rows = own_archive.catalogue.observations
+    rows[:] = [row for row in rows if not row["obs_id"].startswith("jw01138004")]
+    check = checks(runner.run("jwst_query"))["no_sudden_fall"]
+    assert (check.metadata["before"].value, check.metadata["now"].value) == (30, 10)
+    assert not check.passed
+
+
+def test_rows_cut_off_without_an_error_are_noticed(archive, runner):
+    archive.faults.add(Fault("fewer-rows", match="Caom.Filtered", rows=7))
+    (message,) = messages(runner.run("jwst_query"))
+    assert "sent only 7 of 30 observations" in message

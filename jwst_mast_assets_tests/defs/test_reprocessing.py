@@ -1,0 +1,242 @@
+"""Reprocessed files, from the daily look to the download that replaces them: a real instance, archive and runs."""
+
+import datetime as dt
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from jwst_mast_assets.definitions import build_defs
+from jwst_mast_assets.defs import attempts, reprocessing
+from jwst_mast_assets.defs.jobs import jwst_download
+from jwst_mast_assets.defs.resources import build_resources
+from jwst_mast_assets.embedded_archive import Fault
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.history import manifest_at, read_history
+from jwst_mast_assets_tests.defs.conftest import DAY
+
+OTHER_DAY = "2022-04-11|01138"
+CHANGED = ["jw01138004001_02101_00001_nrca1_uncal.fits", "jw01138004001_02101_00001_nrca3_uncal.fits"]
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    """The output folder, as the environment names it."""
+    monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def archive(own_archive):
+    return own_archive
+
+
+def look(instance):
+    """The daily look: the metadata of ``reprocessed_files``."""
+    definitions = dg.Definitions(
+        assets=reprocessing.assets, jobs=reprocessing.jobs, resources=build_resources(Config())
+    )
+    result = definitions.resolve_job_def("jwst_reprocessing").execute_in_process(
+        instance=instance, raise_on_error=False, run_config=QUIET
+    )
+    assert result.success
+    (event,) = result.asset_materializations_for_node("reprocessed_files")
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def tick(instance):
+    """The runs that one tick of the sensor requests."""
+    context = dg.build_sensor_context(instance_ref=instance.get_ref(), resources=build_resources(Config()))
+    result = reprocessing.reprocessing_sensor(context)
+    return [] if isinstance(result, dg.SkipReason) else result.run_requests
+
+
+def carry_out(instance, requests):
+    """Run what was requested, as Dagster's daemon would."""
+    job = build_defs().resolve_job_def("jwst_download")
+    return [
+        job.execute_in_process(
+            instance=instance,
+            partition_key=request.partition_key,
+            tags=dict(request.tags),
+            raise_on_error=False,
+            run_config=QUIET,
+        )
+        for request in requests
+    ]
+
+
+def downloads(archive):
+    return sorted({request.uri.rpartition("/")[2] for request in archive.requests if request.endpoint == "download"})
+
+
+def keys(requests):
+    return [str(request.partition_key) for request in requests]
+
+
+def test_files_just_downloaded_are_not_reprocessed(archive, runner, instance):
+    runner.run()
+    found = look(instance)
+    assert (found["compared"], found["dagster/row_count"], found["changes"]) == (30, 0, "nothing reprocessed")
+    assert tick(instance) == []
+
+
+def test_before_the_first_look_the_sensor_says_which_job_to_run(archive, instance):
+    context = dg.build_sensor_context(instance_ref=instance.get_ref(), resources=build_resources(Config()))
+    skipped = reprocessing.reprocessing_sensor(context)
+    assert isinstance(skipped, dg.SkipReason)
+    assert "jwst_reprocessing" in (skipped.skip_message or "")
+
+
+def test_reprocessed_files_are_listed_requested_fetched_and_told(archive, runner, instance, root):
+    runner.run()
+    before = {path.name: path.read_bytes() for path in root.rglob("*.fits")}
+    archive.reprocess(CHANGED)
+    found = look(instance)
+    sentence = "2 files reprocessed: cal_ver 1.18.0 -> 1.19.2, crds_ctx jwst_1364.pmap -> jwst_1413.pmap"
+    assert (found["n_content"], found["changes"]) == (2, sentence)
+    table = pd.read_parquet(root / ".jwst_mast_assets" / "tables" / "reprocessed_files.parquet")
+    assert table["productFilename"].tolist() == CHANGED
+
+    (request,) = tick(instance)
+    assert str(request.partition_key) == DAY
+    assert request.tags[attempts.REASON] == sentence
+    archive.clear_requests()
+    (run,) = carry_out(instance, [request])
+    assert run.success
+    assert downloads(archive) == CHANGED
+    after = {path.name: path.read_bytes() for path in root.rglob("*.fits")}
+    assert {name for name in after if after[name] != before[name]} == set(CHANGED)
+    (event,) = run.asset_materializations_for_node("downloaded_files")
+    assert event.metadata["changed"].value == sentence
+
+    assert tick(instance) == []
+    assert look(instance)["changes"] == "nothing reprocessed"
+    assert tick(instance) == []
+
+
+def test_a_change_is_not_requested_twice(archive, runner, instance):
+    runner.run()
+    archive.reprocess(CHANGED)
+    look(instance)
+    (request,) = tick(instance)
+    instance.create_run_for_job(
+        build_defs().resolve_job_def("jwst_download"),
+        tags={**request.tags, "dagster/partition": DAY},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    assert tick(instance) == []
+    look(instance)
+    assert tick(instance) == []
+
+
+def test_files_that_no_run_selects_are_requested_once(archive, runner, instance):
+    runner.run()
+    archive.reprocess(CHANGED)
+    look(instance)
+    (request,) = tick(instance)
+    runner.run(sca=["b1"])
+    instance.create_run_for_job(
+        build_defs().resolve_job_def("jwst_download"),
+        tags={**request.tags, "dagster/partition": DAY},
+        status=dg.DagsterRunStatus.SUCCESS,
+    )
+    assert look(instance)["n_content"] == 2
+    assert tick(instance) == []
+    archive.reprocess(CHANGED, cal_ver="1.20.2")
+    look(instance)
+    assert keys(tick(instance)) == [DAY]
+
+
+def test_a_failed_run_is_requested_again_with_growing_waits(archive, runner, instance, monkeypatch):
+    runner.run()
+    archive.reprocess(CHANGED[0])
+    look(instance)
+    archive.faults.add(Fault("status", endpoint="download", status=404))
+    now = dt.datetime.now(dt.timezone.utc)
+    numbers, waits = [], []
+    for _ in range(3):
+        (request,) = tick(instance)
+        numbers.append(request.tags[attempts.ATTEMPT])
+        (run,) = carry_out(instance, [request])
+        assert not run.success
+        waited = dt.timedelta()
+        while not tick(instance):
+            waited += dt.timedelta(minutes=5)
+            moment = now + sum(waits, waited)
+            monkeypatch.setattr(reprocessing, "utc_now", lambda moment=moment: moment)
+        waits.append(waited)
+    assert numbers == ["1", "2", "3"]
+    assert waits[0] < waits[1] < waits[2]
+
+
+def test_one_tick_requests_some_and_the_next_ones_the_rest(archive, runner, instance, monkeypatch):
+    monkeypatch.setattr(reprocessing, "MOST_REQUESTS", 1)
+    runner.run(keys=(DAY, OTHER_DAY))
+    other = runner.table("downloaded_files", OTHER_DAY)["productFilename"].iloc[0]
+    archive.reprocess([*CHANGED, other])
+    look(instance)
+    first = tick(instance)
+    assert keys(first) == [OTHER_DAY]
+    carry_out(instance, first)
+    second = tick(instance)
+    assert keys(second) == [DAY]
+    carry_out(instance, second)
+    assert tick(instance) == []
+
+
+def test_proposals_that_are_registered_no_more_are_left_alone(archive, runner, instance):
+    runner.run()
+    archive.reprocess(CHANGED)
+    look(instance)
+    instance.delete_dynamic_partition("proposal", "01138")
+    assert tick(instance) == []
+    assert look(instance)["compared"] == 0
+
+
+def test_superseded_associations_are_told_and_recorded_once_and_stay(archive, runner, instance, root):
+    instance.add_dynamic_partitions("proposal", ["02731"])
+    day = "2022-06-03|02731"
+    runner.run(keys=day, filetypes=["_asn.json"])
+    path = Path(runner.table("downloaded_files", day)["outfilename"].iloc[0])
+    stamp = path.name.split("_")[1]
+    newer = path.name.replace(stamp, "20991231t000000")
+    products = runner.table("product_table", day)
+    listed = products["productFilename"] == path.name
+    products.loc[listed, "dataURI"] = f"mast:JWST/product/{newer}"
+    products.loc[listed, "productFilename"] = newer
+    from jwst_mast_assets.mast.cells import Cell
+
+    runner.store.write("product_table", products, [Cell.from_key(day)])
+    found = look(instance)
+    assert (found["n_superseded"], found["n_gone"]) == (1, 0)
+    assert path.exists()
+    look(instance)
+    history = read_history(runner.store, "02731")
+    assert history["event"].value_counts()["superseded"] == 1
+    status = manifest_at(history).set_index("productFilename")["status"]
+    assert status[path.name] == "superseded"
+    assert tick(instance) == []
+
+
+def test_mast_failing_fails_the_look_in_one_sentence(archive, runner, instance):
+    runner.run()
+    archive.faults.add(Fault("error", endpoint="invoke"))
+    definitions = dg.Definitions(
+        assets=reprocessing.assets, jobs=reprocessing.jobs, resources=build_resources(Config())
+    )
+    result = definitions.resolve_job_def("jwst_reprocessing").execute_in_process(
+        instance=instance, raise_on_error=False, run_config=QUIET
+    )
+    (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert "MAST answered the query" in failure.user_failure_data.description
+
+
+def test_the_look_is_daily_and_runs_by_itself():
+    (schedule,) = reprocessing.schedules
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 5 * * *", "UTC")
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    assert reprocessing.reprocessing_sensor.default_status == dg.DefaultSensorStatus.RUNNING
+    assert reprocessing.reprocessing_sensor.job.name == jwst_download.name
