@@ -49,7 +49,9 @@ class Difference(NamedTuple):
     reason: str = ""
 
 
-def compare(options: str, original: dict[str, Any], ours: dict[str, Rows], sorted_by: dict[str, list[str]]) -> list[Difference]:
+def compare(
+    options: str, original: dict[str, Any], ours: dict[str, Rows], sorted_by: dict[str, list[str]]
+) -> list[Difference]:
     """All differences of an option set, with their reasons; none where there is no known reason.
 
     Parameters
@@ -74,7 +76,9 @@ def compare(options: str, original: dict[str, Any], ours: dict[str, Rows], sorte
         difference.table == "selprod" and difference.what in ("row", "obsnum", "parent_obsid") for difference in found
     )
     explained = [
-        difference._replace(reason=_reason(difference) or ("follows" if products_differ and _follows(difference) else ""))
+        difference._replace(
+            reason=_reason(difference) or ("follows" if products_differ and _follows(difference) else "")
+        )
         for difference in found
     ]
     problem = _inconsistency(ours)
@@ -134,7 +138,11 @@ def _reason(difference: Difference) -> str:
 
 
 def _follows(difference: Difference) -> bool:
-    counts = difference.what in ("row", "order") or difference.what.startswith("_") or difference.what in ("date_start", "obsnum")
+    counts = (
+        difference.what in ("row", "order")
+        or difference.what.startswith("_")
+        or difference.what in ("date_start", "obsnum")
+    )
     return counts and difference.table in ("obs", "summary")
 
 

@@ -15,7 +15,7 @@ NOW = 60200.5
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable of the user reaches a test; DAGSTER_HOME and the current folder are the test's own."""
     monkeypatch.chdir(tmp_path)
-    for name in ("JWST_QUERY_CFGFILE", "JWSTDOWNLOAD_OUTDIR", "MAST_API_TOKEN", "MAST_SERVER"):
+    for name in ("JWST_QUERY_CFGFILE", "JWSTDOWNLOAD_OUTDIR", "MAST_API_TOKEN", "MAST_SERVER", "JWST_NOTIFY_URLS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster_home"))
 

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from jwst_mast_assets.cli.runs import materialize, open_instance, ranges
+from jwst_mast_assets.cli.runs import DAGSTER_YAML, materialize, open_instance, ranges
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
 
 PROPOSAL = "01138"
@@ -14,8 +14,6 @@ PROPOSAL = "01138"
 NOW = 60000.0
 """MJD that the archive's recent observations are placed before: always the same, so that a second demo finds
 every file as it left it."""
-
-DAGSTER_YAML = "telemetry:\n  enabled: false\n"
 
 
 def run_demo(folder: str) -> int:

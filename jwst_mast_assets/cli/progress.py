@@ -1,7 +1,9 @@
 """Belongs here: the progress bar of downloads, with rate and time left."""
 
+import os
 import sys
 from types import TracebackType
+from typing import TextIO
 
 from tqdm import tqdm
 
@@ -13,11 +15,22 @@ class TqdmProgress:
 
     def __init__(self) -> None:
         self._bar: tqdm | None = None
+        # While a step runs, Dagster turns standard error into a file; this is the terminal itself.
+        self._terminal: TextIO | None = os.fdopen(os.dup(2), "w") if sys.stderr.isatty() else None
 
     def __call__(self, event: Event) -> None:
+        if self._terminal is None:
+            return
         if self._bar is None:
+            # Some terminals say that they have no columns at all.
+            sized = os.get_terminal_size(self._terminal.fileno()).columns > 0
             self._bar = tqdm(
-                total=event.bytes_total, unit="B", unit_scale=True, disable=not sys.stderr.isatty(), dynamic_ncols=True
+                total=event.bytes_total,
+                unit="B",
+                unit_scale=True,
+                file=self._terminal,
+                dynamic_ncols=sized,
+                ncols=None if sized else 80,
             )
         self._bar.total = max(event.bytes_total, event.bytes_fetched)
         self._bar.n = event.bytes_fetched

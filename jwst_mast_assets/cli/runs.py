@@ -15,6 +15,10 @@ MERGE_GAP = 10
 """Days without data that a run spans rather than end: a run costs about as much as this many empty cells."""
 
 
+DAGSTER_YAML = "telemetry:\n  enabled: false\n"
+"""A new instance's settings: nothing is sent to Dagster's makers."""
+
+
 class Result(NamedTuple):
     """What became of a run."""
 
@@ -27,11 +31,14 @@ class Result(NamedTuple):
 def open_instance() -> dg.DagsterInstance:
     """The instance of ``$DAGSTER_HOME``; where that is not set, one in ``~/.jwst_mast_assets``.
 
-    A plain ``DagsterInstance.get()`` would forget everything at the end of the command.
+    A plain ``DagsterInstance.get()`` would forget everything at the end of the command. A folder that is not there
+    yet is made.
     """
     home = Path(os.environ.setdefault("DAGSTER_HOME", str(Path.home() / ".jwst_mast_assets"))).expanduser()
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        if not home.exists():
+            home.mkdir(parents=True)
+            (home / "dagster.yaml").write_text(DAGSTER_YAML, encoding="utf-8")
         os.environ["DAGSTER_HOME"] = str(home.resolve())
         return dg.DagsterInstance.get()
     except OSError as error:

@@ -87,7 +87,7 @@ def _totals(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[dict[str,
     totals: dict[str, Any] = {}
     page = ""
     for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
-        event = record.dagster_event.asset_materialization if record.dagster_event else None
+        event = record.asset_materialization
         if event and event.asset_key.path[-1] == "downloaded_files":
             # A run over several days repeats its totals for each of them.
             totals = {name: event.metadata[name].value for name in TOTALS if name in event.metadata}

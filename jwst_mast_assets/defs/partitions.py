@@ -12,7 +12,7 @@ from jwst_mast_assets.mast.errors import ConfigError, UnknownProposal
 
 PROPOSAL = "proposal"
 
-MAX_PARTITIONS = 800_000
+MAX_PARTITIONS = 2_500_000
 """Proposals times days beyond which Dagster's pages take many seconds (measured with Dagster 1.13.27)."""
 
 proposals = dg.DynamicPartitionsDefinition(name=PROPOSAL)

@@ -63,7 +63,8 @@ def _tick(instance: dg.DagsterInstance, config: Config, archive: Archive) -> dg.
     observations = list_observations(archive, config, watched, first_day(), now)
     found = sorted(set(observations["cell"].str[-5:])) if config.watch == "all" else []
     new = sorted({*watched, *found} - set(registered))
-    check_grid(len(registered) + len(new))
+    if new:
+        check_grid(len(registered) + len(new))
     ledger = Ledger(TableStore(config.root))
     wanted = wanted_cells(observations, ledger.entries({*watched, *found}, config), config, now)
     requests = _requests(instance, wanted, now)

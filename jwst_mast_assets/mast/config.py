@@ -34,7 +34,7 @@ OBSMODES = {
 SECRETS = ("token", "notify_urls")
 """Parameters whose values are never shown."""
 
-FILLED_IN_LATE = ("outrootdir", "outsubdir", "savetables", "notify_urls")
+FILLED_IN_LATE = ("outrootdir", "outsubdir", "notify_urls")
 """Parameters in which ``$NAME`` is replaced where they are used: the launchpad shows the name, and ``$`` may belong
 to an address."""
 

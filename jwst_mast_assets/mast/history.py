@@ -59,10 +59,12 @@ def read_history(store: TableStore, proposal: str) -> pd.DataFrame:
     OutputError
         If a file of it cannot be read.
     """
-    parts = [table for path in sorted(folder(store, proposal).glob("*.parquet")) if len(table := _read(path))]
+    parts = [_read(path) for path in sorted(folder(store, proposal).glob("*.parquet"))]
     if not parts:
         return tables.empty(HISTORY_TABLE)
-    return _in_order(pd.concat(parts, ignore_index=True))
+    # Once for all: there can be a file for every day of a year.
+    events = pa.concat_tables(parts, promote_options="default").to_pandas()
+    return _in_order(tables.conform(events, HISTORY_TABLE))
 
 
 def record_fetches(store: TableStore, files: pd.DataFrame, known: pd.DataFrame, run_id: str, now: dt.datetime) -> int:
@@ -153,28 +155,28 @@ def news(files: pd.DataFrame, known: pd.DataFrame, held: pd.DataFrame, root: Pat
     once = files.drop_duplicates("dataURI")
     once = once.assign(path=_relative(once["outfilename"], root), size=once["bytes_on_disk"]).reset_index(drop=True)
     uri, before = once["dataURI"], held.set_index("dataURI")
-    fetched = once["dl_code"].isin(FETCHED)
-    is_held = uri.isin(before.index)
-    other_bytes = once["md5"].notna() & (once["md5"] != uri.map(before["md5"]).astype("string")).fillna(True)
-    adopted = (once["dl_code"] == Code.EXISTS).fillna(False) & (~is_held | other_bytes)
-    absent = once["dl_code"].isin([Code.NOT_THERE, Code.VANISHED]) | once["bytes_on_disk"].isna()
-    vanished = (
-        is_held
-        & absent
-        & ~fetched
-        & ~adopted
-        & (once["path"] == uri.map(before["path"]).astype("string")).fillna(False)
-    )
-    once["event"] = once["dl_str"].mask(adopted, "adopted").mask(vanished, "vanished").astype("string")
+    once["event"] = _happened(once, before)
     # What MAST says of its version is true of an adopted file only if they are the same.
-    unproven = ~fetched & ~(once["md5"] == once["checksum"]).fillna(False)
+    unproven = (once["event"] == "adopted") & ~(once["md5"] == once["checksum"]).fillna(False)
     once[["cal_ver", "crds_ctx"]] = once[["cal_ver", "crds_ctx"]].mask(unproven)
-    once.loc[vanished, [*VERSION_COLUMNS, "verified"]] = pd.NA
+    once.loc[once["event"] == "vanished", [*VERSION_COLUMNS, "verified"]] = pd.NA
     earlier = _versions(known)
     old = pd.concat([before[list(VERSION_COLUMNS)], earlier[~earlier.index.isin(before.index)]])
     for name in VERSION_COLUMNS:
         once[f"old_{name}"] = uri.map(old[name])
-    return tables.conform(once[fetched | adopted | vanished], HISTORY_TABLE).drop(columns="when")
+    return tables.conform(once[once["event"].notna()], HISTORY_TABLE).drop(columns="when")
+
+
+def _happened(files: pd.DataFrame, held: pd.DataFrame) -> pd.Series:
+    """The event of each file, missing where there was none; `held` is indexed by ``dataURI``."""
+    uri, code = files["dataURI"], files["dl_code"]
+    is_held = uri.isin(held.index)
+    same_place = (files["path"] == uri.map(held["path"]).astype("string")).fillna(False)
+    same_bytes = files["md5"].isna() | (files["md5"] == uri.map(held["md5"]).astype("string")).fillna(False)
+    adopted = (code == Code.EXISTS).fillna(False) & ~(is_held & same_place & same_bytes)
+    absent = code.isin([Code.NOT_THERE, Code.VANISHED]) | files["bytes_on_disk"].isna()
+    event = files["dl_str"].where(code.isin(FETCHED)).astype("string")
+    return event.mask(is_held & same_place & absent, "vanished").mask(adopted, "adopted")
 
 
 def manifest_at(history: pd.DataFrame, when: dt.datetime | str | None = None) -> pd.DataFrame:
@@ -268,9 +270,9 @@ def _in_order(history: pd.DataFrame) -> pd.DataFrame:
     return history.sort_values("when", kind="stable", ignore_index=True)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path) -> pa.Table:
     try:
-        return tables.conform(pq.read_table(path).to_pandas(), HISTORY_TABLE)
+        return pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise OutputError(
             f"The history {path} cannot be read ({error}); restore it from a copy, or remove it"

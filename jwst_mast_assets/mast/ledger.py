@@ -17,7 +17,7 @@ import pandas as pd
 from jwst_mast_assets.mast.cells import Cell
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.downloads import PRESENT, Code
-from jwst_mast_assets.mast.store import STATE_FOLDER, TableStore, write_text
+from jwst_mast_assets.mast.store import TableStore, write_text
 
 SELECTING = (
     *("instrument", "obsmode", "obsnums", "date_select", "filetypes", "calib_levels", "sca", "guidestars"),
@@ -75,7 +75,7 @@ class Ledger:
 
     def __init__(self, store: TableStore) -> None:
         self.store = store
-        self.folder = store.root / STATE_FOLDER / "ledger"
+        self.folder = store.state / "ledger"
 
     def record(
         self, cells: Collection[Cell], observations: pd.DataFrame, files: pd.DataFrame, config: Config, now: dt.datetime

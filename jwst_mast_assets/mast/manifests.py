@@ -33,7 +33,7 @@ def about(proposal: str, manifest: pd.DataFrame, history: pd.DataFrame, when: st
     """
     return {
         "proposal": proposal,
-        "at": moment(when)[:19] if when else history["when"].max(),
+        "at": (moment(when) if when else str(history["when"].max())).removesuffix(".000000"),
         "files": len(manifest),
         "bytes": int(manifest["size"].fillna(0).sum()),
         "files_without_md5": int(manifest["md5"].isna().sum()),

@@ -1,11 +1,13 @@
 """What is known of a proposal over all its days, and the tables for people made of it."""
 
+import hashlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
+from jwst_mast_assets import __version__
 from jwst_mast_assets.mast import reports, tables
 from jwst_mast_assets.mast.config import Config, fill_in
 from jwst_mast_assets.mast.downloads import FETCHED, PRESENT, state_on_disk
@@ -122,6 +124,17 @@ def carry_over(
     others["dl_str"] = state["dl_str"].where(changed, others["dl_str"])
     others["bytes_fetched"] = 0
     return tables.conform(pd.concat([files, others], ignore_index=True), tables.FILE_TABLE)
+
+
+def page_fingerprint(known: Known, config: Config) -> str:
+    """Sixteen hexadecimal digits that change when anything that a proposal's page shows does."""
+    shown = [name for name in tables.FILE_TABLE if name not in ("bytes_fetched", "run_id", "cell", "dl_message")]
+    parts = [repr(sorted(config.model_dump(exclude={"verbose"}).items(), key=str)), __version__]
+    for table in (known.observations, known.files[shown], known.reports.summary):
+        # Whether a file was fetched just now or was there already makes no other page.
+        rows = table.replace({"dl_code": {1: 2, 5: 2}, "dl_str": {"downloaded": "exists", "replaced": "exists"}})
+        parts += map(str, pd.util.hash_pandas_object(rows.astype("string"), index=False))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def run_reports(

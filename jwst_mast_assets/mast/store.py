@@ -46,7 +46,8 @@ class TableStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.folder = root / STATE_FOLDER / "tables"
+        self.state = root / STATE_FOLDER
+        self.folder = self.state / "tables"
 
     def path(self, asset: str, cell: Cell) -> Path:
         """Where a cell's table is or would be."""
@@ -96,7 +97,7 @@ class TableStore:
         OutputError
             If the lock is not to be had in ten minutes.
         """
-        folder = self.root / STATE_FOLDER / "locks"
+        folder = self.state / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with filelock.FileLock(folder / f"{proposal}.lock", timeout=LOCK_TIMEOUT):

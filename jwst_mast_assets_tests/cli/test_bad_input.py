@@ -13,7 +13,10 @@ import pytest
         (["--outcolumns_obsTable", "obsnun"], "outcolumns_obsTable: unknown column 'obsnun'; did you mean 'obsnum'?"),
         (["--sortcols_productTable", "sise"], "sortcols_productTable: unknown column 'sise'; did you mean 'size'?"),
         (["--sortcols_summaryTable", "date_min"], "sortcols_summaryTable: unknown column 'date_min'"),
-        (["--mastcolumns_obsTable", "proposal"], "mastcolumns_obsTable: unknown column 'proposal'; did you mean 'proposal_id'?"),
+        (
+            ["--mastcolumns_obsTable", "obs_idd"],
+            "mastcolumns_obsTable: unknown column 'obs_idd'; did you mean 'obs_id'?",
+        ),
         (["-d", "soon"], "date_select: 'soon' cannot be read; examples: 2021-08-11"),
         (["-d", "2021-02-30+"], "date_select: '2021-02-30+' cannot be read"),
         (["-d", "1", "2", "3"], "date_select: takes one value, value+, value-, or two values; 3 were given"),

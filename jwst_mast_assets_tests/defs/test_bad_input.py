@@ -86,8 +86,8 @@ def test_values_of_the_config_file_hold_unless_the_run_config_has_others(archive
 
 
 def test_more_proposals_than_dagster_carries_are_refused(instance):
-    with pytest.raises(ConfigError, match=r"partitions, more than the 800,000 .* set a later first_day"):
-        register_proposals(instance, range(1, 1000))
+    with pytest.raises(ConfigError, match=r"partitions, more than the 2,500,000 .* set a later first_day"):
+        register_proposals(instance, range(1, 3000))
     assert len(instance.get_dynamic_partitions("proposal")) == 2
 
 

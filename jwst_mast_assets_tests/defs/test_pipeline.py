@@ -145,6 +145,16 @@ def test_jpegs_get_thumbnails(archive, runner):
         assert image.width == 100
 
 
+def test_a_page_that_would_show_the_same_is_left_as_it_is(archive, runner):
+    runner.run()
+    page = runner.root / "01138" / "index.html"
+    made = page.stat().st_mtime_ns
+    runner.run()
+    assert page.stat().st_mtime_ns == made
+    runner.run(webpage_thumbnails_width=60)
+    assert page.stat().st_mtime_ns > made
+
+
 def test_with_skipdownload_nothing_is_fetched(archive, runner):
     assert runner.run(skipdownload=True).success
     assert downloads(archive) == []

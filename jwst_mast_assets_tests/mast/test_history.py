@@ -141,6 +141,13 @@ def test_a_file_looked_for_in_another_place_has_not_vanished(folder):
     assert folder.run(1, a(Code.NOT_THERE, outfilename=f"{folder.store.root}/a.fits")) == 0
 
 
+def test_a_file_found_in_another_place_is_listed_there(folder):
+    folder.run(0, a(Code.DOWNLOADED))
+    folder.run(1, a(Code.EXISTS, outfilename=f"{folder.store.root}/01138/a.fits"))
+    assert folder.manifest()["path"].tolist() == ["01138/a.fits"]
+    assert history.diff(folder.events, at(0), at(1)).empty
+
+
 def test_a_file_of_two_days_is_recorded_once(folder):
     assert folder.run(0, a(Code.DOWNLOADED), a(Code.DOWNLOADED, cell="2022-04-11|01138")) == 1
 
@@ -312,13 +319,10 @@ def test_a_difference_leads_from_one_manifest_to_the_other(events, hour1, hour2)
         elif new[name][1] != old[name][1] and new[name][1] != "current":
             expected[name] = new[name][1]
     assert dict(zip(changes["dataURI"], changes["change"], strict=True)) == expected
-    for row in changes.itertuples():
-        assert (None if pd.isna(row.old_md5) else row.old_md5) == (
-            str(old[row.dataURI][0]) if row.dataURI in old else None
-        )
-        assert (None if pd.isna(row.new_md5) else row.new_md5) == (
-            str(new[row.dataURI][0]) if row.dataURI in new else None
-        )
+    versions = changes[["dataURI", "old_md5", "new_md5"]].fillna("").itertuples(index=False, name=None)
+    for name, old_md5, new_md5 in versions:
+        assert old_md5 == (str(old[name][0]) if name in old else "")
+        assert new_md5 == (str(new[name][0]) if name in new else "")
 
 
 def test_of_files_without_md5_the_size_and_the_pipeline_decide():

@@ -18,6 +18,12 @@ NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
 DAY = dt.timedelta(days=1)
 
 
+@pytest.fixture
+def receiver():
+    with Receiver() as receiver:
+        yield receiver
+
+
 def closed_port():
     """An address where nobody listens."""
     with Receiver() as other:

@@ -6,6 +6,7 @@ from jwst_mast_assets.defs.partitions import cells_of, grid
 from jwst_mast_assets.defs.resources import JwstConfig, said_plainly
 from jwst_mast_assets.mast import proposals
 from jwst_mast_assets.mast.cells import proposals_of
+from jwst_mast_assets.mast.store import write_text
 from jwst_mast_assets.webpage.page import write_page
 
 
@@ -18,22 +19,35 @@ from jwst_mast_assets.webpage.page import write_page
     deps=["downloaded_files", "summary_table"],
 )
 def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg.MaterializeResult:
-    """A page per proposal over all its days so far, with thumbnails: `<outrootdir>/<outsubdir>/<PPPPP>/index.html`."""
+    """A page per proposal over all its days so far, with thumbnails: `<outrootdir>/<outsubdir>/<PPPPP>/index.html`.
+
+    Where nothing that the page shows has changed since it was made, it is left as it is.
+    """
     with said_plainly():
         config, store = jwst_config.checked(), jwst_config.store()
-        paths, problems = [], []
+        paths, versions, problems, unchanged = [], [], 0, 0
         for proposal in proposals_of(cells_of(context)):
             with store.locked(proposal):
                 known = proposals.read_proposal(store, proposal, config)
-                page = write_page(config, proposal, known.observations, known.files, known.reports.summary)
-            paths.append(page.path)
-            problems += page.problems
-            for problem in page.problems:
-                context.log.warning(problem)
+                version = proposals.page_fingerprint(known, config)
+                path = config.root / proposal / "index.html"
+                marker = store.state / "pages" / f"{proposal}.txt"
+                if path.exists() and marker.exists() and marker.read_text(encoding="utf-8") == version:
+                    unchanged += 1
+                else:
+                    page = write_page(config, proposal, known.observations, known.files, known.reports.summary)
+                    write_text(marker, version)
+                    problems += len(page.problems)
+                    for problem in page.problems:
+                        context.log.warning(problem)
+            paths.append(path)
+            versions.append(version)
         return dg.MaterializeResult(
             metadata={
                 "page": dg.MetadataValue.url(paths[0].as_uri()),
                 "pages": dg.MetadataValue.json([str(path) for path in paths]),
-                "problems": len(problems),
-            }
+                "problems": problems,
+                "unchanged": unchanged,
+            },
+            data_version=dg.DataVersion("-".join(versions[:3])),
         )
