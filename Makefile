@@ -17,7 +17,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
-	$(BIN)/dg check defs
+	DAGSTER_HOME=$(CURDIR) $(BIN)/dg check defs
 
 dev: $(READY)
 	DAGSTER_HOME=$(CURDIR) $(BIN)/jwst-mast dev

@@ -70,7 +70,7 @@ def sizes_and_checksums_agree(context: dg.AssetCheckExecutionContext, jwst_confi
 def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
     with said_plainly():
         # Without an md5 to compare with, the audit opens the file.
-        return _result(downloads.audit(_files(context, jwst_config).assign(md5=pd.NA)))
+        return _result(downloads.audit(_files(context, jwst_config).assign(md5=None)))
 
 
 @dg.asset_check(

@@ -19,7 +19,7 @@ from jwst_mast_assets.mast.names import filetype
 
 log = logging.getLogger("jwst_mast_assets.reprocessing")
 
-PROGRAMS_PER_QUERY = 50
+PROGRAMS_PER_QUERY = 100
 
 ROWS_PER_QUERY = 20_000
 """Recorded files whose programs are asked for at once; MAST's own page ends at 50,000 rows."""
@@ -40,7 +40,7 @@ class Programs(NamedTuple):
 def current_keywords(archive: Archive, recorded: pd.Series) -> dict[str, Keywords]:
     """Keywords of recorded FITS files, by name.
 
-    At most one query per instrument, file type and 50 programs or 20,000 recorded files; for few files one per 500
+    At most one query per instrument, file type and 100 programs or 20,000 recorded files; for few files one per 500
     names. What a query of whole programs does not bring for any file of a program is asked for by name.
 
     Parameters

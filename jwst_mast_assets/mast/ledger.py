@@ -27,6 +27,10 @@ SELECTING = (
 """The parameters that decide which files are where; another value means other files, which are then caught up."""
 
 
+MOST_SELECTIONS = 5
+"""Selections remembered per cell."""
+
+
 class Entry(NamedTuple):
     """What a finished run left of a cell."""
 
@@ -114,7 +118,7 @@ class Ledger:
                             None if release is None or pd.isna(release) else float(release),
                             now.isoformat(timespec="seconds"),
                         )
-                        known.setdefault(str(cell.day), {})[selection] = entry._asdict()
+                        known[str(cell.day)] = _newest({**known.get(str(cell.day), {}), selection: entry._asdict()})
                 write_text(self.folder / f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
 
     def entries(self, proposals: Iterable[str], config: Config) -> dict[str, Entry]:
@@ -145,6 +149,12 @@ class Ledger:
         except (FileNotFoundError, json.JSONDecodeError):
             # Files are written in one step; one that is damaged all the same costs a second look, no data.
             return {}
+
+
+def _newest(selections: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The newest few: every look back from the command line is a selection of its own."""
+    by_age = sorted(selections.items(), key=lambda item: item[1]["at"], reverse=True)
+    return dict(by_age[:MOST_SELECTIONS])
 
 
 def _digest(text: str) -> str:

@@ -69,9 +69,8 @@ class TableStore:
             If the folder cannot be written or is full.
         """
         rows = {str(key): part for key, part in table.groupby("cell", sort=False)}
-        nothing = table.iloc[:0]
         for cell in cells:
-            self._write_one(self.path(asset, cell), rows.get(cell.key, nothing))
+            self._write_one(self.path(asset, cell), rows[cell.key] if cell.key in rows else table.iloc[:0])
 
     def read(self, asset: str, cells: Collection[Cell]) -> pd.DataFrame:
         """The rows of some cells; a cell never written has none."""

@@ -7,7 +7,7 @@ from jwst_mast_assets.embedded_archive import Fault
 
 DAY = ("--propID", "1138", "--date_select", "2022-04-10T12:00:00", "2022-04-10T23:00:00")
 """Observation 5 of program 1138: ten detectors."""
-UNCAL = {f"jw01138005001_02101_00001_nrc{d}_uncal.fits" for d in ("a1 a2 a3 a4 along b1 b2 b3 b4 blong".split())}
+UNCAL = {f"jw01138005001_02101_00001_nrc{d}_uncal.fits" for d in (["a1", "a2", "a3", "a4", "along", "b1", "b2", "b3", "b4", "blong"])}
 REHEARSAL = ("--propID", "743", "--date_select", "2021-08-12+")
 """Two observations of two detectors each."""
 

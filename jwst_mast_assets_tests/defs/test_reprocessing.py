@@ -136,12 +136,11 @@ def test_a_change_is_not_requested_twice(archive, runner, instance):
     assert tick(instance) == []
 
 
-def test_files_that_no_run_selects_are_requested_once(archive, runner, instance):
+def test_a_change_that_a_run_did_not_fetch_is_requested_once(archive, runner, instance):
     runner.run()
     archive.reprocess(CHANGED)
     look(instance)
     (request,) = tick(instance)
-    runner.run(sca=["a2"])
     instance.create_run_for_job(
         build_defs().resolve_job_def("jwst_download"),
         tags={**request.tags, "dagster/partition": DAY},

@@ -7,9 +7,9 @@ from astropy.table import Table
 
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.products import describe_products
 from jwst_mast_assets.mast.reports import make_reports, to_text, write_reports
 from jwst_mast_assets_tests.mast.rows import listed, observations
-from jwst_mast_assets.mast.products import describe_products
 
 GUIDERS = (
     (71672220, "jw01410001001_02101_00001_guider1", 59623 + 82712.378 / 86400),

@@ -32,7 +32,8 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
                 version = proposals.page_fingerprint(known, config)
                 path = config.root / proposal / "index.html"
                 marker = store.state / "pages" / f"{proposal}.txt"
-                if path.exists() and marker.exists() and marker.read_text(encoding="utf-8") == version:
+                made = marker.read_text(encoding="utf-8") if path.exists() and marker.exists() else None
+                if made == version and not config.webpage_thumbnails_overwrite:
                     unchanged += 1
                 else:
                     page = write_page(config, proposal, known.observations, known.files, known.reports.summary)
