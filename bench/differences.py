@@ -13,15 +13,16 @@ REASONS = {
     "visit": "the original reads no visit from guide-star names and from activities in base 36 (_0310b_)",
     "zero": "no file of a type is 0 in ours, empty in the original",
     "empty columns": "the original keeps count columns of types whose files obsnums, obsid or sca dropped",
-    "column order": "within one kind (fits, jpg, all) ours orders the count columns as the pipeline makes the files, the "
-    "original as they happen to be listed",
-    "sorting": "the original's observations, and its products after a cut by obsnums, obsid or sca, are not in the order "
-    "that sortcols_obsTable and sortcols_productTable ask for",
+    "column order": "within one kind (fits, jpg, all) ours orders the count columns as the pipeline makes the files, "
+    "the original as they happen to be listed",
+    "sorting": "the original's observations, and its products after a cut by obsnums, obsid or sca, are not in the "
+    "order that sortcols_obsTable and sortcols_productTable ask for",
     "repeated rows": "the original lists a file twice that two of the filetypes match",
     "bare names": "ours finds observations recorded under the bare instrument name when a mode is asked for",
     "all instruments": "with no instrument set the original asks for instruments called None; ours asks for all",
     "fgs": "FGS data are not found by instrument name; ours takes them from the product lists of the others",
-    "two proposals": "--propID 1138 1409 means two proposals in ours; in the original the second is an observation number",
+    "two proposals": "--propID 1138 1409 means two proposals in ours; in the original the second is an observation "
+    "number",
     "option as default": "the original ignores an option whose value is the program's default, and keeps the file's",
     "follows": "counts and rows of observations and summary that follow from the differing products of the same set",
 }
@@ -128,9 +129,9 @@ def _reason(difference: Difference) -> str:
         return "visit"
     if what == "obsnum" and original is None and (table == "obs" or not re.match(r"jw\d{11}_", key)):
         return "level-3 number"
-    if what == "outfilename" and not re.match(r"jw\d{11}_", key) and "/NA/" in original:
+    if what == "outfilename" and not re.match(r"jw\d{11}_", key) and "/NA/" in str(original):
         return "level-3 number"
-    if what == "order" and ours == sorted(ours) and original != sorted(original):
+    if what == "order" and original and ours and ours == sorted(ours) and original != sorted(original):
         return "sorting"
     if table == "obs" and what.startswith("_") and original is None and ours == 0:
         return "zero"

@@ -98,10 +98,10 @@ def of_embedded_archive(catalogue: Catalogue) -> list[OptionSet]:
         OptionSet("order of the summary", "-l 3 --sortcols_summaryTable obsnum proposal_id"),
         OptionSet("columns of products", "--propID 1138 -l 1 --outcolumns_productTable obs_id productFilename size"),
         OptionSet("columns of observations", "--propID 1138 -l 1 --outcolumns_obsTable obs_id instrument_name t_min"),
-        OptionSet("columns of MAST", "--propID 1138 -l 1 --mastcolumns_obsTable proposal_id obsid obs_id t_min target_name"
-                  " --outcolumns_obsTable obs_id target_name"),
-        OptionSet("everything together", f"--propID 1138 --obsnums 4 5 --sca a1 a2 --calib_levels 1 2 -f uncal rate.jpg "
-                  f"--guidestars --outsubdir x {old}", {"jpg_separate_subdir": True}),
+        OptionSet("columns of MAST", "--propID 1138 -l 1 --mastcolumns_obsTable proposal_id obsid obs_id t_min"
+                  " target_name --outcolumns_obsTable obs_id target_name"),
+        OptionSet("everything together", f"--propID 1138 --obsnums 4 5 --sca a1 a2 --calib_levels 1 2 -f uncal "
+                  f"rate.jpg --guidestars --outsubdir x {old}", {"jpg_separate_subdir": True}),
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import sys
 
 import pandas as pd
 from astroquery.mast import Observations
-from jwst_mast_query.jwst_download import download_mast
+from jwst_mast_query.jwst_download import download_mast  # pyright: ignore[reportMissingImports]
 
 
 def main():
@@ -58,7 +58,7 @@ def rows(table, columns):
 def plain(value):
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return None
-    return value.item() if hasattr(value, "item") else value
+    return getattr(value, "item", lambda: value)()
 
 
 if __name__ == "__main__":

@@ -150,7 +150,8 @@ class Session:
     def _confirmed(self, cells: list[Cell]) -> bool:
         products = self.store.read("product_table", cells).drop_duplicates("dataURI")
         chosen = products[products["selected"].fillna(False).astype(bool)]
-        state = downloads.state_on_disk(chosen, self.config)["dl_code"]
+        look = self.config.model_copy(update={"skip_check_if_outfile_exists": False})
+        state = downloads.state_on_disk(chosen, look, self.store.read("downloaded_files", cells))["dl_code"]
         there = (state == 2).fillna(False) & (not self.config.clobber)
         fetch = chosen[~there.astype(bool)]
         size = int(fetch["size"].fillna(0).sum())
@@ -214,7 +215,7 @@ class Session:
         return f" with this {' and '.join(named)}" if named else ""
 
 
-def human(size: int) -> str:
+def human(size: float) -> str:
     """Bytes in words: 2.1 GB."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:

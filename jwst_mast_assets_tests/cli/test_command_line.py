@@ -7,9 +7,9 @@ from jwst_mast_assets.embedded_archive import Fault
 
 DAY = ("--propID", "1138", "--date_select", "2022-04-10T12:00:00", "2022-04-10T23:00:00")
 """Observation 5 of program 1138: ten detectors."""
-UNCAL = {f"jw01138005001_02101_00001_nrc{d}_uncal.fits" for d in (["a1", "a2", "a3", "a4", "along", "b1", "b2", "b3", "b4", "blong"])}
-REHEARSAL = ("--propID", "743", "--date_select", "2021-08-12+")
-"""Two observations of two detectors each."""
+UNCAL = {
+    f"jw01138005001_02101_00001_nrc{d}_uncal.fits" for d in ("along", "blong", *(m + n for m in "ab" for n in "1234"))
+}
 
 
 def test_a_query_prints_and_saves_the_tables_and_downloads_nothing(archive, command):
@@ -35,6 +35,12 @@ def test_a_download_fetches_says_so_and_a_second_one_finds_all_there(archive, co
     assert second.status == 0
     assert "### 10 of 10 selected files are there already" in second.out
     assert "### Download complete: 0 files" in second.out
+
+
+def test_what_is_announced_is_what_is_fetched_also_without_the_check_in_the_tables(archive, command):
+    argv = (*DAY, "--sca", "a1", "--skip_check_if_outfile_exists")
+    assert "### Downloading 1 files, " in command.download(*argv).out
+    assert "### Downloading 0 files, 0 B" in command.download(*argv).out
 
 
 def test_skipdownload_lists_only(archive, command):
@@ -169,7 +175,7 @@ def test_the_token_is_shown_nowhere(archive, command, monkeypatch):
     outcome = command.download(*DAY, "--sca", "a1", "--token", "my-own-secret", "-vv", "-s", "t")
     assert outcome.status == 0
     assert "my-own-secret" not in outcome.out + outcome.err
-    kept = [path for path in (*command.root.rglob("*"), *command.root.parent.rglob("dagster_home/**/*"))]
+    kept = [*command.root.rglob("*"), *command.root.parent.rglob("dagster_home/**/*")]
     assert [path for path in kept if path.is_file() and b"my-own-secret" in path.read_bytes()] == []
 
 

@@ -1,7 +1,9 @@
 """The shipped config file, and the same names everywhere."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,6 +13,8 @@ from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD
 from jwst_mast_assets.mast.config import Config, load_config
 
+TESTS = Path(__file__).resolve().parents[1]
+PARITY = TESTS.parent / "docs" / "parity.md"
 README = {"instrument": "nircam", "obsmode": ["image", "wfss"], "outrootdir": "$JWSTDOWNLOAD_OUTDIR"}
 """Where the README's values, which the file has, are not the defaults."""
 
@@ -65,3 +69,15 @@ def test_help_imports_neither_dagster_nor_astroquery():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not PARITY.exists(), reason="the documentation is not installed")
+def test_the_parity_table_has_every_parameter_every_cell_and_only_tests_that_exist():
+    lines = [line for line in PARITY.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if not line.startswith("|---")]
+    assert all(cell for row in rows for cell in row)
+    assert {row[0].strip("`") for row in rows} >= set(Config.model_fields)
+    named = {match for row in rows for match in re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", row[-1])}
+    assert len(named) > 40
+    for path, test in named:
+        assert f"def {test}" in (TESTS / path).read_text(encoding="utf-8"), (path, test)

@@ -63,7 +63,8 @@ EXAMPLES = [
     ("jwst_download.py -v  -c jwst_query.cfg --propID 743 --date_select 2021-08-11T16:49:49-", rehearsal(1, 2)),
     ("jwst_download.py -v  -c jwst_query.cfg --propID 743 --date_select 59430.0+", rehearsal(2, 3, 4, 5, 6)),
     (
-        "jwst_download.py -v -c jwst_query.cfg --outrootdir /my_jwst_data -lookbacktime 5 --makewebpages --filetype jpg",
+        "jwst_download.py -v -c jwst_query.cfg --outrootdir /my_jwst_data -lookbacktime 5 --makewebpages "
+        "--filetype jpg",
         {"01138/index.html", "01409/index.html", "01410/index.html"},
     ),
 ]

@@ -105,7 +105,7 @@ def test_a_bad_config_file_is_named_with_what_is_wrong(tmp_path, text, sentence)
 
 
 def test_a_config_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="nowhere.cfg: cannot be read"):
+    with pytest.raises(ConfigError, match=r"nowhere\.cfg: cannot be read"):
         load_config(tmp_path / "nowhere.cfg")
 
 
