@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import re
 
 import pandas as pd
 
@@ -42,7 +43,9 @@ def parse_mjd(text: str) -> float:
     try:
         mjd = float(text)
     except ValueError:
-        moment = dt.datetime.fromisoformat(text.strip().removesuffix("Z"))
+        # Python 3.10 reads fractions of three or six digits only.
+        iso = re.sub(r"\.(\d+)", lambda match: f".{match[1][:6]:0<6}", text.strip().removesuffix("Z"))
+        moment = dt.datetime.fromisoformat(iso)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=dt.timezone.utc)
         return mjd_of(moment)

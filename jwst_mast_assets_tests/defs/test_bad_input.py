@@ -70,7 +70,7 @@ def test_a_malformed_config_file_is_named_when_the_code_location_loads(monkeypat
     path = tmp_path / "my.cfg"
     path.write_text("instrument: [nircam\n")
     monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
-    with pytest.raises(ConfigError, match="config file .*my.cfg: is not YAML"):
+    with pytest.raises(ConfigError, match=r"config file .*my.cfg: is not YAML"):
         build_defs()
 
 
