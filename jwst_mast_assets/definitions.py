@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from jwst_mast_assets.defs import notices, reprocessing
 from jwst_mast_assets.defs.assets.downloaded_files import downloaded_files
 from jwst_mast_assets.defs.assets.index_html import index_html
 from jwst_mast_assets.defs.assets.obs_table import obs_table
@@ -35,11 +36,11 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
     """
     config = config or load_config()
     return dg.Definitions(
-        assets=[obs_table, product_table, downloaded_files, summary_table, index_html],
+        assets=[obs_table, product_table, downloaded_files, summary_table, index_html, *reprocessing.assets],
         asset_checks=asset_checks,
-        jobs=jobs,
-        schedules=schedules,
-        sensors=build_sensors(config),
+        jobs=[*jobs, *reprocessing.jobs],
+        schedules=[*schedules, *reprocessing.schedules],
+        sensors=[*build_sensors(config), *reprocessing.sensors, *notices.sensors],
         resources={**build_resources(config), **(resource_overrides or {})},
         # A step of ours takes a second or two; an interpreter per step would cost several times that.
         executor=dg.in_process_executor,

@@ -23,7 +23,7 @@ LONG = {
     "webpage_thumbnails_height": ["--webpage_thumbnail_height"],
 }
 
-NOT_OPTIONS = ("verbose", "first_day")
+NOT_OPTIONS = ("verbose", "first_day", "sensor_interval", "watch", "freshness_hours", "notify_urls")
 
 
 def build_parser(program: str, description: str) -> argparse.ArgumentParser:

@@ -57,7 +57,10 @@ def test_a_pool_limits_the_downloads_of_all_runs_of_an_instance(archive, tmp_pat
     (home / "dagster.yaml").write_text("concurrency:\n  pools:\n    granularity: op\n    default_limit: 1\n")
     archive.faults.add(Fault("slow", endpoint="download", seconds=0.7))
     days = ("2022-04-10", "2022-04-14")
-    runs = [start(tmp_path / day, "--date_select", day, f"{day}T23:59:59", "--Nparallel", "1", "--sca", "a1", "a2", "a3") for day in days]
+    runs = [
+        start(tmp_path / day, "--date_select", day, f"{day}T23:59:59", "--Nparallel", "1", "--sca", "a1", "a2", "a3")
+        for day in days
+    ]
     outputs = [run.communicate(timeout=180)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
     asked = [request for request in archive.requests if request.endpoint == "download"]
