@@ -127,10 +127,8 @@ def ui(folder: Path, arguments: argparse.Namespace) -> None:
             day = FIRST + dt.timedelta(days=number * 13 % 1000)
             key = dg.MultiPartitionKey({"day": str(day), "proposal": keys[number % len(keys)]})
             instance.report_runless_asset_event(dg.AssetMaterialization("downloaded_files", partition=key))
-    total = len(keys) * days.get_num_partitions()
-    print(
-        f"{len(keys)} proposals x {days.get_num_partitions()} days = {total:,} partitions, {arguments.partitions} materialized:"
-    )
+    n_days = days.get_num_partitions()
+    print(f"{len(keys)} proposals x {n_days} days = {len(keys) * n_days:,}, {arguments.partitions} materialized:")
     command = [
         str(Path(sys.executable).parent / "dagster-webserver"),
         "-m",

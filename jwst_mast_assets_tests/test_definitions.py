@@ -33,6 +33,7 @@ def test_the_names_of_everything():
         "jobs": ["jwst_audit", "jwst_download", "jwst_query", "jwst_reprocessing"],
         "schedules": ["daily_download", "daily_reprocessing"],
         "sensors": [
+            "lost_runs",
             "new_observations",
             "notice_of_failure",
             "notice_of_new_data",

@@ -9,6 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import dagster as dg
 import pydantic
 
+from jwst_mast_assets.defs.lost_runs import show_alive
 from jwst_mast_assets.defs.table_io import table_io_manager
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, QUERY_TIMEOUT, Archive
 from jwst_mast_assets.mast.config import SECRETS, Config
@@ -32,6 +33,11 @@ class JwstConfig(dg.ConfigurableResource):
             If a value is bad; the message names the parameter.
         """
         return Config.from_mapping(self.model_dump(), "run config")
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Every run of ours needs the configuration, so this is where it begins to show that it is alive."""
+        if context.instance is not None and context.run is not None:
+            show_alive(context.instance, context.run.run_id)
 
     def store(self) -> TableStore:
         """The tables of the run's output folder."""

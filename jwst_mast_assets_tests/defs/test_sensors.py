@@ -110,6 +110,33 @@ def test_mast_failing_means_a_skip_with_the_reason(archive, instance, root):
     assert "HTTP status 500" in (skipped.skip_message or "")
 
 
+def test_a_tick_that_was_killed_before_its_runs_started_loses_nothing(archive, instance, root):
+    lost = reasons(tick(instance))
+    assert reasons(tick(instance)) == lost
+
+
+def test_after_an_hour_without_mast_everything_is_caught_up_and_nothing_fetched_twice(archive, instance, root):
+    carry_out(instance, tick(instance))
+    fetched = [request.uri for request in archive.requests if request.endpoint == "download"]
+    archive.faults.add(Fault("status", endpoint="invoke", status=503))
+    assert isinstance(tick(instance), dg.SkipReason)
+    archive.faults.clear()
+    assert isinstance(tick(instance), dg.SkipReason)
+    assert len(fetched) == len(set(fetched))
+
+
+def test_a_cancelled_run_is_requested_again(archive, instance, root, monkeypatch):
+    instance.delete_dynamic_partition("proposal", "01410")
+    monkeypatch.setattr(attempts, "FIRST_WAIT", dt.timedelta(0))
+    request = next(request for request in tick(instance).run_requests if request.partition_key == DAY)
+    instance.create_run_for_job(
+        build_defs().resolve_job_def("jwst_download"),
+        tags={**request.tags, "dagster/partition": DAY},
+        status=dg.DagsterRunStatus.CANCELED,
+    )
+    assert DAY in reasons(tick(instance))
+
+
 def test_a_failed_partition_is_tried_again_after_growing_waits_but_not_for_ever(archive, instance, root, monkeypatch):
     instance.delete_dynamic_partition("proposal", "01410")
     archive.faults.add(Fault("status", endpoint="download", match="jw01138004001_02101_00001_nrca1_uncal", status=404))

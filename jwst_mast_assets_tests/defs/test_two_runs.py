@@ -64,7 +64,8 @@ def test_a_pool_limits_the_downloads_of_all_runs_of_an_instance(archive, tmp_pat
     outputs = [run.communicate(timeout=180)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
     asked = [request for request in archive.requests if request.endpoint == "download"]
-    observation = [9 if "jw01138009" in str(request.uri) else 4 for request in sorted(asked, key=lambda r: r.time)]
+    uris = [str(request.uri) for request in sorted(asked, key=lambda request: request.time)]
+    observation = [9 if "jw01138009" in uri else 4 for uri in uris]
     changes = sum(one != other for one, other in itertools.pairwise(observation))
     assert set(observation) == {4, 9}
     assert changes == 1

@@ -1,0 +1,70 @@
+"""Belongs here: runs whose process is gone without a word, as after a power cut.
+
+Dagster 1.13 leaves such a run "started" for ever where runs are plain processes of one machine: its partition would
+not be tried again, and it would keep a place in the queue. So each run holds a lock that the system frees with the
+process, and a sensor looks for runs whose lock is free.
+"""
+
+import atexit
+import datetime as dt
+from pathlib import Path
+
+import dagster as dg
+import filelock
+
+FOLDER = "jwst_mast_assets_runs"
+GRACE = dt.timedelta(minutes=1)
+"""A run this young is left alone: it may be about to take its lock, or to say that it has ended."""
+
+
+_held: list[filelock.BaseFileLock] = []
+"""The locks of this process's runs: kept to its end, when the system frees them in any case."""
+
+
+def show_alive(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Hold a run's lock from now to the end of this process."""
+    path = lock_path(instance, run_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        # With an executor of several processes the first step's process speaks for the run.
+        return
+    _held.append(lock)
+    atexit.register(path.unlink, missing_ok=True)
+
+
+def lock_path(instance: dg.DagsterInstance, run_id: str) -> Path:
+    """Where a run's lock is."""
+    return Path(instance.root_directory) / FOLDER / f"{run_id}.lock"
+
+
+def is_lost(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a run had its lock on this machine and holds it no more."""
+    path = lock_path(instance, run_id)
+    if not path.exists():
+        return False
+    try:
+        with filelock.FileLock(path, timeout=0):
+            return path.exists()
+    except filelock.Timeout:
+        return False
+
+
+@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Ends runs whose process is gone, as after a power cut, so that they are tried again."""
+    now = dt.datetime.now(dt.timezone.utc)
+    lost = []
+    for record in context.instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        run = record.dagster_run
+        began = dt.datetime.fromtimestamp(record.start_time or now.timestamp(), dt.timezone.utc)
+        if now - began > GRACE and is_lost(context.instance, run.run_id):
+            context.instance.report_run_failed(run, "The process of this run is gone: killed, or the machine was off.")
+            lock_path(context.instance, run.run_id).unlink(missing_ok=True)
+            lost.append(run.run_id)
+    return dg.SkipReason(f"Ended: {', '.join(lost)}." if lost else "Every run that has begun is alive.")
+
+
+sensors = [lost_runs]
