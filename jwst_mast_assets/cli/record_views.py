@@ -19,7 +19,7 @@ from jwst_mast_assets.mast.status import NOT_WELL, read_selected, recorded_propo
 from jwst_mast_assets.mast.status import status as status_of
 from jwst_mast_assets.mast.store import TableStore
 from jwst_mast_assets.mast.tables import STATUS_TABLE
-from jwst_mast_assets.webpage.cells import human_bytes
+from jwst_mast_assets.mast.words import human_bytes
 
 
 def manifest(arguments: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.store import TableStore
+from jwst_mast_assets.mast.words import human_bytes
 
 NOT_PASSED_ON = (*NOT_IN_LAUNCHPAD, "propID", "lookbacktime", "all_dates", "date_select", "savetables", "verbose")
 """Parameters that the session itself takes care of: the partitions stand for proposals and dates."""
@@ -155,8 +156,8 @@ class Session:
         there = (state == 2).fillna(False) & (not self.config.clobber)
         fetch = chosen[~there.astype(bool)]
         size = int(fetch["size"].fillna(0).sum())
-        free = shutil.disk_usage(self.config.root).free
-        print(f"\n### Downloading {len(fetch)} files, {human(size)}; free in {self.config.root}: {human(free)}")
+        free = human_bytes(shutil.disk_usage(self.config.root).free)
+        print(f"\n### Downloading {len(fetch)} files, {human_bytes(size)}; free in {self.config.root}: {free}")
         print(f"### {int(there.sum())} of {len(chosen)} selected files are there already")
         if self.assume_yes or not len(fetch) or not sys.stdin.isatty():
             return True
@@ -170,8 +171,8 @@ class Session:
         files = self.store.read("downloaded_files", cells).drop_duplicates("dataURI")
         totals = downloads.summary(files[files["run_id"].isin(run_ids)])
         failed = downloads.failures(files[files["selected"].fillna(False).astype(bool)])
-        print(f"\n### Download complete: {totals['fetched']} files, {human(totals['bytes_fetched'])} fetched; ", end="")
-        print(f"{len(failed)} failed")
+        fetched = human_bytes(totals["bytes_fetched"])
+        print(f"\n### Download complete: {totals['fetched']} files, {fetched} fetched; {len(failed)} failed")
         for row in failed.itertuples():
             print(f"{row.productFilename}: {row.dl_message or row.dl_str}", file=sys.stderr)
         if self.config.makewebpages:
@@ -213,12 +214,3 @@ class Session:
     def _narrowed_by(self) -> str:
         named = [name for name in ("instrument", "obsmode") if getattr(self.config, name)]
         return f" with this {' and '.join(named)}" if named else ""
-
-
-def human(size: float) -> str:
-    """Bytes in words: 2.1 GB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.store import STATE_FOLDER, write_text
+from jwst_mast_assets.mast.words import human_bytes
 
 TOKEN_IDLE_DAYS = 10
 TOKEN_DAYS = 60
@@ -102,7 +103,7 @@ def new_data(proposals: Sequence[str], totals: dict[str, Any], page: str = "") -
     """
     if not totals.get("fetched"):
         return None
-    title = f"new data for {_numbers(proposals)}: {_files(totals['fetched'])}, {_amount(totals['bytes_fetched'])}"
+    title = f"new data for {_numbers(proposals)}: {_files(totals['fetched'])}, {human_bytes(totals['bytes_fetched'])}"
     lines = [f"{totals['present']} of {totals['selected']} selected files are on disk."]
     if changed := totals.get("changed"):
         lines.insert(0, f"{changed}.")
@@ -224,11 +225,3 @@ def _numbers(proposals: Sequence[str]) -> str:
 
 def _files(number: int) -> str:
     return f"{number} file{'s' if number != 1 else ''}"
-
-
-def _amount(size: int) -> str:
-    """Bytes in the unit that suits them."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"

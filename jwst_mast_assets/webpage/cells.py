@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from jwst_mast_assets.mast.words import human_bytes
 from jwst_mast_assets.webpage.columns import FIGURE, KEYWORD, Column
 from jwst_mast_assets.webpage.rows import EXCLUSIVE, PRESENT, File, Row
 from jwst_mast_assets.webpage.thumbnails import Picture, Size, thumbnail_size
@@ -48,18 +49,6 @@ def link_to(path: str, folder: Path) -> str:
         return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))
     except ValueError:
         return Path(path).as_uri()
-
-
-def human_bytes(size: int | None) -> str:
-    """A size in decimal units, three digits: ``84.0 MB``."""
-    if size is None:
-        return ""
-    value, unit = float(size), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 999.5:
-            break
-        value, unit = value / 1000, larger
-    return f"{size} B" if unit == "B" else f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
 
 
 def value_of(row: Row, column: Column) -> Any:

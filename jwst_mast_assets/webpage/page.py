@@ -14,7 +14,8 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.layout import make_folder, proposal_folder
 from jwst_mast_assets.mast.reports import to_text
 from jwst_mast_assets.mast.store import write_text
-from jwst_mast_assets.webpage.cells import Figure, ShownColumn, figure_of, human_bytes, link_to, make_column, value_of
+from jwst_mast_assets.mast.words import human_bytes
+from jwst_mast_assets.webpage.cells import Figure, ShownColumn, figure_of, link_to, make_column, value_of
 from jwst_mast_assets.webpage.columns import FIGURE, Column, Columns, level3_figures, missing_keywords, resolve
 from jwst_mast_assets.webpage.fits_keys import NotFits, read_keywords
 from jwst_mast_assets.webpage.overview import make_overview, make_summary

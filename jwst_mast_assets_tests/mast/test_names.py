@@ -85,7 +85,7 @@ def test_proposals_are_five_padded_digits(given, key):
     assert names.proposal_key(given) == key
 
 
-@pytest.mark.parametrize("given", [0, -3, "abc", 123456, "", "11 38", "１１３８"])
+@pytest.mark.parametrize("given", [0, -3, "abc", 123456, "", "11 38", "\uff11\uff11\uff13\uff18"])
 def test_what_is_no_proposal_number_is_refused(given):
     with pytest.raises(ValueError, match="not a proposal number"):
         names.proposal_key(given)

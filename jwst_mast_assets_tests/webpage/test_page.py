@@ -103,7 +103,7 @@ def test_a_filled_proposal(filled: Proposal):
         "2022-03-13 to 2022-03-14",
         "2025-06-01 12:00:00",
         "SHALLOW4",
-        "84.0 MB",
+        "84 MB",
     ):
         assert text in reader.text
 

@@ -23,6 +23,7 @@ from jwst_mast_assets.mast.downloads.partial import size_of_partial
 from jwst_mast_assets.mast.downloads.state import Record
 from jwst_mast_assets.mast.downloads.verify import file_md5
 from jwst_mast_assets.mast.errors import ArchiveError, OutputError
+from jwst_mast_assets.mast.words import human_bytes
 
 log = logging.getLogger("jwst_mast_assets.downloads")
 
@@ -105,14 +106,14 @@ class Plan:
         """
         if self.limit_gb is not None and self.n_bytes > self.limit_gb * GB:
             raise OutputError(
-                f"{self.n_files} files with {_gb(self.n_bytes)} are to be fetched, but max_download_gb is "
+                f"{self.n_files} files with {human_bytes(self.n_bytes)} are to be fetched, but max_download_gb is "
                 f"{self.limit_gb:g}; raise it, or select less"
             )
         for folder, (needed, free) in self.free.items():
             if needed > free:
                 raise OutputError(
-                    f"{_gb(needed)} are to be fetched to {folder}, but only {_gb(free)} are free there; "
-                    "make room, choose another outrootdir, or select less"
+                    f"{human_bytes(needed)} are to be fetched to {folder}, but only {human_bytes(free)} are free "
+                    "there; make room, choose another outrootdir, or select less"
                 )
 
 
@@ -268,8 +269,3 @@ def _room(items: list[Item]) -> dict[str, tuple[int, int]]:
         name, sofar = systems.get(device, (parent, 0))
         systems[device] = (min(name, parent, key=len), sofar + needed)
     return {name: (needed, shutil.disk_usage(name).free) for name, needed in systems.values()}
-
-
-def _gb(size: float) -> str:
-    """A size in the unit that suits it."""
-    return f"{size / GB:.2f} GB" if size >= GB / 100 else f"{size / 1e6:.3f} MB"

@@ -177,7 +177,7 @@ def test_files_on_disk_that_are_not_selected_are_listed(embedded: EmbeddedArchiv
 
 
 def test_max_download_gb_is_kept(embedded: EmbeddedArchive, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"2 files with 0\.415 MB are to be fetched, but max_download_gb is 0\.0001;"):
+    with pytest.raises(OutputError, match=r"2 files with 415 kB are to be fetched, but max_download_gb is 0\.0001;"):
         fetch(embedded, config_for(tmp_path, max_download_gb=0.0001), CAL, OTHER)
 
 

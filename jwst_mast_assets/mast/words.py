@@ -1,0 +1,13 @@
+"""Numbers in words, the same everywhere."""
+
+
+def human_bytes(size: float | None) -> str:
+    """A size in decimal units, three digits: ``84 MB``, ``2.1 GB``."""
+    if size is None:
+        return ""
+    value, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}"
