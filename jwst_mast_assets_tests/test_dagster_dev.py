@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jwst_mast_assets.embedded_archive import EmbeddedArchive
+from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 
 REPOSITORY = Path(__file__).parents[1]
 PORT = 3987
@@ -145,6 +145,27 @@ def test_a_backfill_of_a_range_of_days_is_one_run(server):
     (run,) = finished(server, **{"dagster/backfill": backfill})
     assert run["status"] == "SUCCESS"
     assert (server.data / "01138" / "obsnum09").is_dir()
+
+
+def test_a_pool_limits_how_many_runs_talk_to_mast_at_once(server):
+    server.archive.faults.add(Fault("slow", endpoint="download", seconds=1))
+    keys = ["2022-04-11|01138", "2022-04-14|01138", "2022-02-13|01410", "2022-02-14|01410"]
+    for key in keys:
+        tags = json.dumps({"dagster/partition": key, "test": "pool"})
+        config = json.dumps({"resources": {"jwst_config": {"config": {"clobber": True, "Nparallel": 2}}}})
+        command = ["dagster", "job", "launch", "-w", "workspace.yaml", "-j", "jwst_download", "--tags", tags]
+        server.command(*command, "--config-json", config)
+    most = 0
+
+    def look() -> bool:
+        nonlocal most
+        states = [run["status"] for run in server.runs() if run["tags"].get("test") == "pool"]
+        most = max(most, sum(state in ("STARTING", "STARTED") for state in states))
+        return len(states) == len(keys) and set(states) == {"SUCCESS"}
+
+    wait_for(look, 150)
+    server.archive.faults.clear()
+    assert most == 2
 
 
 def test_a_new_observation_is_on_disk_within_two_intervals_with_nobody_touching_anything(server):

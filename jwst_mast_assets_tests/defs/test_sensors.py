@@ -13,6 +13,13 @@ from jwst_mast_assets_tests.defs.conftest import DAY
 
 
 @pytest.fixture
+def instance(instance):
+    """Only 1138 is registered: four days of data."""
+    instance.delete_dynamic_partition("proposal", "01410")
+    return instance
+
+
+@pytest.fixture
 def root(tmp_path, monkeypatch):
     """The output folder, as the environment names it."""
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
@@ -51,7 +58,6 @@ def reasons(result: Any) -> dict[str, str]:
 
 
 def test_days_with_data_are_requested_with_the_reason_and_then_nothing(archive, instance, root):
-    instance.delete_dynamic_partition("proposal", "01410")
     result = tick(instance)
     assert reasons(result)[DAY] == "30 new observations"
     days = {key.split("|")[0] for key in reasons(result)}
@@ -68,8 +74,7 @@ def test_days_with_data_are_requested_with_the_reason_and_then_nothing(archive, 
 
 
 def test_without_proposals_it_says_what_to_do(archive, instance):
-    for proposal in ("01138", "01410"):
-        instance.delete_dynamic_partition("proposal", proposal)
+    instance.delete_dynamic_partition("proposal", "01138")
     assert "jwst-mast proposals add" in (tick(instance).skip_message or "")
     assert archive.requests == []
 
@@ -126,7 +131,6 @@ def test_after_an_hour_without_mast_everything_is_caught_up_and_nothing_fetched_
 
 
 def test_a_cancelled_run_is_requested_again(archive, instance, root, monkeypatch):
-    instance.delete_dynamic_partition("proposal", "01410")
     monkeypatch.setattr(attempts, "FIRST_WAIT", dt.timedelta(0))
     request = next(request for request in tick(instance).run_requests if request.partition_key == DAY)
     instance.create_run_for_job(
@@ -138,7 +142,6 @@ def test_a_cancelled_run_is_requested_again(archive, instance, root, monkeypatch
 
 
 def test_a_failed_partition_is_tried_again_after_growing_waits_but_not_for_ever(archive, instance, root, monkeypatch):
-    instance.delete_dynamic_partition("proposal", "01410")
     archive.faults.add(Fault("status", endpoint="download", match="jw01138004001_02101_00001_nrca1_uncal", status=404))
     assert [run.success for run in carry_out(instance, tick(instance))].count(False) == 1
     assert isinstance(tick(instance), dg.SkipReason)
@@ -182,8 +185,7 @@ def test_waits_grow_from_minutes_to_a_day(archive, instance):
 def test_files_are_fetched_on_the_day_after_their_release_without_asking_before(
     own_archive, instance, root, monkeypatch
 ):
-    for proposal in ("01138", "01410"):
-        instance.delete_dynamic_partition("proposal", proposal)
+    instance.delete_dynamic_partition("proposal", "01138")
     instance.add_dynamic_partitions("proposal", ["09231"])
     monkeypatch.setattr(
         "jwst_mast_assets.defs.sensors.utc_now", lambda: dt.datetime(2023, 9, 13, tzinfo=dt.timezone.utc)

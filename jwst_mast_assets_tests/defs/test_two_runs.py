@@ -1,14 +1,11 @@
 """Runs at the same time, each in a process of its own."""
 
-import itertools
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from astropy.table import Table
-
-from jwst_mast_assets.embedded_archive import Fault
 
 PROGRAM = str(Path(sys.executable).parent / "jwst_download.py")
 
@@ -49,23 +46,3 @@ def test_two_runs_of_one_day_fetch_each_file_once_and_whole(archive, tmp_path):
     ]
     assert len(fetched) == len(set(fetched)) == 30
     assert not list(root.rglob("*.part"))
-
-
-def test_a_pool_limits_the_downloads_of_all_runs_of_an_instance(archive, tmp_path):
-    home = Path(os.environ["DAGSTER_HOME"])
-    home.mkdir()
-    (home / "dagster.yaml").write_text("concurrency:\n  pools:\n    granularity: op\n    default_limit: 1\n")
-    archive.faults.add(Fault("slow", endpoint="download", seconds=0.7))
-    days = ("2022-04-10", "2022-04-14")
-    runs = [
-        start(tmp_path / day, "--date_select", day, f"{day}T23:59:59", "--Nparallel", "1", "--sca", "a1", "a2", "a3")
-        for day in days
-    ]
-    outputs = [run.communicate(timeout=180)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], outputs
-    asked = [request for request in archive.requests if request.endpoint == "download"]
-    uris = [str(request.uri) for request in sorted(asked, key=lambda request: request.time)]
-    observation = [9 if "jw01138009" in uri else 4 for uri in uris]
-    changes = sum(one != other for one, other in itertools.pairwise(observation))
-    assert set(observation) == {4, 9}
-    assert changes == 1
