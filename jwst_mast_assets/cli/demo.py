@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from jwst_mast_assets.cli.runs import DAGSTER_YAML, materialize, open_instance, ranges
+from jwst_mast_assets.cli.runs import materialize, open_instance, prepare_home, ranges
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
 
 PROPOSAL = "01138"
@@ -31,8 +31,7 @@ def run_demo(folder: str) -> int:
     """
     root = Path(folder).resolve()
     home, data = root / "dagster", root / "data"
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").write_text(DAGSTER_YAML, encoding="utf-8")
+    prepare_home(home)
     os.environ.update(DAGSTER_HOME=str(home), JWSTDOWNLOAD_OUTDIR=str(data))
     # The demo is the same whatever the user's own settings are.
     for name in ("JWST_QUERY_CFGFILE", "MAST_API_TOKEN"):

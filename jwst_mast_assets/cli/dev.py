@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from jwst_mast_assets.cli.runs import prepare_home
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
 
 
@@ -26,8 +27,8 @@ def run_dev(folder: str, port: int) -> int:
     root = Path(folder).resolve()
     data = root / "data"
     home = Path(os.environ.get("DAGSTER_HOME") or root / "dagster")
-    for path in (data, home):
-        path.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True)
+    prepare_home(home)
     with EmbeddedArchive() as archive:
         environment = {
             "JWSTDOWNLOAD_OUTDIR": str(data),

@@ -39,7 +39,7 @@ def build_parser(program: str, description: str) -> argparse.ArgumentParser:
     for name, field in Config.model_fields.items():
         if name not in NOT_OPTIONS:
             flags = [*SHORT.get(name, []), f"--{name}", *LONG.get(name, [])]
-            parser.add_argument(*flags, dest=name, help=_help(name, field), **_shape(field.annotation))
+            parser.add_argument(*flags, dest=name, help=_help(name, field), **_shape(name, field.annotation))
     return parser
 
 
@@ -55,14 +55,18 @@ def config_of(arguments: argparse.Namespace) -> Config:
     return load_config(arguments.configfile, given)
 
 
-def _shape(annotation: Any) -> dict[str, Any]:
+def _shape(name: str, annotation: Any) -> dict[str, Any]:
     if get_origin(annotation) is list:
-        return {"nargs": "+", "metavar": "VALUE"}
+        # None at all is a choice of its own: every file type, every detector.
+        return {"nargs": "+" if name == "propID" else "*", "metavar": "VALUE"}
     if annotation is bool:
         # A flag, but `--jpg_separate_subdir True` was the original's only way to say it.
         return {"nargs": "?", "const": "True", "metavar": "True|False"}
-    kinds = get_args(annotation)
-    return {"metavar": "N" if {annotation, *kinds} & {int, float} else "TEXT"}
+    return {"metavar": "N" if _is_number(annotation) else "TEXT"}
+
+
+def _is_number(annotation: Any) -> bool:
+    return annotation in (int, float) or any(_is_number(kind) for kind in get_args(annotation))
 
 
 def _help(name: str, field: Any) -> str:

@@ -3,20 +3,18 @@
 import datetime as dt
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import dagster as dg
+import filelock
 
 from jwst_mast_assets.mast.cells import Cell
 from jwst_mast_assets.mast.errors import JwstMastError
 
 MERGE_GAP = 10
 """Days without data that a run spans rather than end: a run costs about as much as this many empty cells."""
-
-
-DAGSTER_YAML = "telemetry:\n  enabled: false\n"
-"""A new instance's settings: nothing is sent to Dagster's makers."""
 
 
 class Result(NamedTuple):
@@ -31,18 +29,27 @@ class Result(NamedTuple):
 def open_instance() -> dg.DagsterInstance:
     """The instance of ``$DAGSTER_HOME``; where that is not set, one in ``~/.jwst_mast_assets``.
 
-    A plain ``DagsterInstance.get()`` would forget everything at the end of the command. A folder that is not there
-    yet is made.
+    A plain ``DagsterInstance.get()`` would forget everything at the end of the command.
     """
     home = Path(os.environ.setdefault("DAGSTER_HOME", str(Path.home() / ".jwst_mast_assets"))).expanduser()
     try:
-        if not home.exists():
-            home.mkdir(parents=True)
-            (home / "dagster.yaml").write_text(DAGSTER_YAML, encoding="utf-8")
+        prepare_home(home)
         os.environ["DAGSTER_HOME"] = str(home.resolve())
-        return dg.DagsterInstance.get()
+        # Dagster makes its databases at the first use, and not for two processes at once.
+        with filelock.FileLock(home / "jwst_mast_assets.lock"):
+            instance = dg.DagsterInstance.get()
+            instance.get_runs(limit=1)
+        return instance
     except OSError as error:
         raise JwstMastError(f"DAGSTER_HOME {home} cannot be used ({error.strerror})") from None
+
+
+def prepare_home(home: Path) -> None:
+    """Make a Dagster home that is not there yet, or empty: with limits, retries and no telemetry."""
+    home.mkdir(parents=True, exist_ok=True)
+    if not any(home.iterdir()):
+        settings = resources.files("jwst_mast_assets").joinpath("dagster.yaml").read_text(encoding="utf-8")
+        (home / "dagster.yaml").write_text(settings, encoding="utf-8")
 
 
 def ranges(cells: Iterable[Cell]) -> list[tuple[Cell, Cell]]:

@@ -90,6 +90,9 @@ class Session:
         results = self._materialize(instance, "jwst_download", cells, assets)
         run_ids = [result.run_id for result in results]
         listed = self._reports(cells, run_ids)
+        if not all(self._ended_with_files(result) for result in results):
+            print("\n### Download failed.")
+            return self._status(results)
         print("\n### Downloaded Selected Products:")
         print(reports.to_text(listed.selprod), end="")
         self._save_tables(cells, run_ids)
@@ -175,9 +178,18 @@ class Session:
         print(f"\n### Download complete: {totals['fetched']} files, {fetched} fetched; {len(failed)} failed")
         for row in failed.itertuples():
             print(f"{row.productFilename}: {row.dl_message or row.dl_str}", file=sys.stderr)
+        noted = files[
+            files["run_id"].isin(run_ids) & files["dl_message"].notna() & files["dl_code"].isin(downloads.PRESENT)
+        ]
+        for row in noted.itertuples():
+            print(f"note: {row.productFilename}: {row.dl_message}")
         if self.config.makewebpages:
             for proposal in proposals_of(cells):
                 print(f"page: {self.config.root / proposal / 'index.html'}")
+
+    def _ended_with_files(self, result: Result) -> bool:
+        """Whether a run came to its end; files that could not be had are a matter of their own."""
+        return result.success or any("could not be had" in message for message in result.messages)
 
     def _status(self, results: list[Result]) -> int:
         for message in dict.fromkeys(message for result in results for message in result.messages):

@@ -1,6 +1,8 @@
 """Belongs here: how often and how soon a partition is requested again, read from the runs themselves."""
 
 import datetime as dt
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -10,9 +12,11 @@ CAUSE, REASON, ATTEMPT = "jwst/cause", "jwst/reason", "jwst/attempt"
 """Tags of a requested run: what it is for (short), in words, and the how-manieth try."""
 
 FIRST_WAIT = dt.timedelta(minutes=10)
-LONGEST_WAIT = dt.timedelta(days=1)
-MOST_ATTEMPTS = 10
-"""After as many failures, over about four days, only a change in MAST or a person has the partition tried again."""
+LONGEST_WAIT = dt.timedelta(days=7)
+MOST_ATTEMPTS = 12
+"""After as many, over about seven weeks, only a change in MAST or a person has the partition tried again."""
+
+CAUSES_PER_QUERY = 200
 
 UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -23,31 +27,63 @@ UNDER_WAY = [
 ]
 
 
-def cells_under_way(instance: dg.DagsterInstance, job: str) -> set[str]:
-    """Partition keys that a run of the job, queued or running, will bring up to date."""
-    keys: set[str] = set()
-    for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNDER_WAY)):
+class UnderWay(NamedTuple):
+    """Runs that are queued or running."""
+
+    runs: int
+    cells: set[str]
+    """Partition keys that they will bring up to date."""
+
+
+class Tries(NamedTuple):
+    """The runs so far of a cell for a cause."""
+
+    number: int
+    last: float
+    """When the last one ended, seconds since 1970."""
+
+
+def under_way(instance: dg.DagsterInstance) -> UnderWay:
+    """The partitioned runs, of whatever job, that are queued or running."""
+    runs, cells = 0, set()
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)):
         start, end = (run.tags.get(f"dagster/asset_partition_range_{side}") for side in ("start", "end"))
         if start and end:
+            runs += 1
             first, last = Cell.from_key(start), Cell.from_key(end)
             days = range((last.day - first.day).days + 1)
-            keys |= {Cell(first.day + dt.timedelta(days=n), first.proposal).key for n in days}
+            proposals = {first.proposal, last.proposal}
+            cells |= {Cell(first.day + dt.timedelta(days=n), proposal).key for n in days for proposal in proposals}
         elif key := run.tags.get("dagster/partition"):
-            keys.add(key)
-    return keys
+            runs += 1
+            cells.add(key)
+    return UnderWay(runs, cells)
 
 
-def next_attempt(instance: dg.DagsterInstance, job: str, cell: Cell, cause: str, now: dt.datetime) -> int | None:
-    """The number of the next try of a cell for a cause, or None if it must wait or was tried often enough.
+def tries_so_far(instance: dg.DagsterInstance, job: str, causes: Sequence[str]) -> dict[tuple[str, str], Tries]:
+    """How often each cell was tried for each cause, by (partition key, cause); few queries."""
+    found: dict[tuple[str, str], Tries] = {}
+    for start in range(0, len(causes), CAUSES_PER_QUERY):
+        chunk = list(causes[start : start + CAUSES_PER_QUERY])
+        for record in instance.get_run_records(dg.RunsFilter(job_name=job, tags={CAUSE: chunk})):
+            tags = record.dagster_run.tags
+            key = tags.get("dagster/partition", ""), tags[CAUSE]
+            ended = record.end_time or record.create_timestamp.timestamp()
+            number, last = found.get(key, Tries(0, 0.0))
+            found[key] = Tries(number + 1, max(last, ended))
+    return found
 
-    The waits grow fourfold from ten minutes to a day.
+
+def next_attempt(tries: Tries | None, now: dt.datetime) -> int | None:
+    """The number of the next try, or None if it must wait or was tried often enough.
+
+    The waits grow fourfold from ten minutes to a week.
     """
-    tags = {"dagster/partition": cell.key, CAUSE: cause}
-    records = instance.get_run_records(dg.RunsFilter(job_name=job, tags=tags), limit=MOST_ATTEMPTS)
-    if not records:
+    if tries is None:
         return 1
-    if len(records) >= MOST_ATTEMPTS:
+    if tries.number >= MOST_ATTEMPTS:
         return None
-    last = max(record.end_time or record.create_timestamp.timestamp() for record in records)
-    wait = min(FIRST_WAIT * 4 ** (len(records) - 1), LONGEST_WAIT)
-    return len(records) + 1 if now.timestamp() >= last + wait.total_seconds() else None
+    wait = min(FIRST_WAIT * 4 ** (tries.number - 1), LONGEST_WAIT)
+    # A clock that was ahead when the last try ended must not make this one wait for it.
+    ended = min(tries.last, now.timestamp())
+    return tries.number + 1 if now.timestamp() >= ended + wait.total_seconds() else None

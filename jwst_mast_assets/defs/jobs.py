@@ -10,7 +10,6 @@ jwst_query = dg.define_asset_job(
     "jwst_query",
     selection=dg.AssetSelection.assets("obs_table", "product_table", "summary_table") - freshness,
     description="Asks MAST for observations and products and writes the tables; downloads nothing.",
-    executor_def=dg.in_process_executor,
 )
 
 jwst_download = dg.define_asset_job(
@@ -22,14 +21,12 @@ jwst_download = dg.define_asset_job(
     )
     | dg.AssetSelection.checks(dg.AssetCheckKey(FILES, PRESENT)),
     description="Asks MAST, downloads the selected files that are missing, writes tables and page.",
-    executor_def=dg.in_process_executor,
 )
 
 jwst_audit = dg.define_asset_job(
     "jwst_audit",
     selection=audits,
     description="Reads every downloaded file again and compares it with what was recorded; asks MAST nothing.",
-    executor_def=dg.in_process_executor,
 )
 
 jobs = [jwst_query, jwst_download, jwst_audit]

@@ -5,10 +5,19 @@ import datetime as dt
 import dagster as dg
 
 from jwst_mast_assets.defs.assets.reprocessed_files import reprocessed_files
-from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, cells_under_way, next_attempt
+from jwst_mast_assets.defs.attempts import (
+    ATTEMPT,
+    CAUSE,
+    CAUSES_PER_QUERY,
+    REASON,
+    UnderWay,
+    next_attempt,
+    tries_so_far,
+    under_way,
+)
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import registered_proposals
-from jwst_mast_assets.defs.resources import JwstConfig
+from jwst_mast_assets.defs.watched import watched_config
 from jwst_mast_assets.mast.cells import Cell
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
@@ -17,8 +26,6 @@ from jwst_mast_assets.mast.store import TableStore
 MOST_REQUESTS = 20
 """Runs that one tick requests; the rest follow as these end. MAST reprocesses everything at once."""
 
-CAUSES_PER_QUERY = 200
-
 SETTLED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED]
 """Runs that are not asked for again: they are done, or a person stopped them."""
 
@@ -26,7 +33,6 @@ jwst_reprocessing = dg.define_asset_job(
     "jwst_reprocessing",
     selection=dg.AssetSelection.assets("reprocessed_files"),
     description="Compares all files on disk with MAST's checksums and versions; downloads nothing.",
-    executor_def=dg.in_process_executor,
 )
 
 daily_reprocessing = dg.ScheduleDefinition(
@@ -41,7 +47,7 @@ daily_reprocessing = dg.ScheduleDefinition(
 
 @dg.sensor(job=jwst_download, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
 def reprocessing_sensor(
-    context: dg.SensorEvaluationContext, jwst_config: JwstConfig
+    context: dg.SensorEvaluationContext,
 ) -> dg.SensorResult | dg.SkipReason:
     """Requests a download of each proposal and day that has reprocessed files, as `reprocessed_files` lists them.
 
@@ -51,11 +57,15 @@ def reprocessing_sensor(
     if latest is None:
         return dg.SkipReason("reprocessed_files has not been made yet; the job jwst_reprocessing makes it.")
     try:
-        requests, waiting = _requests(context.instance, jwst_config.store(), utc_now())
+        requests, waiting = _requests(context.instance, TableStore(watched_config(context.instance).root), utc_now())
     except JwstMastError as error:
         return dg.SkipReason(f"Not done this time: {error}")
     if not requests:
-        return dg.SkipReason(f"{waiting} days with reprocessed files wait for runs." if waiting else "All is fetched.")
+        return dg.SkipReason(
+            f"{waiting} days with reprocessed files wait for runs."
+            if waiting
+            else "Every change that the configuration selects was fetched, or is no change any more."
+        )
     return dg.SensorResult(run_requests=requests)
 
 
@@ -73,14 +83,15 @@ def _requests(instance: dg.DagsterInstance, store: TableStore, now: dt.datetime)
         if Cell.from_key(key).proposal in registered
     }
     settled = _settled(instance, sorted({cause for _, cause in wanted}))
-    under_way = cells_under_way(instance, jwst_download.name) if wanted else set()
+    busy = under_way(instance) if wanted else UnderWay(0, set())
+    tries = tries_so_far(instance, jwst_download.name, sorted({cause for _, cause in wanted}))
     requests, waiting = [], 0
     for (cell, cause), sentence in wanted.items():
         if (cell.key, cause) in settled:
             continue
         attempt = None
-        if cell.key not in under_way and len(requests) + len(under_way) < MOST_REQUESTS:
-            attempt = next_attempt(instance, jwst_download.name, cell, cause, now)
+        if cell.key not in busy.cells and len(requests) + busy.runs < MOST_REQUESTS:
+            attempt = next_attempt(tries.get((cell.key, cause)), now)
         if attempt is None:
             waiting += 1
         else:

@@ -1,6 +1,7 @@
 """Belongs here: the configuration and the archive as Dagster resources, and what ties them to the environment."""
 
 import datetime as dt
+import os
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,14 +12,21 @@ import pydantic
 
 from jwst_mast_assets.defs.lost_runs import show_alive
 from jwst_mast_assets.defs.table_io import table_io_manager
-from jwst_mast_assets.mast.archive import DEFAULT_SERVER, QUERY_TIMEOUT, Archive
-from jwst_mast_assets.mast.config import SECRETS, Config
+from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
+from jwst_mast_assets.mast.config import SECRETS, Config, load_config
 from jwst_mast_assets.mast.downloads import Event
-from jwst_mast_assets.mast.errors import ArchiveError, JwstMastError
+from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.store import TableStore
 
 NOT_IN_LAUNCHPAD = (*SECRETS, "first_day", "sensor_interval")
 """Secrets are not shown; the others are fixed when the code location is loaded."""
+
+
+READ_TIMEOUT = 20.0
+"""Seconds without a byte from MAST before a tick of a sensor or schedule gives up a request."""
+
+TIME_LIMIT = 40.0
+"""Seconds after which such a tick makes no further request; Dagster gives it 60."""
 
 
 class JwstConfig(dg.ConfigurableResource):
@@ -77,7 +85,7 @@ class ArchiveResource(dg.ConfigurableResource):
 
     _archive: Archive | None = pydantic.PrivateAttr(default=None)
 
-    def open(self, read_timeout: float = QUERY_TIMEOUT, retries: int = 3) -> Archive:
+    def open(self) -> Archive:
         """The run's connection; a token that is set has been shown to MAST.
 
         Raises
@@ -86,10 +94,25 @@ class ArchiveResource(dg.ConfigurableResource):
             If MAST does not accept the token.
         """
         if self._archive is None:
-            self._archive = Archive(self.server, read_timeout=read_timeout, retries=retries)
-        if self._archive.token:
-            self._archive.whoami()
-        return self._archive
+            self._archive = Archive(self.server, _token_of_the_config_file())
+        return _known_to_mast(self._archive)
+
+    def open_for_a_tick(self) -> Archive:
+        """A connection for a sensor or schedule, which has less time. Raises as :meth:`open`."""
+        token = _token_of_the_config_file()
+        return _known_to_mast(Archive(self.server, token, READ_TIMEOUT, retries=1, time_limit=TIME_LIMIT))
+
+
+def _known_to_mast(archive: Archive) -> Archive:
+    if archive.token:
+        archive.whoami()
+    return archive
+
+
+def _token_of_the_config_file() -> str | None:
+    # It is no field of the configuration resource: what is one is shown in the launchpad.
+    token = load_config().token
+    return None if os.environ.get("MAST_API_TOKEN") or not token else token.get_secret_value()
 
 
 Progress = Callable[[Event], None]
@@ -116,10 +139,9 @@ def build_resources(config: Config) -> dict[str, Any]:
 def said_plainly() -> Iterator[None]:
     """Errors that a person can do something about fail the step with their one sentence.
 
-    Only what may pass by itself is left for Dagster to retry.
+    MAST was asked several times by then; the sensor requests what failed again later.
     """
     try:
         yield
     except JwstMastError as error:
-        passing = isinstance(error, ArchiveError) and error.passing
-        raise dg.Failure(str(error), allow_retries=passing) from None
+        raise dg.Failure(str(error), allow_retries=False) from None

@@ -7,7 +7,8 @@ import dagster as dg
 from jwst_mast_assets.defs.attempts import REASON
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import first_day, registered_proposals
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig
+from jwst_mast_assets.defs.resources import ArchiveResource
+from jwst_mast_assets.defs.watched import watched_config
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, list_observations
 from jwst_mast_assets.mast.errors import JwstMastError
@@ -20,7 +21,7 @@ from jwst_mast_assets.mast.errors import JwstMastError
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 def daily_download(
-    context: dg.ScheduleEvaluationContext, jwst_config: JwstConfig, archive: ArchiveResource
+    context: dg.ScheduleEvaluationContext, archive: ArchiveResource
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """Each morning (UTC) the days of the last `lookbacktime` days that have data, for every registered proposal,
     whatever the sensor did."""
@@ -29,9 +30,9 @@ def daily_download(
         return dg.SkipReason("No proposal is registered. Register some with: jwst-mast proposals add 1138")
     now = context.scheduled_execution_time.astimezone(dt.timezone.utc)
     try:
-        config = jwst_config.checked()
+        config = watched_config(context.instance)
         since = max(first_day(), day_of_mjd(mjd_of(now) - config.lookbacktime))
-        observations = list_observations(archive.open(), config, watched, since, now)
+        observations = list_observations(archive.open_for_a_tick(), config, watched, since, now)
     except JwstMastError as error:
         return dg.SkipReason(f"Not done this time: {error}")
     return [

@@ -4,10 +4,11 @@ import datetime as dt
 
 import dagster as dg
 
-from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, cells_under_way, next_attempt
+from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, next_attempt, tries_so_far, under_way
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import check_grid, first_day, proposals, registered_proposals
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig
+from jwst_mast_assets.defs.resources import ArchiveResource
+from jwst_mast_assets.defs.watched import watched_config
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.discovery import list_observations
@@ -18,9 +19,6 @@ from jwst_mast_assets.mast.wanted import Wanted, wanted_cells
 
 MOST_REQUESTS = 50
 """Runs that one tick requests; the rest follow as these end."""
-
-READ_TIMEOUT = 20.0
-"""Seconds without a byte from MAST before a query is given up; Dagster gives a tick 60."""
 
 
 def build_sensors(config: Config) -> list[dg.SensorDefinition]:
@@ -33,13 +31,13 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def new_observations(
-        context: dg.SensorEvaluationContext, jwst_config: JwstConfig, archive: ArchiveResource
+        context: dg.SensorEvaluationContext, archive: ArchiveResource
     ) -> dg.SensorResult | dg.SkipReason:
         """Asks MAST for the observations of the registered proposals and requests a run for each day that has new,
         changed or newly released ones. It keeps no cursor: what is done stands in the output folder, what is under
         way and what failed in the runs themselves."""
         try:
-            return _tick(context.instance, jwst_config.checked(), archive.open(READ_TIMEOUT, retries=1))
+            return _tick(context.instance, watched_config(context.instance), archive.open_for_a_tick())
         except JwstMastError as error:
             return dg.SkipReason(f"Not done this time: {error}")
 
@@ -66,9 +64,10 @@ def _tick(instance: dg.DagsterInstance, config: Config, archive: Archive) -> dg.
     if new:
         check_grid(len(registered) + len(new))
     ledger = Ledger(TableStore(config.root))
-    wanted = wanted_cells(observations, ledger.entries({*watched, *found}, config), config, now)
+    recorded = ledger.recorded({*watched, *found}, config)
+    wanted = wanted_cells(observations, recorded, config, now)
     requests = _requests(instance, wanted, now)
-    if config.root.exists():
+    if ledger.store.state.exists():
         ledger.note_checked(watched, now)
     if not requests and not new:
         waiting = f"; {len(wanted)} wait for runs under way or their next try" if wanted else ""
@@ -79,15 +78,16 @@ def _tick(instance: dg.DagsterInstance, config: Config, archive: Archive) -> dg.
 
 
 def _requests(instance: dg.DagsterInstance, wanted: list[Wanted], now: dt.datetime) -> list[dg.RunRequest]:
-    under_way = cells_under_way(instance, jwst_download.name)
+    if not wanted:
+        return []
+    busy = under_way(instance)
+    tries = tries_so_far(instance, jwst_download.name, sorted({item.cause for item in wanted}))
     requests = []
     for cell, reason, cause in wanted:
-        if len(under_way) + len(requests) >= MOST_REQUESTS:
+        if busy.runs + len(requests) >= MOST_REQUESTS:
             break
-        if cell.key in under_way:
-            continue
-        attempt = next_attempt(instance, jwst_download.name, cell, cause, now)
-        if attempt is not None:
+        attempt = next_attempt(tries.get((cell.key, cause)), now)
+        if attempt is not None and cell.key not in busy.cells:
             requests.append(
                 dg.RunRequest(
                     run_key=f"{cell.key}|{cause}|{attempt}",

@@ -4,7 +4,9 @@
 """
 
 import json
+import math
 import os
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,13 +15,15 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 import requests
+
+# The class behind astroquery.mast.Observations: the only one that takes a session and addresses of our own.
 from astroquery.mast.discovery_portal import PortalAPI
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from jwst_mast_assets import __version__
 from jwst_mast_assets.mast import names, tables
-from jwst_mast_assets.mast.errors import ArchiveError, ArchiveUnavailable, TokenError
+from jwst_mast_assets.mast.errors import ArchiveError, ArchiveUnavailable, ConfigError, TokenError
 
 DEFAULT_SERVER = "https://mast.stsci.edu"
 TOKEN_PAGE = "https://auth.mast.stsci.edu/token"
@@ -34,6 +38,8 @@ QUERY_TIMEOUT = 600.0
 PAUSE_WHILE_EXECUTING = 0.5
 """Seconds between two questions whether a query is done; astroquery itself does not wait."""
 
+EXECUTING = re.compile(rb'"status"\s*:\s*"EXECUTING"')
+
 Filter = dict[str, Any]
 
 
@@ -42,6 +48,8 @@ class Session(requests.Session):
 
     def __init__(self, token: str | None, read_timeout: float, retries: int, server: str = "") -> None:
         super().__init__()
+        self.end = math.inf
+        """When, of ``time.monotonic``, no further request is made."""
         self.headers["User-Agent"] = USER_AGENT
         self.read_timeout = read_timeout
         if token:
@@ -60,11 +68,13 @@ class Session(requests.Session):
         self.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=16))
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if time.monotonic() > self.end:
+            raise requests.Timeout
         # astroquery passes timeout=None, which would wait for ever.
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = (CONNECT_TIMEOUT, self.read_timeout)
         response = super().request(*args, **kwargs)
-        if not kwargs.get("stream") and b'"EXECUTING"' in response.content[:200]:
+        if not kwargs.get("stream") and len(response.content) < 10_000 and EXECUTING.search(response.content):
             time.sleep(PAUSE_WHILE_EXECUTING)
         return response
 
@@ -90,6 +100,8 @@ class Archive:
         Seconds without a byte before a query is given up.
     retries : int
         How often a query is asked again after a dropped connection, 429 or 5xx.
+    time_limit : float
+        Seconds after which no further query is made, for those who have little time.
     """
 
     def __init__(
@@ -98,13 +110,19 @@ class Archive:
         token: str | None = None,
         read_timeout: float = QUERY_TIMEOUT,
         retries: int = 3,
+        time_limit: float = math.inf,
     ) -> None:
         self.server = (server or os.environ.get("MAST_SERVER") or DEFAULT_SERVER).rstrip("/")
+        if not self.server.startswith(("http://", "https://")):
+            raise ConfigError(f"MAST_SERVER must begin with http:// or https://; it is {self.server!r}")
         self.token = token or os.environ.get("MAST_API_TOKEN") or None
         self._identity: Identity | None = None
         self.absent_columns: dict[str, list[str]] = {}
         """Columns that the last replies did not have although they were asked for, by what was asked."""
+        self.unusable_rows = 0
+        """Rows left out because they lack what identifies them."""
         self._session = Session(self.token, read_timeout, retries, self.server)
+        self._session.end = time.monotonic() + time_limit
         self._portal = PortalAPI(session=self._session)
         self._portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
         self._portal.COLUMNS_CONFIG_URL = f"{self.server}/portal/Mashup/Mashup.asmx/columnsconfig"
@@ -133,7 +151,8 @@ class Archive:
         """
         if self._identity:
             return self._identity
-        info = self._sent(lambda: self._session.get(f"{self.server}/whoami", timeout=(CONNECT_TIMEOUT, 60)))
+        waits = (CONNECT_TIMEOUT, min(60, self._session.read_timeout))
+        info = self._sent(lambda: self._session.get(f"{self.server}/whoami", timeout=waits))
         identity = Identity(bool(info.get("anon", True)), str((info.get("attrib") or {}).get("display_name") or ""))
         if self.token and identity.anonymous:
             raise TokenError(
@@ -197,7 +216,9 @@ class Archive:
         )
         self._note_absent("observations", asked, rows, fields)
         table = tables.from_mast(rows, fields, tables.OBS_FROM_MAST, "observations")
-        taken = table["t_min"].notna() & (table["calib_level"].fillna(0) >= 0)
+        named = table["obsid"].notna() & table["proposal_id"].notna()
+        self.unusable_rows += int((~named).sum())
+        taken = named & table["t_min"].notna() & (table["calib_level"].fillna(0) >= 0)
         return table[taken].drop_duplicates("obsid").reset_index(drop=True)
 
     def products(self, obsids: Sequence[int], batch: int) -> pd.DataFrame:
@@ -236,6 +257,9 @@ class Archive:
             return pd.concat([self._products(obsids[:half]), self._products(obsids[half:])], ignore_index=True)
         self._note_absent("products", tables.PRODUCTS_FROM_MAST, rows, fields)
         part = tables.from_mast(rows, fields, tables.PRODUCTS_FROM_MAST, "products")
+        named = part["dataURI"].notna() & part["parent_obsid"].notna()
+        self.unusable_rows += int((~named).sum())
+        part = part[named]
         # MAST repeats rows: 94 % of one level-3 observation's are guide-star files listed many times.
         return part.drop_duplicates(["parent_obsid", "dataURI"])
 
@@ -274,10 +298,12 @@ class Archive:
         total = 0
         for reply in replies:
             envelope = reply.json()
+            if envelope.get("status") == "ERROR":
+                # It does not say whether it may pass; too much asked for at once is one of its reasons.
+                told = envelope.get("msg") or "no reason given"
+                raise ArchiveUnavailable(f"MAST answered the query of {what} with an error: {told}")
             if envelope.get("status") != "COMPLETE":
-                raise ArchiveError(
-                    f"MAST answered the query of {what} with an error: {envelope.get('msg') or 'unknown'}"
-                )
+                raise ArchiveUnavailable(self._not_mast())
             rows += envelope.get("data") or []
             fields |= {field["name"] for field in envelope.get("fields") or []}
             paging = envelope.get("paging") or {}
@@ -305,15 +331,20 @@ class Archive:
         except requests.HTTPError as error:
             status = error.response.status_code
             kind = ArchiveUnavailable if status == 429 or status >= 500 else ArchiveError
-            raise kind(f"MAST at {self.server} answered with HTTP status {status} ({error.response.reason})") from None
+            address = error.response.url.partition("?")[0]
+            raise kind(f"MAST answered with HTTP status {status} ({error.response.reason}) at {address}") from None
         except (json.JSONDecodeError, requests.exceptions.JSONDecodeError):
-            raise ArchiveUnavailable(
-                f"{self.server} answered with something that is not MAST's JSON; is MAST_SERVER right?"
-            ) from None
+            raise ArchiveUnavailable(self._not_mast()) from None
         except (requests.RequestException, TimeoutError) as error:
             raise ArchiveUnavailable(
                 f"MAST at {self.server} cannot be reached ({_reason(error)}); check MAST_SERVER and the network"
             ) from None
+        except (AttributeError, KeyError, TypeError):
+            # Raised by astroquery where a reply lacks what every reply of MAST has.
+            raise ArchiveUnavailable(self._not_mast()) from None
+
+    def _not_mast(self) -> str:
+        return f"{self.server} answered with something that is not MAST's JSON; is MAST_SERVER right?"
 
 
 OBS_COLUMNS = ("t_max", "t_exptime", "t_obs_release", "dataproduct_type", "target_name", "filters", "obs_title")

@@ -38,6 +38,13 @@ FILLED_IN_LATE = ("outrootdir", "outsubdir", "notify_urls")
 """Parameters in which ``$NAME`` is replaced where they are used: the launchpad shows the name, and ``$`` may belong
 to an address."""
 
+
+def valid_modes(instrument: str | None) -> list[str]:
+    """The modes of an instrument; without one those of all."""
+    chosen = [instrument] if instrument else list(OBSMODES)
+    return sorted({mode for name in chosen for mode in OBSMODES.get(name, ())})
+
+
 LEVEL12_JPGS = ["_uncal.jpg", "_dark.jpg", "_rate.jpg", "_rateints.jpg", "_trapsfilled.jpg", "_cal.jpg", "_crf.jpg"]
 FITS_KEYS = ["TARG_RA", "TARG_DEC", "FILTER", "PUPIL", "READPATT", "NINTS", "NGROUPS", "NFRAMES"]
 FITS_KEYS += ["DATE-BEG", "DATE-END", "EFFINTTM", "EFFEXPTM"]
@@ -64,10 +71,10 @@ def _as_list(value: Any) -> Any:
     if value is None:
         return []
     if isinstance(value, str):
-        return re.split(r"[\s,]+", value.strip()) if value.strip() else []
+        return [word for word in re.split(r"[\s,]+", value) if word]
     if isinstance(value, tuple | set):
-        return list(value)
-    return value if isinstance(value, list) else [value]
+        value = list(value)
+    return [item for item in value if item != ""] if isinstance(value, list) else [value]
 
 
 def _none_if_blank(value: Any) -> Any:
@@ -144,6 +151,8 @@ def _limits(parse: Any) -> Any:
                 parse(re.sub(r"(?<=.)[+-]$", "", value) if len(values) == 1 else value)
             except ValueError:
                 raise ValueError(f"{value!r} cannot be read; examples: {parse.__doc__}") from None
+        if len(values) == 2 and parse(values[0]) > parse(values[1]):
+            raise ValueError(f"{values[0]} comes after {values[1]}; give the earlier or smaller one first")
         return values
 
     return pydantic.AfterValidator(check)
@@ -379,6 +388,16 @@ class Config(pydantic.BaseModel):
         description="First day of the partitions (read when Dagster loads the code location).",
     )
 
+    @pydantic.model_validator(mode="after")
+    def _some_mode_exists(self) -> "Config":
+        # A mode of another instrument is only warned of, as in the original: a config file outlives a change of
+        # instrument on the command line. A word that is no mode at all is a mistake.
+        if self.obsmode and not {mode.lower() for mode in self.obsmode} & set(valid_modes(None)):
+            known = valid_modes(self.instrument)
+            hint = nearest(self.obsmode[0], known) or ";"
+            raise ValueError(f"obsmode: unknown mode {self.obsmode[0]!r}{hint} known: {', '.join(known) or 'none'}")
+        return self
+
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], source: str = "configuration") -> "Config":
         """A checked configuration from parameter names and values.
@@ -411,6 +430,11 @@ class Config(pydantic.BaseModel):
         return type(self).from_mapping({**own, **{ALIASES.get(k, k): v for k, v in values.items()}}, source)
 
     @property
+    def environment_root(self) -> str | None:
+        """The output folder where ``outrootdir`` is not set."""
+        return os.environ.get("JWSTDOWNLOAD_OUTDIR") or None
+
+    @property
     def root(self) -> Path:
         """``<outrootdir>/<outsubdir>``, absolute, with environment variables filled in.
 
@@ -419,7 +443,7 @@ class Config(pydantic.BaseModel):
         ConfigError
             If ``$NAME`` is not defined.
         """
-        outrootdir = self.outrootdir or os.environ.get("JWSTDOWNLOAD_OUTDIR") or "."
+        outrootdir = self.outrootdir or self.environment_root or "."
         folder = Path(fill_in(outrootdir, "outrootdir")) / fill_in(self.outsubdir or "", "outsubdir")
         return Path(os.path.abspath(folder.expanduser()))
 
@@ -443,13 +467,37 @@ def _filled_in(value: Any, name: str) -> Any:
     return fill_in(value, name) if isinstance(value, str) else value
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML without its octal numbers: ``01410`` is a padded proposal, not 776."""
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> Any:
+        """An integer; as text where YAML would read it as octal."""
+        return node.value if re.fullmatch(r"0\d+", node.value) else super().construct_yaml_int(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+
+MEANT = {
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_parsing": "must be True or False",
+    "bool_type": "must be True or False",
+    "date_from_datetime_parsing": "must be a date like 2022-07-01",
+    "date_parsing": "must be a date like 2022-07-01",
+}
+"""Pydantic's complaints in the words of this field."""
+
+
 def _sentence(error: pydantic.ValidationError) -> str:
     """The first complaint of pydantic as one sentence that names the parameter."""
     first = error.errors(include_url=False, include_context=False)[0]
-    name = first["loc"][0] if first["loc"] else "configuration"
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    name = first["loc"][0] if first["loc"] else ""
+    message = MEANT.get(first["type"]) or first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     given = "" if name in SECRETS or first["type"] == "value_error" else f", not {first['input']!r}"
-    return f"{name}: {message}{given}"
+    return f"{name}: {message}{given}" if name else message
 
 
 def load_config(path: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Config:
@@ -473,7 +521,7 @@ def load_config(path: str | Path | None = None, given: Mapping[str, Any] | None 
         return Config().merged(given, "command line")
     source = f"config file {path}"
     try:
-        values = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8"))
+        values = yaml.load(Path(path).expanduser().read_text(encoding="utf-8"), _Loader)  # a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or 'not text'})") from None
     except yaml.YAMLError as error:

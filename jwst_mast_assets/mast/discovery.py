@@ -44,6 +44,9 @@ def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.
     return table[table["wanted"].fillna(False).astype(bool)].reset_index(drop=True)
 
 
+RIGHTS = ("dataRights", "t_obs_release")
+"""The only columns asked for beside the required ones: enough to see what is new, changed or released."""
+
 PROPOSALS_PER_QUERY = 500
 """A thousand proposals with their hundred thousand observations are two queries."""
 
@@ -76,12 +79,12 @@ def list_observations(
     """
     end = mjd_of(now) + 1
     parts = [
-        archive.observations(proposals[start : start + PROPOSALS_PER_QUERY], (mjd_of_day(since), end), columns=())
+        archive.observations(proposals[start : start + PROPOSALS_PER_QUERY], (mjd_of_day(since), end), columns=RIGHTS)
         for start in range(0, len(proposals), PROPOSALS_PER_QUERY)
     ]
     if config.watch == "all":
         window = (max(float(mjd_of_day(since)), mjd_of(now) - config.lookbacktime), end)
-        parts.append(archive.observations((), window, selection.instrument_names(config), columns=()))
+        parts.append(archive.observations((), window, selection.instrument_names(config), columns=RIGHTS))
     found = pd.concat([part for part in parts if len(part)] or [tables.empty(tables.OBS_FROM_MAST)], ignore_index=True)
     return describe_observations(found.drop_duplicates("obsid"), config)
 

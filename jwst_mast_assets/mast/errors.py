@@ -12,14 +12,9 @@ class ConfigError(JwstMastError):
 class ArchiveError(JwstMastError):
     """MAST could not be reached, refused, or sent something that is not what it should be."""
 
-    passing = False
-    """Whether trying again later may help."""
-
 
 class ArchiveUnavailable(ArchiveError):
     """MAST did not answer, or answered that it cannot now (time-out, 429, 5xx)."""
-
-    passing = True
 
 
 class TokenError(ArchiveError):

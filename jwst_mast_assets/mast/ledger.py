@@ -58,20 +58,30 @@ def fingerprints(observations: pd.DataFrame) -> dict[str, tuple[str, int]]:
     Parameters
     ----------
     observations : DataFrame
-        With ``cell``, ``wanted``, ``obsid``, ``t_min``, ``calib_level``.
+        With ``cell``, ``wanted``, ``obsid``, ``t_min``, ``calib_level``, ``dataRights``, ``t_obs_release``.
 
     Returns
     -------
     dict
-        Partition key to (fingerprint, number). A new observation, another start or another level changes it.
+        Partition key to (fingerprint, number). A new observation, another start or another level changes it, and the
+        end of exclusive access or another date for it.
     """
     wanted = observations[observations["wanted"].fillna(False).astype(bool)].sort_values("obsid")
     lines: dict[str, list[str]] = {}
-    for cell, obsid, t_min, level in wanted[["cell", "obsid", "t_min", "calib_level"]].itertuples(
-        index=False, name=None
-    ):
-        lines.setdefault(cell, []).append(f"{obsid} {t_min:.6f} {level}")
+    columns = ["cell", "obsid", "t_min", "calib_level", "dataRights", "t_obs_release"]
+    for cell, obsid, t_min, level, rights, release in wanted[columns].itertuples(index=False, name=None):
+        exclusive = f" until {release}" if not pd.isna(rights) and rights != "PUBLIC" else ""
+        lines.setdefault(cell, []).append(f"{obsid} {t_min:.6f} {level}{exclusive}")
     return {cell: (_digest("\n".join(rows)), len(rows)) for cell, rows in lines.items()}
+
+
+class Recorded(NamedTuple):
+    """What the ledger has of some proposals, for one selection."""
+
+    entries: dict[str, Entry]
+    """By partition key."""
+    others: set[str]
+    """Partition keys that are recorded for other selections only."""
 
 
 class Ledger:
@@ -121,15 +131,18 @@ class Ledger:
                         known[str(cell.day)] = _newest({**known.get(str(cell.day), {}), selection: entry._asdict()})
                 write_text(self.folder / f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
 
-    def entries(self, proposals: Iterable[str], config: Config) -> dict[str, Entry]:
-        """What is recorded of some proposals under a configuration's selection, by partition key."""
+    def recorded(self, proposals: Iterable[str], config: Config) -> Recorded:
+        """What is recorded of some proposals under a configuration's selection, and which days only under others."""
         selection = selection_fingerprint(config)
-        return {
-            f"{day}|{proposal}": Entry(**selections[selection])
-            for proposal in proposals
-            for day, selections in self._load(proposal).items()
-            if selection in selections
-        }
+        entries: dict[str, Entry] = {}
+        others: set[str] = set()
+        for proposal in proposals:
+            for day, selections in self._load(proposal).items():
+                if selection in selections:
+                    entries[f"{day}|{proposal}"] = Entry(**selections[selection])
+                else:
+                    others.add(f"{day}|{proposal}")
+        return Recorded(entries, others)
 
     def note_checked(self, proposals: Iterable[str], now: dt.datetime) -> None:
         """Write down that MAST's list of some proposals was compared just now."""
@@ -145,10 +158,11 @@ class Ledger:
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
-            return json.loads((self.folder / name).read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
+            content = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             # Files are written in one step; one that is damaged all the same costs a second look, no data.
             return {}
+        return content if isinstance(content, dict) else {}
 
 
 def _newest(selections: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

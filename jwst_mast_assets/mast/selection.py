@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from jwst_mast_assets.mast import names
-from jwst_mast_assets.mast.config import OBSMODES, Config
+from jwst_mast_assets.mast.config import OBSMODES, Config, valid_modes
 from jwst_mast_assets.mast.dates import mjd_of, parse_mjd
 
 Limits = tuple[float | None, float | None]
@@ -31,8 +31,8 @@ def limits(values: list[str], parse: Callable[[str], float]) -> Limits:
 
 
 def date_limits(config: Config) -> Limits:
-    """The limits of ``date_select``, MJD (UTC)."""
-    return limits(config.date_select, parse_mjd)
+    """The limits of ``date_select``, MJD (UTC); none with ``all_dates``, which goes before it."""
+    return limits([] if config.all_dates else config.date_select, parse_mjd)
 
 
 def window(config: Config, now: dt.datetime) -> Limits:
@@ -46,8 +46,7 @@ def window(config: Config, now: dt.datetime) -> Limits:
 
 def mode_warnings(config: Config) -> list[str]:
     """A sentence for each ``obsmode`` that does not exist; such modes are ignored."""
-    instruments = [config.instrument] if config.instrument else list(OBSMODES)
-    valid = sorted({mode for instrument in instruments for mode in OBSMODES.get(instrument, ())})
+    valid = valid_modes(config.instrument)
     where = f" of {config.instrument}" if config.instrument else ""
     return [
         f"obsmode: {mode!r} is not a mode{where} and is ignored; valid modes: {', '.join(valid) or 'none'}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jwst_mast_assets.mast import layout, proposals, tables
+from jwst_mast_assets.mast import layout, proposals, selection, tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import mjd_of
 from jwst_mast_assets.mast.downloads import FAILURES, PRESENT, Code
@@ -18,6 +18,10 @@ from jwst_mast_assets.mast.tables import STATUS_TABLE
 STATES = ("present", "stale", "missing", "failed", "waiting")
 """What a selected file can be: each is one of these. What they mean is in ``tables.STATUS_TABLE``."""
 
+SELECTING = {"instrument", "obsmode", "obsnums", "date_select", "filetypes", "calib_levels", "sca", "guidestars"}
+SELECTING |= {"guidestar_data_only", "obsid_select", "obsid_list"}
+"""The parameters that select."""
+
 NOT_WELL = ("stale", "missing", "failed")
 """States that something must be done about."""
 
@@ -28,7 +32,11 @@ def recorded_proposals(store: TableStore) -> list[str]:
 
 
 def read_selected(store: TableStore, proposal: str, config: Config) -> pd.DataFrame:
-    """The selected files of a proposal over all its days, with their state on disk now.
+    """The files of a proposal over all its days, with their state on disk now: those that are selected, and those
+    that earlier runs brought.
+
+    A configuration that selects something says itself what is selected, whatever the last run selected; with one that
+    does not, it is what the last run of each day selected.
 
     Returns
     -------
@@ -36,13 +44,23 @@ def read_selected(store: TableStore, proposal: str, config: Config) -> pd.DataFr
         Columns of ``tables.FILE_TABLE``, one row per ``dataURI``.
     """
     observations = store.read_proposal("obs_table", proposal)
-    products = here(store.read_proposal("product_table", proposal), config)
+    products = store.read_proposal("product_table", proposal)
+    if SELECTING & config.model_fields_set:
+        products = products.assign(selected=_selected(products, observations, config))
+    products = here(products, config)
     recorded = here(store.read_proposal("downloaded_files", proposal), config)
     look = config.model_copy(update={"skip_check_if_outfile_exists": False})
     files = proposals.files_to_list(observations, products, recorded, look)
     # What MAST lists no more is neither missing nor stale: there is nothing to be fetched.
-    listed = files["selected"].fillna(False).astype(bool) & files["dataURI"].isin(products["dataURI"])
+    brought = files["dataURI"].isin(recorded.loc[recorded["bytes_on_disk"].notna(), "dataURI"])
+    listed = (files["selected"].fillna(False).astype(bool) | brought) & files["dataURI"].isin(products["dataURI"])
     return files[listed].reset_index(drop=True)
+
+
+def _selected(products: pd.DataFrame, observations: pd.DataFrame, config: Config) -> pd.Series:
+    by_obsid = observations.drop_duplicates("obsid").set_index("obsid")
+    wanted = products["parent_obsid"].map(selection.observation_is_wanted(by_obsid, config)).fillna(True)
+    return selection.product_is_selected(products, config) & wanted
 
 
 def here(files: pd.DataFrame, config: Config) -> pd.DataFrame:

@@ -5,7 +5,7 @@ moved output folder keeps its record, and two output folders do not mix.
 """
 
 import os
-import tempfile
+import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,10 +22,6 @@ from jwst_mast_assets.mast.errors import OutputError
 STATE_FOLDER = ".jwst_mast_assets"
 LOCK_TIMEOUT = 600.0
 """Seconds to wait for another run that writes the same proposal's page and tables; that takes moments."""
-
-UMASK = os.umask(0o077)
-"""The process's mask for new files; it can only be read by setting it, which is not for threads to do."""
-os.umask(UMASK)
 
 SCHEMAS: dict[str, tables.Schema] = {
     "obs_table": tables.OBS_TABLE,
@@ -97,7 +93,10 @@ class TableStore:
             If the lock is not to be had in ten minutes.
         """
         folder = self.state / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"The folder {folder} cannot be made ({error.strerror})") from None
         try:
             with filelock.FileLock(folder / f"{proposal}.lock", timeout=LOCK_TIMEOUT):
                 yield
@@ -135,13 +134,9 @@ def _nullable(table: pa.Table) -> pd.DataFrame:
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside another; moved onto it in one step if the block ends well, else removed."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         yield partial
-        # mkstemp's files are private; the result is to be as readable as any other new file.
-        partial.chmod(0o666 & ~UMASK)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

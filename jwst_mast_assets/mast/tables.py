@@ -274,7 +274,7 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
     """
     fields = fields | (set(rows[0]) if rows else set())
     missing = [name for name, column in schema.items() if column.required and name not in fields]
-    if missing and fields:
+    if missing and rows:
         raise SchemaError(
             f"MAST's reply of {what} lacks the column {', '.join(missing)}: MAST renamed or dropped it, "
             "or MAST_SERVER is another service; please report it"
@@ -297,8 +297,10 @@ def _typed(values: pd.Series, dtype: str) -> pd.Series:
     if dtype == "boolean":
         words = {"true": True, "false": False, "1": True, "0": False}
         return values.map(lambda value: words.get(str(value).strip().lower())).astype("boolean")
-    # MAST sends numbers now as numbers, now as text, and "" or -999 for none.
-    numbers = pd.to_numeric(values.replace("", None))
-    if dtype == "Int64":
-        return numbers.astype("Float64").astype("Int64") if numbers.dtype == object else numbers.astype("Int64")
-    return numbers.astype("Float64")
+    # MAST sends numbers now as numbers, now as text, and "" or -999 for none. One bad value spoils one row; a column
+    # of nothing else is another column than it was.
+    numbers = pd.to_numeric(values.replace("", None), errors="coerce").astype("Float64")
+    if numbers.isna().all() and values.replace("", None).notna().any():
+        raise ValueError(f"for example {values.dropna().iloc[0]!r}")
+    numbers = numbers.mask(numbers == -999)
+    return numbers.round().astype("Int64") if dtype == "Int64" else numbers

@@ -9,7 +9,7 @@ import pandas as pd
 from jwst_mast_assets.mast.cells import Cell
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
-from jwst_mast_assets.mast.ledger import Entry, fingerprints, selection_fingerprint
+from jwst_mast_assets.mast.ledger import Entry, Recorded, fingerprints, selection_fingerprint
 
 
 class Wanted(NamedTuple):
@@ -22,17 +22,15 @@ class Wanted(NamedTuple):
     """For counting attempts: the same as long as nothing changes but the number of tries."""
 
 
-def wanted_cells(
-    observations: pd.DataFrame, entries: dict[str, Entry], config: Config, now: dt.datetime
-) -> list[Wanted]:
+def wanted_cells(observations: pd.DataFrame, recorded: Recorded, config: Config, now: dt.datetime) -> list[Wanted]:
     """The cells whose observations are new or changed, whose last run left files out, or whose files were released.
 
     Parameters
     ----------
     observations : DataFrame
         Columns of ``tables.OBS_TABLE``: MAST's list now.
-    entries : dict
-        From :meth:`Ledger.entries`, by partition key.
+    recorded : Recorded
+        From :meth:`Ledger.recorded`.
     config : Config
     now : datetime
         Aware.
@@ -44,11 +42,14 @@ def wanted_cells(
     """
     selection = selection_fingerprint(config)
     found = fingerprints(observations)
+    entries = recorded.entries
     wanted = []
     for key in sorted({*found, *entries}, reverse=True):
         fingerprint, number = found.get(key, ("", 0))
         entry = entries.get(key)
         reason = _reason(fingerprint, number, entry, now)
+        if entry is None and key in recorded.others:
+            reason = "selection changed"
         if reason:
             released = entry.release if entry and reason.startswith("released") else None
             cause = hashlib.sha256(f"{fingerprint} {selection} {released}".encode()).hexdigest()[:12]
@@ -59,6 +60,9 @@ def wanted_cells(
 def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime) -> str:
     if entry is None:
         return _new(number)
+    # On the day after: a release is at a time of day that MAST keeps to only roughly.
+    if entry.release is not None and entry.release + 1 <= mjd_of(now):
+        return f"released on {day_of_mjd(entry.release)}"
     if entry.observations != fingerprint:
         if not number:
             # MAST has none any more, or not just now; nothing is to be fetched, and nothing is deleted.
@@ -66,9 +70,6 @@ def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime
         return _new(number - entry.number) if number > entry.number else "observations changed"
     if not entry.complete:
         return "files missing"
-    # On the day after: a release is at a time of day that MAST keeps to only roughly.
-    if entry.release is not None and entry.release + 1 <= mjd_of(now):
-        return f"released on {day_of_mjd(entry.release)}"
     return ""
 
 

@@ -19,7 +19,7 @@ def instance(instance):
     return instance
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def root(tmp_path, monkeypatch):
     """The output folder, as the environment names it."""
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
@@ -163,23 +163,60 @@ def fail_quickly(instance, request):
     )
 
 
-def test_waits_grow_from_minutes_to_a_day(archive, instance):
-    now = dt.datetime.now(dt.timezone.utc)
-    cell, job = attempts.Cell.from_key(DAY), "jwst_download"
-    request = dg.RunRequest(partition_key=DAY, tags={attempts.CAUSE: "abc"})
+def test_waits_grow_from_minutes_to_a_week_and_end():
+    ended = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
     waits = []
-    for _ in range(6):
-        fail_quickly(instance, request)
-        minutes = range(0, 2000, 5)
-        waits.append(
-            next(
-                m
-                for m in minutes
-                if attempts.next_attempt(instance, job, cell, "abc", now + dt.timedelta(minutes=m + 1))
-            )
-        )
+    for number in range(1, attempts.MOST_ATTEMPTS):
+        tries = attempts.Tries(number, ended.timestamp())
+        hours = range(24 * 8)
+        waits.append(next(h for h in hours if attempts.next_attempt(tries, ended + dt.timedelta(hours=h, minutes=11))))
     assert waits == sorted(waits)
-    assert waits[0] <= 10 < 150 < waits[3] <= waits[5] <= 1440
+    assert (waits[0], waits[2], waits[-1]) == (0, 3, 168)
+    tries = attempts.Tries(attempts.MOST_ATTEMPTS, ended.timestamp())
+    assert attempts.next_attempt(tries, ended + dt.timedelta(days=3650)) is None
+
+
+def test_a_clock_that_was_ahead_holds_nothing_up():
+    now = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+    ahead = attempts.Tries(1, (now + dt.timedelta(days=400)).timestamp())
+    assert attempts.next_attempt(ahead, now) is None
+    assert attempts.next_attempt(attempts.Tries(1, (now - dt.timedelta(minutes=11)).timestamp()), now) == 2
+
+
+def test_an_output_folder_whose_disk_is_gone_is_not_filled_anew(archive, instance, root):
+    carry_out(instance, tick(instance))
+    root.rename(root.with_name("unmounted"))
+    assert "is its disk mounted?" in tick(instance).skip_message
+    root.mkdir()
+    assert "is its disk mounted?" in tick(instance).skip_message
+    assert not list(root.iterdir())
+
+
+def test_without_an_output_folder_nothing_is_requested(archive, instance, monkeypatch):
+    monkeypatch.delenv("JWSTDOWNLOAD_OUTDIR")
+    assert "No output folder is set" in tick(instance).skip_message
+
+
+def test_an_early_release_is_noticed(own_archive, instance, monkeypatch):
+    monkeypatch.setattr(
+        "jwst_mast_assets.defs.sensors.utc_now", lambda: dt.datetime(2023, 9, 13, tzinfo=dt.timezone.utc)
+    )
+    instance.delete_dynamic_partition("proposal", "01138")
+    instance.add_dynamic_partitions("proposal", ["09231"])
+    carry_out(instance, tick(instance))
+    for row in own_archive.catalogue.observations:
+        if row["proposal_id"] == "9231":
+            row["dataRights"] = "PUBLIC"
+    assert "observations changed" in reasons(tick(instance)).values()
+
+
+def test_the_token_of_the_config_file_is_shown_to_mast(archive, instance, monkeypatch, tmp_path):
+    path = tmp_path / "my.cfg"
+    path.write_text("token: wrong-token\n")
+    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
+    message = tick(instance).skip_message
+    assert "MAST does not accept the token" in message
+    assert "wrong-token" not in message
 
 
 def test_files_are_fetched_on_the_day_after_their_release_without_asking_before(
@@ -209,7 +246,7 @@ def test_another_selection_in_the_config_file_is_caught_up(archive, instance, ro
     path = tmp_path / "my.cfg"
     path.write_text("filetypes: [uncal, rate]\n")
     monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
-    assert DAY in reasons(tick(instance))
+    assert reasons(tick(instance))[DAY] == "selection changed"
 
 
 def test_watching_all_takes_what_is_new_of_an_instrument(archive, instance, root, monkeypatch, tmp_path):

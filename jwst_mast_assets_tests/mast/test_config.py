@@ -19,10 +19,16 @@ from jwst_mast_assets.mast.errors import ConfigError
         ({"date_select": [1, 2, 3]}, "date_select: takes one value, value+, value-, or two values; 3 were given"),
         ({"lookbacktime": -1}, "lookbacktime: should be greater than or equal to 0, not -1"),
         ({"outcolumns_obsTable": ["obs_idd"]}, "outcolumns_obsTable: unknown column 'obs_idd'; did you mean 'obs_id'?"),
-        ({"clobber": "maybe"}, "clobber: should be a valid boolean"),
+        ({"clobber": "maybe"}, "clobber: must be True or False, not 'maybe'"),
         ({"Nobs_per_batch": 0}, "Nobs_per_batch: should be greater than 0, not 0"),
         ({"verify": "sha"}, "verify: should be 'none', 'size', 'content' or 'checksum', not 'sha'"),
         ({"obsid_select": "many"}, "obsid_select: 'many' cannot be read"),
+        (
+            {"obsmode": ["imgae"], "instrument": "nircam"},
+            "obsmode: unknown mode 'imgae'; did you mean 'image'?",
+        ),
+        ({"date_select": "2022-05-05 2022-01-02"}, "date_select: 2022-05-05 comes after 2022-01-02"),
+        ({"lookbacktime": "abc"}, "lookbacktime: must be a number, not 'abc'"),
         ({"calib_levels": 9}, "calib_levels: 9 is no calibration level"),
     ],
 )
@@ -45,6 +51,8 @@ def test_a_bad_value_is_refused_in_one_sentence_that_names_it(values, sentence):
         ({"date_select": "2022-06-06 2022-06-08"}, ["2022-06-06", "2022-06-08"]),
         ({"date_select": 59430.0}, ["59430.0"]),
         ({"filetypes": None}, []),
+        ({"filetypes": ""}, []),
+        ({"filetypes": [""]}, []),
         ({"webpage_thumbnail_width": 50}, 50),
     ],
 )
@@ -107,6 +115,13 @@ def test_a_bad_config_file_is_named_with_what_is_wrong(tmp_path, text, sentence)
 def test_a_config_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.cfg: cannot be read"):
         load_config(tmp_path / "nowhere.cfg")
+
+
+def test_a_padded_proposal_is_no_octal_number(tmp_path):
+    path = tmp_path / "my.cfg"
+    path.write_text("propID: [01410, 02733, 0743]\nobsnums: [010, 3]\n")
+    assert load_config(path).propID == ["01410", "02733", "00743"]
+    assert load_config(path).obsnums == [10, 3]
 
 
 def test_the_environment_names_the_config_file(monkeypatch, tmp_path):

@@ -59,22 +59,24 @@ def test_a_file_that_a_look_for_changes_found_reprocessed_is_stale_until_it_is_f
 
 @pytest.fixture
 def folder(tmp_path):
-    """Five files, one of each state but stale; the files of two are on disk."""
+    """Five files, one of each state but stale; one on disk is no longer selected."""
     root = tmp_path / "data"
     store = TableStore(root)
     rows = [
-        file_row(root, "a.fits", Code.DOWNLOADED),
-        file_row(root, "b.fits", Code.NOT_THERE),
-        file_row(root, "c.fits", Code.NOT_FOUND),
-        file_row(root, "d.fits", Code.EXCLUSIVE),
-        file_row(root, "e.fits", Code.EXISTS, selected=False),
+        file_row(root, "a_uncal.fits", Code.DOWNLOADED),
+        file_row(root, "b_uncal.fits", Code.NOT_THERE),
+        file_row(root, "c_uncal.fits", Code.NOT_FOUND),
+        file_row(root, "d_uncal.fits", Code.EXCLUSIVE),
+        file_row(root, "e_rate.fits", Code.EXISTS, selected=False),
     ]
-    for name in ("a.fits", "e.fits"):
+    for name in ("a_uncal.fits", "e_rate.fits"):
         path = root / "01138" / "obsnum04" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes(100))
     observation = {"obsid": 1, "wanted": True, "cell": CELL}
     observations = tables.conform(tables.empty(tables.OBS_TABLE).reindex([0]).assign(**observation), tables.OBS_TABLE)
+    for row in rows:
+        row["filetype"] = "_" + row["productFilename"].split("_")[1]
     store.write("obs_table", observations, CELLS)
     store.write("product_table", tables.conform(file_table(*rows), tables.PRODUCT_TABLE), CELLS)
     store.write("downloaded_files", file_table(*rows), CELLS)
@@ -89,30 +91,30 @@ def row_of(store):
 def test_the_states_of_the_selected_files_add_up(folder):
     row = row_of(folder)
     assert {state: row[state] for state in STATES} == {
-        "present": 1, "stale": 0, "missing": 1, "failed": 1, "waiting": 1,
+        "present": 2, "stale": 0, "missing": 1, "failed": 1, "waiting": 1,
     }  # fmt: skip
-    assert (row["observations"], row["files"], row["bytes"], row["bytes_to_come"]) == (1, 4, 100, 300)
+    assert (row["observations"], row["files"], row["bytes"], row["bytes_to_come"]) == (1, 5, 200, 300)
 
 
 def test_the_disk_decides_and_not_the_record(folder):
-    (folder.root / "01138/obsnum04/a.fits").unlink()
-    (folder.root / "01138/obsnum04/c.fits").write_bytes(bytes(100))
+    (folder.root / "01138/obsnum04/a_uncal.fits").unlink()
+    (folder.root / "01138/obsnum04/c_uncal.fits").write_bytes(bytes(100))
     row = row_of(folder)
-    assert (row["present"], row["missing"], row["failed"]) == (1, 2, 0)
+    assert (row["present"], row["missing"], row["failed"]) == (2, 2, 0)
 
 
 def test_a_moved_output_folder_is_judged_where_it_is(folder, tmp_path):
     moved = tmp_path / "elsewhere" / "archive"
     moved.parent.mkdir()
     folder.root.rename(moved)
-    assert row_of(TableStore(moved))["present"] == 1
+    assert row_of(TableStore(moved))["present"] == 2
 
 
 def test_what_mast_lists_no_more_is_not_missing(folder):
     products = folder.read_proposal("product_table", "01138")
-    folder.write("product_table", products[products["productFilename"] != "b.fits"], CELLS)
+    folder.write("product_table", products[products["productFilename"] != "b_uncal.fits"], CELLS)
     row = row_of(folder)
-    assert (row["files"], row["missing"]) == (3, 0)
+    assert (row["files"], row["missing"]) == (4, 0)
 
 
 def test_last_checked_is_when_mast_was_asked_last_by_a_run_or_the_sensor(folder):
@@ -127,4 +129,13 @@ def test_a_changed_file_found_by_a_look_for_changes_counts_as_stale(folder):
     found = files.iloc[:1].assign(kind="content", new_md5="other")
     write_changes(folder, found)
     row = row_of(folder)
-    assert (row["present"], row["stale"], row["bytes"]) == (0, 1, 100)
+    assert (row["present"], row["stale"], row["bytes"]) == (1, 1, 200)
+
+
+def test_a_configuration_that_selects_says_what_is_missing_whatever_the_last_run_selected(folder):
+    products = folder.read_proposal("product_table", "01138").assign(selected=False)
+    folder.write("product_table", products, CELLS)
+    assert row_of(folder)["missing"] == 0
+    config = Config.from_mapping({"outrootdir": str(folder.root), "filetypes": ["uncal"]})
+    (row,) = status(folder, ["01138"], config, NOW).to_dict("records")
+    assert row["missing"] == 1

@@ -11,8 +11,9 @@ from jwst_mast_assets.defs.partitions import cells_of, grid
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, said_plainly
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast import downloads, proposals, reprocessing
+from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.history import record_fetches
-from jwst_mast_assets.mast.ledger import Ledger
+from jwst_mast_assets.mast.ledger import Ledger, selection_fingerprint
 
 
 @dg.asset(
@@ -49,7 +50,9 @@ def downloaded_files(
         table = proposals.carry_over(table, known, product_table, config, context.run.run_id)
         now = dt.datetime.now(dt.timezone.utc)
         record_fetches(store, table, known, context.run.run_id, now)
-        Ledger(store).record(cells, store.read("obs_table", cells), table, config, now)
+        # The ledger is for those who watch with the config file; a run with another selection is not theirs.
+        if selection_fingerprint(config) == selection_fingerprint(load_config()):
+            Ledger(store).record(cells, store.read("obs_table", cells), table, config, now)
         totals = downloads.summary(table, time.monotonic() - start)
         failures = totals.pop("failures")
         context.log.info(", ".join(f"{name}: {value}" for name, value in totals.items()))

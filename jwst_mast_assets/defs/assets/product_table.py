@@ -29,10 +29,12 @@ def product_table(
     or would be on disk, `dl_code` whether it is there.
     """
     with said_plainly():
-        config = jwst_config.checked()
+        config, mast = jwst_config.checked(), archive.open()
         known = jwst_config.store().read("product_table", cells_of(context))
-        table = query_products(archive.open(), config, obs_table, known)
+        table = query_products(mast, config, obs_table, known)
         table = table.assign(**state_on_disk(table, config))
+        if mast.unusable_rows:
+            context.log.warning(f"{mast.unusable_rows} rows of MAST name no file or observation and are left out")
         selected = table[table["selected"].fillna(False)]
         refused = table.loc[table["outfilename"].isna(), "productFilename"]
         for name in refused.head(25):

@@ -26,6 +26,9 @@ log = logging.getLogger("jwst_mast_assets.downloads")
 EVENT_INTERVAL = 0.25
 """Seconds between two reports of progress."""
 
+NAMELESS = {"dl_code": int(Code.BAD_NAME), "dl_message": "MAST's table has no dataURI for it"}
+"""What is recorded of a selected file that cannot be asked for."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -186,9 +189,10 @@ def _table(
         found = disk.get(path)
         row: dict[str, Any] = {"dl_code": int(code), "bytes_fetched": 0}
         if chosen:
-            row |= _row(plan.items[uri], outcomes.get(uri))
+            row |= _row(plan.items[uri], outcomes.get(uri)) if isinstance(uri, str) else NAMELESS
         elif record and record.disk == found:
-            row |= {"md5": record.md5, "verified": record.verified}
+            row |= {"md5": record.md5, "verified": record.verified, "checksum": record.checksum}
+            row |= {"cal_ver": record.cal_ver, "crds_ctx": record.crds_ctx}
         if found:
             row |= {"bytes_on_disk": found.size, "mtime": found.mtime}
         row["dl_str"] = word(row["dl_code"])

@@ -12,7 +12,7 @@ from jwst_mast_assets.mast.downloads.partial import Blocked, Busy, Origin, Parti
 from jwst_mast_assets.mast.downloads.plan import Item, exclusive_message
 from jwst_mast_assets.mast.downloads.sources import Source
 from jwst_mast_assets.mast.downloads.transfer import Fault, Line, Same, transfer
-from jwst_mast_assets.mast.downloads.verify import Expected, Verdict, content_problem, file_md5, verify
+from jwst_mast_assets.mast.downloads.verify import Expected, Verdict, content_problem, file_md5, too_short, verify
 
 log = logging.getLogger("jwst_mast_assets.downloads")
 
@@ -190,6 +190,8 @@ class _Attempts:
         item = self.item
         if item.reason != "size" or not item.found or self.source.name != "mast" or self.config.verify == "none":
             return None
+        if too_short(item.name, item.found.size, item.size):
+            return None
         return None if content_problem(item.path, item.name) else item.found.size
 
     def _refusal(self, fault: Fault) -> Outcome:
@@ -197,6 +199,8 @@ class _Attempts:
         token = bool(self.source.archive.token)
         if self.source.name != "mast" and status in (401, 403):
             return Outcome(Code.NOT_FOUND, str(fault))
+        if status == 401 and item.public and not token:
+            return Outcome(Code.FAILED, "MAST asks for a token for a public file")
         if (status in (401, 403, 404) and item.exclusive) or (status == 401 and not token):
             return Outcome(Code.EXCLUSIVE, exclusive_message(item, token))
         return Outcome(fault.code, str(fault))
@@ -206,7 +210,8 @@ class _Attempts:
         if asked is not None:
             line.pace.hold(asked)
         log.info("%s: %s; trying again", self.item.name, problem)
-        if line.stop.wait(asked if asked is not None else line.waits.before(repetition)):
+        # A server may ask for no wait at all, or for one until yesterday.
+        if line.stop.wait(max(asked or 0.0, line.waits.before(repetition))):
             raise Stopped
 
 

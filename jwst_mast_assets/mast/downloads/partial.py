@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from uuid import uuid4
 
 from jwst_mast_assets.mast.downloads import place
@@ -53,6 +53,10 @@ class Origin:
     etag: str | None = None
     modified: str | None = None
     total: int | None = None
+    encoded: bool = False
+    """Whether it came compressed: then the server's bytes are counted otherwise than ours."""
+    fruitless: int = 0
+    """Attempts in a row, in this run and earlier ones, to go on that brought no byte."""
 
     def may_be(self, other: "Origin") -> bool:
         """Whether MAST's tables still say the same of the file."""
@@ -99,6 +103,13 @@ class Partial:
         self.truncate(0)
         self.origin = None
         self._forget_origin()
+
+    def count_fruitless(self, number: int) -> None:
+        """Write down how often in a row it could not be gone on with, for later runs too."""
+        if self.origin and self.origin.fruitless != number:
+            self.origin = replace(self.origin, fruitless=number)
+            if self._sidecar:
+                _write_origin(self._sidecar, self.origin)
 
     def truncate(self, size: int) -> None:
         """Drop what is beyond `size`."""

@@ -35,7 +35,8 @@ class Item:
     """A file of the plan: what MAST says of it, what is on disk, and what is to be done.
 
     ``reason`` is why it is fetched: ``missing``, ``size`` (another one is on disk), ``checksum`` (MAST has another
-    version), ``clobber``; None where it is not, and ``code`` and ``message`` say why.
+    version), ``companion`` (it belongs to such a file), ``clobber``; None where it is not, and ``code`` and
+    ``message`` say why.
     """
 
     uri: str
@@ -44,6 +45,7 @@ class Item:
     size: int | None = None
     keywords: Keywords = UNKNOWN
     exclusive: bool = False
+    public: bool = False
     release: float | None = None
     found: place.OnDisk | None = None
     partial: int = 0
@@ -152,6 +154,7 @@ def plan_download(products: pd.DataFrame, config: Config, archive: Archive, know
     for item in usable:
         items[item.uri] = replace(item, keywords=keywords.get(item.name, UNKNOWN))
     _compare_with_disk(items, config, records)
+    _add_companions(items)
     now = mjd_of(dt.datetime.now(dt.timezone.utc))
     for item in [item for item in items.values() if item.reason]:
         if item.exclusive and item.release and item.release > now and not archive.token:
@@ -176,13 +179,14 @@ def _items(products: pd.DataFrame, config: Config) -> dict[str, Item]:
     """One item per selected dataURI; those without a place of their own on disk carry a code."""
     columns = ["dataURI", "productFilename", "outfilename", "size", "dataRights", "t_obs_release"]
     chosen = products[products["selected"].fillna(False).astype(bool)]
+    chosen = chosen[chosen["dataURI"].notna()]
     chosen = tables.conform(chosen, tables.PRODUCT_TABLE)[columns].drop_duplicates("dataURI")
     items: dict[str, Item] = {}
     owners: dict[str, str] = {}
     root = config.root
     for uri, name, path, size, rights, release in _plain(chosen):
-        exclusive = rights == "EXCLUSIVE_ACCESS"
-        item = Item(uri, name or "", path or "", size, exclusive=exclusive, release=release)
+        exclusive, public = rights == "EXCLUSIVE_ACCESS", rights == "PUBLIC"
+        item = Item(uri, name or "", path or "", size, exclusive=exclusive, public=public, release=release)
         problem = place.bad_name(path, root)
         if not problem and (owner := owners.setdefault(path.casefold(), uri)) != uri:
             other = items[owner]
@@ -247,6 +251,21 @@ def _decided(
     if record.proven_although(item.size):
         return replace(item, message=note)
     return replace(item, code=Code.BAD_SIZE, reason="size", message=note)
+
+
+def _add_companions(items: dict[str, Item]) -> None:
+    """Fetch previews, catalogues and the like again where MAST has another version of the FITS file.
+
+    MAST has no checksums for them: of themselves they would not be seen to have changed.
+    """
+    stems = {item.name.rpartition("_")[0] for item in items.values() if item.reason == "checksum"} - {""}
+    if not stems:
+        return
+    for uri, item in items.items():
+        if item.code == Code.EXISTS and not item.reason and not item.keywords.checksum:
+            words = item.name.split("_")
+            if any("_".join(words[:number]) in stems for number in range(1, len(words))):
+                items[uri] = replace(item, reason="companion")
 
 
 def _rest(item: Item) -> int:

@@ -22,6 +22,8 @@ class Record:
     code: int | None = None
     listed: int | None = None
     """Size in MAST's table at that time, in bytes."""
+    cal_ver: str | None = None
+    crds_ctx: str | None = None
 
     def proven_although(self, listed: int | None) -> bool:
         """Whether the file was found to be whole although MAST's table has another size for it."""
@@ -34,6 +36,7 @@ def records(known: pd.DataFrame | None) -> dict[str, Record]:
         return {}
     table = tables.conform(known, tables.FILE_TABLE)
     columns = ["outfilename", "bytes_on_disk", "mtime", "md5", "checksum", "verified", "dl_code", "size"]
+    columns += ["cal_ver", "crds_ctx"]
     table = table.loc[table[columns[:3]].notna().all(axis=1), columns]
     rows = table.astype(object).where(table.notna(), None).itertuples(index=False, name=None)
     return {row[0]: Record(place.OnDisk(row[1], row[2]), *row[3:]) for row in rows}

@@ -17,6 +17,15 @@ BLOCK = 1 << 18
 PASSING = (408, 425, 429)
 """HTTP statuses, beside 5xx, that may be another one soon."""
 
+NOT_THE_RANGE = (401, 403, 404, 410, *PASSING)
+"""HTTP statuses 4xx that a request for the whole file would get too."""
+
+NO_SERVER = ("the connection was refused", "no connection in time", "the server's name is not known")
+"""Faults before the server has seen what it is asked for."""
+
+FRUITLESS = 2
+"""After so many attempts in a row to go on that brought no byte, the whole file is asked for."""
+
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -104,6 +113,25 @@ def transfer(line: Line, url: str, partial: Partial, origin: Origin, same_size: 
         If the run was interrupted.
     """
     offset = _offset(partial, origin)
+    if not offset:
+        return _request(line, url, partial, origin, 0, same_size)
+    tried = partial.origin.fruitless if partial.origin else 0
+    if tried >= FRUITLESS:
+        # Some servers fail over any Range. What we have stays until the whole file begins to come: if the server is
+        # merely down, the next attempt goes on again.
+        partial.count_fruitless(0)
+        return _request(line, url, partial, origin, 0, same_size)
+    try:
+        return _request(line, url, partial, origin, offset, same_size)
+    except Fault as fault:
+        if partial.size != offset:
+            partial.count_fruitless(0)
+        elif fault.status not in (*PASSING, 503) and not str(fault).startswith(NO_SERVER):
+            partial.count_fruitless(tried + 1)
+        raise
+
+
+def _request(line: Line, url: str, partial: Partial, origin: Origin, offset: int, same_size: int | None) -> bool:
     headers = {"Accept-Encoding": "identity"}
     if offset and partial.origin:
         headers["Range"] = f"bytes={offset}-"
@@ -114,7 +142,7 @@ def transfer(line: Line, url: str, partial: Partial, origin: Origin, same_size: 
         raise Stopped
     try:
         with line.session.get(url, headers=headers, stream=True) as response:
-            _check_status(response, line)
+            _check_status(response, line, offset)
             total = _begin(response, partial, origin, offset)
             if same_size is not None and total == same_size:
                 raise Same
@@ -123,6 +151,8 @@ def transfer(line: Line, url: str, partial: Partial, origin: Origin, same_size: 
         network = isinstance(error, requests.RequestException | HTTPError | TimeoutError | ConnectionError)
         if not network and error.errno is not None:
             raise  # the disk's
+        if isinstance(error, requests.TooManyRedirects):
+            raise Fault(f"{line.server} redirects without end") from None
         raise Fault(f"{_reason(error)} after {partial.size} bytes", passing=True) from None
     if total is not None and partial.size != total:
         raise Fault(f"the connection ended after {partial.size} of {total} bytes", passing=True)
@@ -134,7 +164,7 @@ def _offset(partial: Partial, origin: Origin) -> int:
     had = partial.origin
     if not partial.size or had is None:
         return 0
-    if not had.may_be(origin):
+    if had.encoded or not had.may_be(origin):
         return 0
     # Without a strong validator the server cannot say that the rest is of the same file; a checksum can.
     if not had.etag and not origin.checksum:
@@ -145,12 +175,12 @@ def _offset(partial: Partial, origin: Origin) -> int:
     return partial.size
 
 
-def _check_status(response: requests.Response, line: Line) -> None:
+def _check_status(response: requests.Response, line: Line, offset: int) -> None:
     status = response.status_code
     if status in (200, 206):
         return
     text = f"{line.server} answered with HTTP status {status}"
-    if status == 416:
+    if status == 416 or (offset and 400 <= status < 500 and status not in NOT_THE_RANGE):
         raise Fault(text, passing=True, status=status, restart=True)
     passing = status in PASSING or status >= 500
     code = Code.NOT_FOUND if status in (404, 410) else Code.FAILED
@@ -162,7 +192,10 @@ def _begin(response: requests.Response, partial: Partial, origin: Origin, offset
     headers = response.headers
     etag = headers.get("ETag")
     etag = etag if etag and not etag.startswith("W/") else None
+    encoded = headers.get("Content-Encoding", "identity") != "identity"
     if response.status_code == 206:
+        if encoded:
+            raise Fault("a part came compressed", passing=True, restart=True)
         match = CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
         had = partial.origin
         if not (match and had and offset and int(match[1]) == offset):
@@ -175,9 +208,9 @@ def _begin(response: requests.Response, partial: Partial, origin: Origin, offset
             raise Fault("the file changed while it was fetched", passing=True, restart=True)
         return total or had.total
     length = headers.get("Content-Length", "")
-    encoded = headers.get("Content-Encoding", "identity") != "identity"
     total = int(length) if length.isdecimal() and not encoded and "Transfer-Encoding" not in headers else None
-    partial.restart(replace(origin, etag=etag, modified=headers.get("Last-Modified"), total=total))
+    modified = headers.get("Last-Modified")
+    partial.restart(replace(origin, etag=etag, modified=modified, total=total, encoded=encoded))
     return total
 
 

@@ -20,8 +20,11 @@ from PIL import Image
 FITS_BLOCK = 2880
 LONGEST_HEADER = 10_000 * FITS_BLOCK
 READ_SIZE = 1 << 20
+PICTURES = (".jpg", ".jpeg", ".png")
+"""They do not open if their end is missing."""
 MD5 = re.compile(r"[0-9a-fA-F]{32}")
-HTML = re.compile(rb"^\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|\?xml)", re.IGNORECASE)
+HTML = re.compile(rb"\A\s*(?:\xef\xbb\xbf)?\s*<\?xml|<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
+"""A page of HTML may have comments first; ``<?xml`` is also inside of good pictures."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,10 @@ def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed
     Returns
     -------
     Verdict
-        A size other than MAST's is a note, not a problem, where the md5, or the content and the response's
-        length, say that the file is whole: MAST's tables can lag behind its files.
+        A size other than MAST's is a note, not a problem, where the md5 says that the file is whole: MAST's tables
+        can lag behind its files. Without md5 the content has to open and the response to confirm the length, and a
+        shorter file is taken only if it is a picture: of others (a table that ends after a row, FITS that ends
+        after an extension) nothing tells whether they were cut.
     """
     if level == "none":
         return Verdict("none")
@@ -85,14 +90,23 @@ def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed
             what = content_problem(path, expected.name) or note or f"the md5 is {md5}"
             return Verdict("checksum", f"{what}; MAST's md5 is {expected.checksum}")
         return Verdict("checksum", None, note)
-    if level == "size" and not note:
+    if note and md5 == expected.checksum:
+        return Verdict("checksum", None, note)
+    if level == "size" and expected.size is not None and not note:
         return Verdict("size")
     problem = content_problem(path, expected.name)
     if problem:
         return Verdict("content", f"{problem} ({note})" if note else problem)
+    if too_short(expected.name, size, expected.size):
+        return Verdict("content", f"{note}, and without MAST's md5 nothing tells that it is whole")
     if note and not length_confirmed:
         return Verdict("content", f"{note}, and the response did not say how many it has")
     return Verdict("content", None, note)
+
+
+def too_short(name: str, size: int, listed: int | None) -> bool:
+    """Whether a file has less than MAST's table says and only an md5 could tell that it is whole."""
+    return listed is not None and size < listed and not name.lower().endswith(PICTURES)
 
 
 def valid_checksum(value: object) -> str | None:
@@ -129,7 +143,8 @@ def content_problem(path: str, name: str) -> str | None:
     """Why a file is not what its name says, in words; None if it opens to its end.
 
     FITS is walked header by header to the end of the file; JPEG and PNG are decoded; JSON, ECSV and CSV are
-    parsed. Of other kinds it is only known that they are neither empty nor a page of HTML.
+    parsed; an association has to have members or a type, a pool columns. Of other kinds it is only known that they
+    are neither empty nor a page of HTML.
     """
     kind = name.rpartition(".")[2].lower()
     try:
@@ -137,15 +152,19 @@ def content_problem(path: str, name: str) -> str | None:
             head = file.read(512)
         if not head:
             return "it is empty"
-        if kind not in ("html", "htm", "xml") and HTML.match(head):
+        if kind not in ("html", "htm", "xml") and HTML.search(head):
             return "it is a page of HTML"
-        check = CHECKS.get(kind)
-        return check(path) if check else None
+        checks = (check for ending, check in CHECKS.items() if name.lower().endswith(ending))
+        return next(checks, _anything)(path)
     except RecursionError:
         return f"it does not open as {kind.upper()}: too deeply nested"
     except (OSError, ValueError, SyntaxError, EOFError, csv.Error, yaml.YAMLError) as error:
         text = (getattr(error, "strerror", None) or str(error) or type(error).__name__).split("\n")[0]
         return f"it does not open as {kind.upper()}: {text.replace(path, name)[:150]}"
+
+
+def _anything(path: str) -> str | None:
+    return None
 
 
 def _fits(path: str) -> str | None:
@@ -194,6 +213,14 @@ def _json(path: str) -> str | None:
     return None
 
 
+def _association(path: str) -> str | None:
+    with open(path, encoding="utf-8") as file:
+        content = json.load(file)
+    # Gateways tell their errors in JSON too.
+    known = isinstance(content, dict) and not content.keys().isdisjoint(("products", "asn_type", "asn_rule"))
+    return None if known else "it is JSON, but no association"
+
+
 def _ecsv(path: str) -> str | None:
     with open(path, encoding="utf-8", newline="") as file:
         header: list[str] = []
@@ -208,6 +235,16 @@ def _ecsv(path: str) -> str | None:
         delimiter = described.get("delimiter") or " "
         rows = csv.reader(_and_then(line, file), delimiter=delimiter, skipinitialspace=delimiter == " ", strict=True)
         return _rows_problem(rows, columns or None)
+
+
+def _pool(path: str) -> str | None:
+    problem = _csv(path)
+    if problem:
+        return problem
+    with open(path, encoding="utf-8", newline="") as file:
+        first = file.readline()
+    # A sentence has one column too.
+    return None if "|" in first or "," in first else "it has one column, which no pool has"
 
 
 def _csv(path: str) -> str | None:
@@ -240,11 +277,12 @@ class _TagsAsText(yaml.SafeLoader):
 _TagsAsText.add_multi_constructor("", lambda loader, suffix, node: None)
 
 CHECKS: dict[str, Callable[[str], str | None]] = {
-    "fits": _fits,
-    "jpg": _picture,
-    "jpeg": _picture,
-    "png": _picture,
-    "json": _json,
-    "ecsv": _ecsv,
-    "csv": _csv,
+    "_asn.json": _association,
+    "_pool.csv": _pool,
+    ".fits": _fits,
+    **dict.fromkeys(PICTURES, _picture),
+    ".json": _json,
+    ".ecsv": _ecsv,
+    ".csv": _csv,
 }
+"""By how a name ends; the first that fits is used."""

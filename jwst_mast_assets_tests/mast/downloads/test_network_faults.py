@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.downloads import Code, download, waits
 from jwst_mast_assets.mast.errors import TokenError
@@ -120,6 +122,25 @@ def test_retry_after_is_obeyed(dated: bool, embedded: EmbeddedArchive, tmp_path:
     assert min(later) - first > 0.9
 
 
+@pytest.mark.parametrize("when", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_retry_after_never_shortens_the_wait(
+    when: str, embedded: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waits, "WAITS", waits.Waits(first=0.4, longest=0.4))
+    embedded.faults.add(Fault("status", status=503, retry_after=when, times=1))
+    assert_fetched(fetch(embedded, config_for(tmp_path), CAL), embedded)
+    first, second = [request.time for request in embedded.requests if request.endpoint == "download"]
+    assert second - first > 0.19
+
+
+def test_redirects_without_end_are_not_followed_again(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    row, asked = from_scripted(
+        embedded, tmp_path, JPG, reply(b"", "302 Found", Location="/again", Content_Length=0), download_retries=3
+    )
+    assert (row["dl_code"], row["dl_message"]) == (Code.FAILED, "MAST redirects without end")
+    assert len([request for request in asked if b"uri=" in request.split(b"\r\n")[0]]) == 1
+
+
 def test_retry_after_is_read_as_number_or_date_and_capped() -> None:
     known = waits.Waits(longest_asked=300)
     assert waits.seconds_asked("7", known) == 7
@@ -155,12 +176,13 @@ def test_a_stall_that_stays_is_named(embedded: EmbeddedArchive, tmp_path: Path) 
     assert "no byte came" in files["dl_message"].item()
 
 
+@pytest.mark.parametrize("wrong", [1234, -1234])
 def test_a_wrong_size_in_mast_is_told_and_fetched_once(
-    embedded: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wrong: int, embedded: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = config_for(tmp_path)
     products = products_for(embedded, config, [CAL, JPG])
-    products["size"] += 1234
+    products["size"] += wrong
     archive = Archive(embedded.url)
     first = download(products, config, archive)
     assert first["dl_code"].tolist() == [1, 1]
@@ -194,10 +216,12 @@ def test_a_private_file_is_tried_where_its_release_is_unknown_or_passed(
     assert [request.status for request in embedded.requests if request.endpoint == "download"] == [401]
 
 
-def test_a_file_said_to_be_public_may_answer_401(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_a_token_asked_for_a_public_file_is_a_failure(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     config = config_for(tmp_path)
     products = products_for(embedded, config, [PRIVATE]).assign(dataRights="PUBLIC")
-    assert download(products, config, Archive(embedded.url))["dl_str"].tolist() == ["exclusive"]
+    files = download(products, config, Archive(embedded.url))
+    assert files["dl_code"].tolist() == [Code.FAILED]
+    assert files["dl_message"].tolist() == ["MAST asks for a token for a public file"]
 
 
 def test_a_token_gives_private_files_and_is_asked_about_once(embedded: EmbeddedArchive, tmp_path: Path) -> None:
@@ -305,10 +329,14 @@ def reply(body: bytes, status: str = "200 OK", **headers: object) -> bytes:
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
 
 
-def from_scripted(embedded: EmbeddedArchive, folder: Path, name: str, *replies: bytes, **parameters: object):
+def from_scripted(
+    embedded: EmbeddedArchive, folder: Path, name: str, *replies: bytes, size: object = ..., **parameters: object
+):
     """One file without checksum from a scripted server: its row, and the requests."""
     config = config_for(folder, **parameters)
     products = products_for(embedded, config, [name])
+    if size is not ...:
+        products["size"] = pd.Series([size], dtype="Int64", index=products.index)
     with scripted_server(*replies) as (url, asked):
         files = download(products, config, Archive(url, retries=0))
     return files.iloc[0], asked
@@ -408,3 +436,80 @@ def test_less_verification_is_recorded_as_such(verify: str, embedded: EmbeddedAr
     files = fetch(embedded, config_for(tmp_path, verify=verify), CAL, JPG)
     assert_fetched(files, embedded)
     assert files["verified"].tolist() == [verify, verify]
+
+
+POOL, ASSOCIATION = "jw01138_20240507t000000_pool.csv", "jw01138-o001_20240507t000000_image3_00001_asn.json"
+ROWS = b"filename|program\n" + b"".join(b"%d.fits|1138\n" % number for number in range(1000))
+
+
+def one_without_checksum(folder: Path, name: str, body: bytes, size: int | None, **parameters: object) -> pd.Series:
+    """What becomes of a file of which MAST knows no checksum, if this is what it sends."""
+    config = config_for(folder, **parameters)
+    path = str(folder / "01138" / name)
+    known = {"dataURI": f"mast:JWST/product/{name}", "productFilename": name, "outfilename": path}
+    products = tables.conform(pd.DataFrame([{**known, "size": size, "selected": True}]), tables.PRODUCT_TABLE)
+    with scripted_server(reply(body, Content_Length=len(body), ETag='"a"')) as (url, _):
+        row = download(products, config, Archive(url, retries=0)).iloc[0]
+    assert Path(path).exists() == (row["dl_code"] == Code.DOWNLOADED)
+    return row
+
+
+@pytest.mark.parametrize("verify", ["size", "content", "checksum"])
+@pytest.mark.parametrize("size", [None, len(ROWS) - 7, len(ROWS)], ids=["no size", "too small a size", "its size"])
+def test_a_whole_file_without_checksum_is_taken(size: int | None, verify: str, tmp_path: Path) -> None:
+    row = one_without_checksum(tmp_path, POOL, ROWS, size, verify=verify)
+    assert row["dl_code"] == Code.DOWNLOADED
+    assert row["verified"] == ("size" if verify == "size" and size == len(ROWS) else "content")
+    assert pd.isna(row["dl_message"]) == (size in (None, len(ROWS)))
+
+
+@pytest.mark.parametrize("verify", ["size", "content"])
+def test_a_wrong_size_in_mast_is_no_matter_where_the_md5_is_right(
+    verify: str, embedded: EmbeddedArchive, tmp_path: Path
+) -> None:
+    config = config_for(tmp_path, verify=verify)
+    products = products_for(embedded, config, [CAL])
+    products["size"] += 1234
+    files = download(products, config, Archive(embedded.url))
+    assert files[["dl_code", "verified"]].to_numpy().tolist() == [[Code.DOWNLOADED, "checksum"]]
+
+
+def test_a_file_on_disk_that_is_shorter_than_in_mast_is_not_taken_for_whole(tmp_path: Path) -> None:
+    """Not even if MAST's server would send as much: it may cut it each time."""
+    path = tmp_path / "01138" / POOL
+    path.parent.mkdir()
+    path.write_bytes(ROWS)
+    config = config_for(tmp_path)
+    known = {"dataURI": f"mast:JWST/product/{POOL}", "productFilename": POOL, "outfilename": str(path)}
+    products = pd.DataFrame([{**known, "size": len(ROWS) + 99, "selected": True}])
+    with scripted_server(reply(ROWS, Content_Length=len(ROWS), ETag='"a"')) as (url, _):
+        row = download(tables.conform(products, tables.PRODUCT_TABLE), config, Archive(url, retries=0)).iloc[0]
+    assert row["dl_code"] == Code.UNVERIFIED
+    assert "the older version is kept" in row["dl_message"]
+    assert path.read_bytes() == ROWS
+
+
+@pytest.mark.parametrize("verify", ["size", "content", "checksum"])
+def test_without_checksum_what_is_shorter_than_in_mast_is_not_taken(verify: str, tmp_path: Path) -> None:
+    """A table that ends after a row opens as well as a whole one."""
+    row = one_without_checksum(tmp_path, POOL, ROWS[: ROWS.index(b"500.fits")], len(ROWS), verify=verify)
+    assert row["dl_code"] == Code.UNVERIFIED
+    assert f"MAST's table says {len(ROWS)} bytes" in row["dl_message"]
+
+
+FOREIGN = {
+    "JSON of a gateway": (ASSOCIATION, b'{"error": "not found"}', "no association"),
+    "a list": (ASSOCIATION, b"[1, 2]", "no association"),
+    "a sentence": (POOL, b"Service Unavailable\n", "one column"),
+    "HTML after a comment": (POOL, b"\n<!-- a, gateway -->\n<HTML><body>Sorry</body></HTML>", "page of HTML"),
+    "HTML as a text": ("jw01138_notes.txt", b"<!-- x -->\n<html>\n<p>Sorry", "page of HTML"),
+}
+
+
+@pytest.mark.parametrize("size", [None, 10], ids=["no size", "too small a size"])
+@pytest.mark.parametrize(("name", "body", "text"), FOREIGN.values(), ids=FOREIGN)
+def test_an_error_in_place_of_a_file_is_not_taken(
+    name: str, body: bytes, text: str, size: int | None, tmp_path: Path
+) -> None:
+    row = one_without_checksum(tmp_path, name, body, size, verify="size")
+    assert (row["dl_code"], text in row["dl_message"]) == (Code.UNVERIFIED, True), row["dl_message"]

@@ -176,6 +176,43 @@ def test_files_on_disk_that_are_not_selected_are_listed(embedded: EmbeddedArchiv
     assert files["md5"].tolist() == first["md5"].tolist()
 
 
+def test_a_narrower_run_keeps_what_is_recorded_of_other_files(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    config = config_for(tmp_path)
+    wide = fetch(embedded, config, CAL, OTHER)
+    products = products_for(embedded, config, [CAL, OTHER])
+    products["selected"] = [False, True]
+    files = download(products, config, Archive(embedded.url), wide).set_index("productFilename")
+    columns = ["md5", "checksum", "cal_ver", "crds_ctx", "verified", "bytes_on_disk", "mtime"]
+    assert wide.loc[CAL, columns].notna().all()
+    assert files.loc[CAL, columns].tolist() == wide.loc[CAL, columns].tolist()
+
+
+@pytest.mark.parametrize("column", ["dataURI", "outfilename"])
+def test_a_row_without_address_or_name_is_told(column: str, embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    config = config_for(tmp_path)
+    products = products_for(embedded, config, [CAL, OTHER])
+    products[column] = products[column].where([False, True])
+    files = download(products, config, Archive(embedded.url))
+    codes = dict(zip(files["productFilename"], files["dl_code"], strict=True))
+    assert codes == {CAL: Code.BAD_NAME, OTHER: Code.DOWNLOADED}
+    assert files["dl_message"].notna().sum() == 1
+
+
+@pytest.mark.parametrize("verify", ["checksum", "size"])
+def test_previews_of_a_reprocessed_file_are_fetched_again(
+    verify: str, own_archive: EmbeddedArchive, tmp_path: Path
+) -> None:
+    config = config_for(tmp_path, verify=verify)
+    other = OTHER.replace(".fits", ".jpg")
+    known = fetch(own_archive, config, CAL, JPG, OTHER, other)
+    own_archive.reprocess(CAL, same_size=True)
+    own_archive.reprocess(JPG, same_size=True)
+    plan = plan_for(own_archive, config, CAL, JPG, OTHER, other, known=known)
+    assert reasons(plan) == {CAL: "checksum", JPG: "companion"}
+    files = fetch(own_archive, config, CAL, JPG, OTHER, other, known=known)
+    assert_fetched(files.loc[[CAL, JPG]], own_archive, Code.REPLACED)
+
+
 def test_max_download_gb_is_kept(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"2 files with 415 kB are to be fetched, but max_download_gb is 0\.0001;"):
         fetch(embedded, config_for(tmp_path, max_download_gb=0.0001), CAL, OTHER)

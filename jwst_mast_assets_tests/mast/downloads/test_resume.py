@@ -5,10 +5,16 @@ import fcntl
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -92,6 +98,82 @@ def test_a_complete_partial_costs_one_byte(checksums: bool, embedded: EmbeddedAr
     assert_fetched(files, embedded)
     assert files["bytes_fetched"].item() == 1
     assert size == files["bytes_on_disk"].item()
+
+
+@contextmanager
+def refusing_ranges(body: bytes, answer: bytes | None) -> Iterator[tuple[str, list[bool]]]:
+    """A server that fails over any Range (None: by a reset); and of each request whether it had one."""
+    asked: list[bool] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append("Range" in self.headers)
+            if not asked[-1]:
+                answer_now = b'200 OK\r\nETag: "a"\r\nContent-Length: %d\r\n\r\n' % len(body) + body
+            elif answer is None:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+                return
+            else:
+                answer_now = answer
+            self.wfile.write(b"HTTP/1.0 " + answer_now)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.handle_error = lambda *_: None
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
+
+
+NO_RANGE = {
+    "500": (b"500 No\r\nContent-Length: 0\r\n\r\n", 3),
+    "400": (b"400 No\r\nContent-Length: 0\r\n\r\n", 2),
+    "reset": (None, 3),
+    "a part of the compressed file": (
+        b'206 Part\r\nETag: "a"\r\nContent-Encoding: gzip\r\nContent-Range: bytes 5000-9999/10000\r\n\r\nabc',
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("retries", [4, 0])
+@pytest.mark.parametrize(("answer", "requests"), NO_RANGE.values(), ids=NO_RANGE)
+def test_a_partial_that_cannot_be_gone_on_with_is_given_up(
+    answer: bytes | None, requests: int, retries: int, embedded: EmbeddedArchive, tmp_path: Path
+) -> None:
+    """Be it in one run, or over several that may not try again."""
+    left = left_partial(embedded, tmp_path, JPG, 5000)
+    config = config_for(tmp_path, download_retries=retries)
+    products = products_for(embedded, config, [JPG])
+    with refusing_ranges(embedded.content(JPG), answer) as (url, asked):
+        for _ in range(1 if retries else 3):
+            files = download(products, config, Archive(url, retries=0))
+    assert files["dl_str"].tolist() in (["downloaded"], ["exists"])
+    assert md5_of(files["outfilename"].item()) == embedded.md5(JPG)
+    assert asked == [True] * (requests - 1) + [False]
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_server_that_is_down_costs_no_partial(status: int, embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    left = left_partial(embedded, tmp_path, CAL)
+    embedded.faults.add(Fault("status", status=status))
+    for _ in range(2):
+        assert fetch(embedded, config_for(tmp_path), CAL)["dl_code"].tolist() == [Code.FAILED]
+    assert left.stat().st_size == 60_000
+
+
+def test_what_came_compressed_is_not_gone_on_with(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    left = left_partial(embedded, tmp_path, CAL)
+    sidecar = Path(f"{left}.json")
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "encoded": True}))
+    assert_fetched(fetch(embedded, config_for(tmp_path), CAL), embedded)
+    assert "range" not in downloads(embedded)[0].headers
 
 
 FAULTS = {"ignores ranges": Fault("ignore-range"), "416": Fault("range-416"), "another ETag": Fault("etag", etag='"b"')}

@@ -60,7 +60,12 @@ def test_what_is_whole_opens(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_page_of_html_is_nothing_else(name: str, tmp_path: Path) -> None:
-    for page in (b"<!DOCTYPE html><html></html>", b"\n <html><body>", b"<?xml version='1.0'?><Error/>"):
+    for page in (
+        b"<!DOCTYPE html><html></html>",
+        b"\n <html><body>",
+        b"<?xml version='1.0'?><Error/>",
+        b"<!--x-->\n<HEAD >",
+    ):
         assert problem(tmp_path, name, page) == "it is a page of HTML"
 
 
@@ -105,6 +110,8 @@ def test_files_of_the_archive_open_for_us_and_for_astropy(embedded: EmbeddedArch
         ("a_cat.ecsv", b"# %ECSV 1.0\n# ---\n# datatype: [\nlabel\n", "does not open as ECSV"),
         ("a_pool.csv", GOOD["a_pool.csv"] + b"c.fits\n", "row 4 has 1 columns of 2"),
         ("a_pool.csv", b"\xff\xfe\x00", "does not open as CSV"),
+        ("a_asn.json", b'{"error": "not found"}', "no association"),
+        ("a_pool.csv", b"Service Unavailable\n", "one column"),
         ("a_asn.json", b"[" * 100_000, "does not open as JSON"),
         ("a_asn.json", b"{'a': 1}", "does not open as JSON"),
     ],
