@@ -191,7 +191,7 @@ def test_a_narrower_run_keeps_what_is_recorded_of_other_files(embedded: Embedded
 def test_a_row_without_address_or_name_is_told(column: str, embedded: EmbeddedArchive, tmp_path: Path) -> None:
     config = config_for(tmp_path)
     products = products_for(embedded, config, [CAL, OTHER])
-    products[column] = products[column].where([False, True])
+    products.loc[products["productFilename"] == CAL, column] = None
     files = download(products, config, Archive(embedded.url))
     codes = dict(zip(files["productFilename"], files["dl_code"], strict=True))
     assert codes == {CAL: Code.BAD_NAME, OTHER: Code.DOWNLOADED}
