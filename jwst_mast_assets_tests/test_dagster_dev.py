@@ -175,3 +175,26 @@ def test_a_new_observation_is_on_disk_within_two_intervals_with_nobody_touching_
     wait_for(lambda: "jw01138077" in (server.data / "01138" / "index.html").read_text(), 30)
     (run,) = [run for run in server.runs() if run["tags"].get("jwst/reason", "").endswith("1 new observation")][:1]
     assert run["jobName"] == "jwst_download"
+
+
+def test_reprocessed_and_released_files_are_fetched(server):
+    server.command("jwst-mast", "proposals", "add", "9231")
+    day = "jw01138004001_02101_00001_nrca1_uncal.fits"
+    path = server.data / "01138" / "obsnum04" / day
+    exclusive = server.data / "09231" / "obsnum01"
+    wait_for(lambda: (server.data / "09231" / "index.html").exists() and not running(server), 120)
+    assert not list(exclusive.glob("*_uncal.fits"))
+    before = path.read_bytes()
+    server.archive.reprocess([day])
+    server.archive.release(9231)
+    server.command("dagster", "job", "launch", "-w", "workspace.yaml", "-j", "jwst_reprocessing")
+    wait_for(lambda: path.read_bytes() == server.archive.content(day), 150)
+    assert len(path.read_bytes()) == len(before)
+    wait_for(lambda: list(exclusive.glob("*_uncal.fits")), 90)
+    reasons = {run["tags"].get("jwst/reason", "") for run in server.runs()}
+    assert any("1 file reprocessed" in reason for reason in reasons)
+
+
+def running(server: Server) -> bool:
+    """Whether a run is queued or running."""
+    return any(run["status"] not in ("SUCCESS", "FAILURE", "CANCELED") for run in server.runs())
