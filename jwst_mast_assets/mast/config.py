@@ -6,7 +6,6 @@ and print the same help.
 """
 
 import datetime as dt
-import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -18,10 +17,27 @@ import yaml
 from pydantic import BeforeValidator, Field
 
 from jwst_mast_assets.mast import names, tables
-from jwst_mast_assets.mast.dates import parse_mjd
 from jwst_mast_assets.mast.errors import ConfigError
-
-INSTRUMENTS = ("nircam", "nirspec", "niriss", "miri", "fgs")
+from jwst_mast_assets.mast.values import (
+    INSTRUMENTS,
+    Numbers,
+    Pixels,
+    Text,
+    Words,
+    as_instrument,
+    as_proposals,
+    as_secrets,
+    check_levels,
+    check_limits,
+    check_obsnums,
+    check_one_of,
+    dates_as_text,
+    lowered,
+    nearest,
+    none_if_blank,
+    read_date,
+    read_obsid,
+)
 
 OBSMODES = {
     "miri": ("coron", "ifu", "image", "slit", "slitless", "targacq"),
@@ -59,136 +75,6 @@ ALIASES = {
 """Spellings of the original's documentation that mean a parameter of another name."""
 
 
-def nearest(word: str, known: Any) -> str:
-    """``; did you mean 'x'?`` where a known word is near, else nothing."""
-    lowered = {str(name).lower(): str(name) for name in known}
-    close = difflib.get_close_matches(word.lower(), list(lowered), n=1)
-    return f"; did you mean {lowered[close[0]]!r}?" if close else ""
-
-
-def _as_list(value: Any) -> Any:
-    """One value is a list of one; nothing is an empty list; words in one string are separate values."""
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return [word for word in re.split(r"[\s,]+", value) if word]
-    if isinstance(value, tuple | set):
-        value = list(value)
-    return [item for item in value if item != ""] if isinstance(value, list) else [value]
-
-
-def _none_if_blank(value: Any) -> Any:
-    return None if isinstance(value, str) and value.strip().lower() in ("", "none") else value
-
-
-def _lower(value: Any) -> Any:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _integers(value: Any) -> list[int]:
-    for item in (items := _as_list(value)):
-        if isinstance(item, bool) or not re.fullmatch(r"[+]?\d+", str(item)):
-            raise ValueError(f"{item!r} is not a whole number")
-    return [int(item) for item in items]
-
-
-def _strings(value: Any) -> list[str]:
-    for item in (items := _as_list(value)):
-        if not isinstance(item, str | int | float) or isinstance(item, bool):
-            raise ValueError(f"{item!r} is not a word")
-    return [str(item) for item in items]
-
-
-def _secrets(value: Any) -> Any:
-    """One secret, or several separated by blanks; commas belong to an address."""
-    if isinstance(value, str):
-        return value.split()
-    return [value] if isinstance(value, pydantic.SecretStr) else (value or [])
-
-
-def _one_of(known: Any, what: str, lower: bool = True) -> Any:
-    def check(values: list[str]) -> list[str]:
-        checked = [value.lower() if lower else value for value in values]
-        for value in checked:
-            if value not in known:
-                hint = nearest(value, known) or ";"
-                raise ValueError(f"unknown {what} {value!r}{hint} Known: {', '.join(known)}")
-        return checked
-
-    return pydantic.AfterValidator(check)
-
-
-def _instrument(value: Any) -> Any:
-    value = _none_if_blank(value)
-    if value is None:
-        return None
-    lowered = str(value).lower()
-    if lowered not in INSTRUMENTS:
-        hint = nearest(lowered, INSTRUMENTS) or ";"
-        raise ValueError(f"unknown instrument {value!r}{hint} Known: {', '.join(INSTRUMENTS)}")
-    return lowered
-
-
-def _proposals(value: Any) -> list[str]:
-    return [names.proposal_key(item) for item in _as_list(value)]
-
-
-def _obsnums(values: list[int]) -> list[int]:
-    for value in values:
-        if not 1 <= value <= 999:
-            raise ValueError(f"{value} is no observation number (1 to 999)")
-    return values
-
-
-def _limits(parse: Any) -> Any:
-    """Check of one value, ``value+``, ``value-``, or two values."""
-
-    def check(values: list[str]) -> list[str]:
-        if len(values) > 2:
-            raise ValueError(f"takes one value, value+, value-, or two values; {len(values)} were given")
-        for value in values:
-            try:
-                parse(re.sub(r"(?<=.)[+-]$", "", value) if len(values) == 1 else value)
-            except ValueError:
-                raise ValueError(f"{value!r} cannot be read; examples: {parse.__doc__}") from None
-        if len(values) == 2 and parse(values[0]) > parse(values[1]):
-            raise ValueError(f"{values[0]} comes after {values[1]}; give the earlier or smaller one first")
-        return values
-
-    return pydantic.AfterValidator(check)
-
-
-def _date(text: str) -> float:
-    """2021-08-11, 2021-08-11T16:49:49, 59430.0, each alone, with a + or - behind it, or two of them"""
-    return parse_mjd(text)
-
-
-def _obsid(text: str) -> int:
-    """71672220, 71672220+, 71672220-, or two of them"""
-    return int(text)
-
-
-def _level(values: list[int]) -> list[int]:
-    for value in values:
-        if value > 4:
-            raise ValueError(f"{value} is no calibration level (0 to 4)")
-    return values
-
-
-def _dates_as_text(value: Any) -> Any:
-    """YAML reads a bare ``2021-08-11`` as a date."""
-    items = value if isinstance(value, list) else [value]
-    if any(isinstance(item, dt.date) for item in items):
-        return [item.isoformat() if isinstance(item, dt.date) else item for item in items]
-    return value
-
-
-Words = Annotated[list[str], BeforeValidator(_strings)]
-Numbers = Annotated[list[int], BeforeValidator(_integers)]
-Text = Annotated[str | None, BeforeValidator(_none_if_blank)]
-Pixels = Annotated[Annotated[int, Field(gt=0)] | None, BeforeValidator(_none_if_blank)]
-
-
 class Config(pydantic.BaseModel):
     """What to ask MAST for, what of it to select, where to put it, and what the page shows.
 
@@ -201,23 +87,23 @@ class Config(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     # --- what to ask for
-    instrument: Annotated[str | None, BeforeValidator(_instrument)] = Field(
+    instrument: Annotated[str | None, BeforeValidator(as_instrument)] = Field(
         default=None, description=f"Instrument: {', '.join(INSTRUMENTS)}. Empty: all."
     )
     obsmode: Words = Field(
         default=[],
         description="Observation modes, e.g. [image, wfss]; with no instrument set, of all. Empty: all modes.",
     )
-    propID: Annotated[list[str], BeforeValidator(_proposals)] = Field(
+    propID: Annotated[list[str], BeforeValidator(as_proposals)] = Field(
         default=[], description="Proposal numbers, e.g. 1409 or [1138, 2731]."
     )
-    obsnums: Annotated[Numbers, pydantic.AfterValidator(_obsnums)] = Field(
+    obsnums: Annotated[Numbers, pydantic.AfterValidator(check_obsnums)] = Field(
         default=[], description="Observation numbers within the proposal, e.g. 3 or [3, 103]. Empty: all."
     )
     lookbacktime: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         default=1.0, description="Days to look back from now. date_select and all_dates go before it."
     )
-    date_select: Annotated[Words, BeforeValidator(_dates_as_text), _limits(_date)] = Field(
+    date_select: Annotated[Words, BeforeValidator(dates_as_text), check_limits(read_date)] = Field(
         default=[],
         description="Dates of observation (t_min; MJD or ISO, UTC): one value (exact), value+ (from), value- (until), "
         "or two (from, until).",
@@ -233,16 +119,16 @@ class Config(pydantic.BaseModel):
         description="File types: _uncal.fits, _rate.jpg, ...; of letters only: uncal is _uncal.fits; fits, jpg: all of "
         "that kind. Empty: all.",
     )
-    calib_levels: Annotated[Numbers, pydantic.AfterValidator(_level)] = Field(
+    calib_levels: Annotated[Numbers, pydantic.AfterValidator(check_levels)] = Field(
         default=[], description="Calibration levels, e.g. [1, 2]. Empty: all."
     )
-    sca: Annotated[Words, _one_of((*names.SCAS, *names.SCA_ALIASES), "detector")] = Field(
+    sca: Annotated[Words, check_one_of((*names.SCAS, *names.SCA_ALIASES), "detector")] = Field(
         default=[],
         description="Detectors: a1..a4, along (a5), b1..b4, blong (b5), nrs1, nis, mirimage, guider1, ... Empty: all.",
     )
     guidestars: bool = Field(default=False, description="Guide-star products too. There are a lot of them.")
     guidestar_data_only: bool = Field(default=False, description="Guide-star products only.")
-    obsid_select: Annotated[Words, _limits(_obsid)] = Field(
+    obsid_select: Annotated[Words, check_limits(read_obsid)] = Field(
         default=[], description="Range of obsID or parent_obsid: one value (exact), value+, value-, or two."
     )
     obsid_list: Numbers = Field(default=[], description="These obsID or parent_obsid only.")
@@ -271,7 +157,7 @@ class Config(pydantic.BaseModel):
     skip_check_filesize: bool = Field(
         default=False, description="Take a file that is there as complete, whatever its size."
     )
-    verify: Annotated[Literal["none", "size", "content", "checksum"], BeforeValidator(_lower)] = Field(
+    verify: Annotated[Literal["none", "size", "content", "checksum"], BeforeValidator(lowered)] = Field(
         default="checksum",
         description="How far a file is verified before it gets its name: none, size, content (size, and it opens), "
         "checksum (MAST's md5 where it has one, else content).",
@@ -280,7 +166,7 @@ class Config(pydantic.BaseModel):
         default=False,
         description="Keep the older version of a file that is replaced, in a folder superseded beside it.",
     )
-    source: Annotated[Literal["mast", "s3", "s3-then-mast"], BeforeValidator(_lower)] = Field(
+    source: Annotated[Literal["mast", "s3", "s3-then-mast"], BeforeValidator(lowered)] = Field(
         default="mast", description="Where files come from: mast, s3 (public files in the cloud), s3-then-mast."
     )
     Nparallel: Annotated[int, Field(gt=0, le=20)] = Field(
@@ -292,17 +178,17 @@ class Config(pydantic.BaseModel):
     download_retries: Annotated[int, Field(ge=0)] = Field(
         default=4, description="How often a file is tried again after a fault that may pass."
     )
-    max_download_gb: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(_none_if_blank)] = Field(
+    max_download_gb: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(none_if_blank)] = Field(
         default=None,
         description="Refuse a run that would fetch more (GB of 10^9 bytes). Empty: as much as the disk takes.",
     )
-    token: Annotated[pydantic.SecretStr | None, BeforeValidator(_none_if_blank)] = Field(
+    token: Annotated[pydantic.SecretStr | None, BeforeValidator(none_if_blank)] = Field(
         default=None,
         description="MAST token, for exclusive-access data. Better: the environment variable MAST_API_TOKEN.",
     )
 
     # --- notices
-    notify_urls: Annotated[list[pydantic.SecretStr], BeforeValidator(_secrets)] = Field(
+    notify_urls: Annotated[list[pydantic.SecretStr], BeforeValidator(as_secrets)] = Field(
         default=[],
         description="Where notices go, as addresses of the apprise library (mailto://..., slack://...). They are "
         "secrets; better: the environment variable JWST_NOTIFY_URLS. Empty: no notices.",
@@ -312,11 +198,11 @@ class Config(pydantic.BaseModel):
     savetables: Text = Field(
         default=None, description="Save this run's tables as <savetables>.obs.txt, .selprod.txt, .summary.txt."
     )
-    mastcolumns_obsTable: Annotated[Words, _one_of(tables.MAST_OBS_COLUMNS, "column", lower=False)] = Field(
+    mastcolumns_obsTable: Annotated[Words, check_one_of(tables.MAST_OBS_COLUMNS, "column", lower=False)] = Field(
         default=["proposal_id", "dataURL", "obs_id", "t_min", "t_exptime"],
         description="Columns to ask MAST for, beside those that are always needed.",
     )
-    outcolumns_productTable: Annotated[Words, _one_of(tables.PRODUCT_OUT_COLUMNS, "column", lower=False)] = Field(
+    outcolumns_productTable: Annotated[Words, check_one_of(tables.PRODUCT_OUT_COLUMNS, "column", lower=False)] = Field(
         default=[
             "proposal_id",
             "obsnum",
@@ -331,17 +217,17 @@ class Config(pydantic.BaseModel):
         + ["calib_level", "size", "outfilename", "dl_code", "dl_str"],
         description="Columns of the table of products.",
     )
-    outcolumns_obsTable: Annotated[Words, _one_of(tables.OBS_OUT_COLUMNS, "column", lower=False)] = Field(
+    outcolumns_obsTable: Annotated[Words, check_one_of(tables.OBS_OUT_COLUMNS, "column", lower=False)] = Field(
         default=["proposal_id", "obsnum", "obsid", "obs_id", "t_min", "t_exptime", "date_min"],
         description="Columns of the table of observations; a count per file type is added.",
     )
-    sortcols_productTable: Annotated[Words, _one_of(tables.PRODUCT_OUT_COLUMNS, "column", lower=False)] = Field(
+    sortcols_productTable: Annotated[Words, check_one_of(tables.PRODUCT_OUT_COLUMNS, "column", lower=False)] = Field(
         default=["calib_level", "filetype", "obsID"], description="Order of the table of products."
     )
-    sortcols_obsTable: Annotated[Words, _one_of(tables.OBS_OUT_COLUMNS, "column", lower=False)] = Field(
+    sortcols_obsTable: Annotated[Words, check_one_of(tables.OBS_OUT_COLUMNS, "column", lower=False)] = Field(
         default=["date_min", "proposal_id", "obsnum"], description="Order of the table of observations."
     )
-    sortcols_summaryTable: Annotated[Words, _one_of(tables.SUMMARY_COLUMNS, "column", lower=False)] = Field(
+    sortcols_summaryTable: Annotated[Words, check_one_of(tables.SUMMARY_COLUMNS, "column", lower=False)] = Field(
         default=["date_start", "proposal_id", "obsnum"], description="Order of the summary table."
     )
     verbose: Annotated[int, Field(ge=0)] = Field(default=0, description="More to read while it runs.")
@@ -372,7 +258,7 @@ class Config(pydantic.BaseModel):
     )
 
     # --- the pipeline
-    watch: Annotated[Literal["proposals", "all"], BeforeValidator(_lower)] = Field(
+    watch: Annotated[Literal["proposals", "all"], BeforeValidator(lowered)] = Field(
         default="proposals",
         description="What the sensor looks after: the registered proposals, or all of the instrument in the last "
         "lookbacktime days.",

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from jwst_mast_assets.mast import tables
-from jwst_mast_assets.mast.config import FITS_KEYS, LEVEL12_JPGS, Config, nearest
+from jwst_mast_assets.mast.config import FITS_KEYS, LEVEL12_JPGS, Config
+from jwst_mast_assets.mast.values import nearest
 from jwst_mast_assets.webpage.rows import LEVEL3, PICTURE, Row
 
 PRODUCT, KEYWORD, FIGURE = "product", "keyword", "figure"
