@@ -15,7 +15,7 @@ from jwst_mast_assets.defs.attempts import (
     tries_so_far,
     under_way,
 )
-from jwst_mast_assets.defs.jobs import jwst_download
+from jwst_mast_assets.defs.jobs import freshness, jwst_download
 from jwst_mast_assets.defs.partitions import registered_proposals
 from jwst_mast_assets.defs.watched import watched_config
 from jwst_mast_assets.mast.cells import Cell
@@ -31,8 +31,9 @@ SETTLED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED]
 
 jwst_reprocessing = dg.define_asset_job(
     "jwst_reprocessing",
-    selection=dg.AssetSelection.assets("reprocessed_files"),
-    description="Compares all files on disk with MAST's checksums and versions; downloads nothing.",
+    selection=dg.AssetSelection.assets("reprocessed_files") | freshness,
+    description="Compares all files on disk with MAST's checksums and versions, and says how each proposal stands; "
+    "downloads nothing.",
 )
 
 daily_reprocessing = dg.ScheduleDefinition(

@@ -1,10 +1,13 @@
 """The asset checks: what they find on a disk that time has been at."""
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
 
+from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.embedded_archive import Fault
+from jwst_mast_assets.mast.ledger import Ledger
 from jwst_mast_assets_tests.defs.conftest import messages
 
 
@@ -78,3 +81,15 @@ def test_rows_cut_off_without_an_error_are_noticed(archive, runner):
     archive.faults.add(Fault("fewer-rows", match="Caom.Filtered", rows=7))
     (message,) = messages(runner.run("jwst_query"))
     assert "sent only 7 of 30 observations" in message
+
+
+def test_the_daily_job_says_how_each_proposal_stands_and_whether_it_is_fresh(archive, runner, a_file):
+    job = build_defs().resolve_job_def("jwst_reprocessing")
+    config = {"resources": {"jwst_config": {"config": {"outrootdir": str(runner.root)}}}}
+    result = job.execute_in_process(instance=runner.instance, run_config=config)
+    (event,) = result.asset_materializations_for_node("reprocessed_files")
+    assert "| 01138 |" in str(event.metadata["status"].value)
+    assert "calendar" in event.metadata
+    assert not checks(result)["fresh"].passed
+    Ledger(runner.store).note_checked(["01138", "01410"], dt.datetime.now(dt.timezone.utc))
+    assert checks(job.execute_in_process(instance=runner.instance, run_config=config))["fresh"].passed

@@ -39,11 +39,10 @@ def archive(own_archive):
 
 def look(instance):
     """The daily look: the metadata of ``reprocessed_files``."""
-    definitions = dg.Definitions(
-        assets=reprocessing.assets, jobs=reprocessing.jobs, resources=build_resources(Config())
-    )
-    result = definitions.resolve_job_def("jwst_reprocessing").execute_in_process(
-        instance=instance, raise_on_error=False, run_config=QUIET
+    result = (
+        build_defs()
+        .resolve_job_def("jwst_reprocessing")
+        .execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
     )
     assert result.success
     (event,) = result.asset_materializations_for_node("reprocessed_files")
@@ -222,11 +221,10 @@ def test_superseded_associations_are_told_and_recorded_once_and_stay(archive, ru
 def test_mast_failing_fails_the_look_in_one_sentence(archive, runner, instance):
     runner.run()
     archive.faults.add(Fault("error", endpoint="invoke"))
-    definitions = dg.Definitions(
-        assets=reprocessing.assets, jobs=reprocessing.jobs, resources=build_resources(Config())
-    )
-    result = definitions.resolve_job_def("jwst_reprocessing").execute_in_process(
-        instance=instance, raise_on_error=False, run_config=QUIET
+    result = (
+        build_defs()
+        .resolve_job_def("jwst_reprocessing")
+        .execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
     )
     (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     assert "MAST answered the query" in str(failure.user_failure_data)

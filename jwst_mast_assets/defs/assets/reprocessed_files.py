@@ -1,14 +1,18 @@
 """Belongs here: the asset of files that MAST has processed again."""
 
+import datetime as dt
+
 import dagster as dg
 import pandas as pd
 
-from jwst_mast_assets.defs.metadata import table_metadata
+from jwst_mast_assets.defs.metadata import preview, table_metadata
 from jwst_mast_assets.defs.partitions import registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, said_plainly
 from jwst_mast_assets.defs.table_io import schema_of
 from jwst_mast_assets.mast import reprocessing, tables
 from jwst_mast_assets.mast.history import manifest_at, read_history, record_events
+from jwst_mast_assets.mast.releases import releases
+from jwst_mast_assets.mast.status import read_selected, status
 
 PREVIEW_COLUMNS = ["kind", "cells", "productFilename", "old_cal_ver", "new_cal_ver", "old_crds_ctx", "new_crds_ctx"]
 
@@ -28,11 +32,14 @@ def reprocessed_files(
     MAST processes its whole archive again every few months; names and often sizes stay, so checksums and versions
     are compared. `content`: MAST has other bytes, which the next download fetches; `versions`: only the recorded
     versions differ; `superseded`: MAST lists a newer association or pool; `gone`: MAST lists the file no more.
+
+    Its metadata also have the `status` of every proposal and the `calendar` of what becomes public when.
     """
     with said_plainly():
-        store, mast = jwst_config.store(), archive.open()
+        config, store, mast = jwst_config.checked(), jwst_config.store(), archive.open()
+        registered = registered_proposals(context.instance)
         recorded, events = [], []
-        for proposal in registered_proposals(context.instance):
+        for proposal in registered:
             files = store.read_proposal("downloaded_files", proposal)
             recorded.append(files[files["bytes_on_disk"].notna()])
             asked = {cell.key for cell in store.cells("product_table") if cell.proposal == proposal}
@@ -43,13 +50,15 @@ def reprocessed_files(
         changes = reprocessing.find_changes(mast, files)
         table = _joined([changes, *events], tables.CHANGE_TABLE)
         reprocessing.write_changes(store, table)
-        for proposal in registered_proposals(context.instance):
+        for proposal in registered:
             of_proposal = table[table["cells"].str.contains(f"|{proposal}", regex=False)]
             news = reprocessing.events_of(of_proposal, manifest_at(read_history(store, proposal)))
             record_events(store, proposal, news.assign(run_id=context.run.run_id))
         sentence = reprocessing.describe_changes(table)
         compared = files["dataURI"].nunique()
         context.log.info(f"{compared} files on disk compared with MAST: {sentence}")
+        now = dt.datetime.now(dt.timezone.utc)
+        held = [read_selected(store, proposal, config) for proposal in registered]
         counts = {f"n_{kind}": int((table["kind"] == kind).sum()) for kind in reprocessing.KINDS}
         return dg.MaterializeResult(
             metadata={
@@ -57,6 +66,8 @@ def reprocessed_files(
                 "compared": compared,
                 "changes": sentence,
                 **counts,
+                "status": preview(status(store, registered, config, now)),
+                "calendar": preview(releases(_joined(held, tables.FILE_TABLE), now)),
                 "path": dg.MetadataValue.path(str(store.folder / reprocessing.FILE)),
             }
         )
