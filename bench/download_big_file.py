@@ -19,7 +19,7 @@ import pandas as pd
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.downloads import download
+from jwst_mast_assets.downloads import download
 url, folder, name, size = sys.argv[1:]
 row = {"dataURI": "mast:JWST/product/" + name, "productFilename": name, "size": int(size), "selected": True}
 products = tables.conform(pd.DataFrame([{**row, "outfilename": f"{folder}/{name}"}]), tables.PRODUCT_TABLE)

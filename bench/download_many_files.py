@@ -10,11 +10,11 @@ import time
 
 import pandas as pd
 
+from jwst_mast_assets.downloads import download, summary
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.downloads import download, summary
 
 DETECTORS = ("a1", "a2", "a3", "a4", "along", "b1", "b2", "b3", "b4", "blong")
 DESCRIPTORS = 256

@@ -21,7 +21,7 @@ from pathlib import Path
 import dagster as dg
 
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
-from jwst_mast_assets.mast.cells import Cell
+from jwst_mast_assets.mast.partition_cells import Cell
 
 FIRST = dt.date(2022, 7, 1)
 PORT = 3988
@@ -62,8 +62,8 @@ def tick(folder: Path, arguments: argparse.Namespace) -> None:
         from jwst_mast_assets.mast.archive import Archive
         from jwst_mast_assets.mast.config import load_config
         from jwst_mast_assets.mast.discovery import list_observations
-        from jwst_mast_assets.mast.ledger import Ledger
-        from jwst_mast_assets.mast.store import TableStore
+        from jwst_mast_assets.records.ledger import Ledger
+        from jwst_mast_assets.records.store import TableStore
 
         config, now = load_config(), dt.datetime.now(dt.timezone.utc)
         keys = sorted({cell.proposal for cell in cells})

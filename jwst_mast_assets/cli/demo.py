@@ -46,11 +46,11 @@ def _run(data: Path) -> int:
     # Only now: the definitions read the environment when they are imported.
     from jwst_mast_assets.definitions import build_defs
     from jwst_mast_assets.defs.partitions import register_proposals
-    from jwst_mast_assets.mast import proposals, reports
     from jwst_mast_assets.mast.archive import Archive
     from jwst_mast_assets.mast.config import Config
     from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
-    from jwst_mast_assets.mast.store import TableStore
+    from jwst_mast_assets.records import holdings, reports
+    from jwst_mast_assets.records.store import TableStore
 
     parameters = {"filetypes": ["_uncal.fits", "_rate.jpg", "_cal.jpg", "_i2d.jpg"]}
     config = Config.from_mapping({**parameters, "propID": PROPOSAL, "all_dates": True})
@@ -68,7 +68,7 @@ def _run(data: Path) -> int:
             if not result.success:
                 print("\n".join(["the run failed:", *result.messages]), file=sys.stderr)
                 return 1
-    known = proposals.read_proposal(store, PROPOSAL, config)
+    known = holdings.read_proposal(store, PROPOSAL, config)
     width = shutil.get_terminal_size((160, 40)).columns
     for title, table in (
         ("Selected products", known.reports.selprod),

@@ -41,9 +41,9 @@ def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -
             os.environ["MAST_API_TOKEN"] = config.token.get_secret_value()
         _quiet(config)
         # Only now, so that --help and mistakes answer at once.
-        from jwst_mast_assets.cli.session import Session
+        from jwst_mast_assets.cli.command import Command
 
-        return Session(config, assume_yes=arguments.yes).run(download and not config.skipdownload)
+        return Command(config, assume_yes=arguments.yes).run(download and not config.skipdownload)
     except JwstMastError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 2

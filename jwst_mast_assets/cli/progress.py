@@ -7,7 +7,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from jwst_mast_assets.mast.downloads import Event
+from jwst_mast_assets.downloads import Event
 
 
 class TqdmProgress:

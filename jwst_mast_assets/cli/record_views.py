@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from jwst_mast_assets.mast import history, manifests
 from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.dates import moment
 from jwst_mast_assets.mast.errors import NothingRecorded
 from jwst_mast_assets.mast.names import proposal_key
-from jwst_mast_assets.mast.releases import releases
-from jwst_mast_assets.mast.status import NOT_WELL, read_selected, recorded_proposals
-from jwst_mast_assets.mast.status import status as status_of
-from jwst_mast_assets.mast.store import TableStore
+from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.mast.tables import STATUS_TABLE
-from jwst_mast_assets.mast.words import human_bytes
+from jwst_mast_assets.records import history, manifests
+from jwst_mast_assets.records.releases import releases
+from jwst_mast_assets.records.status import NOT_WELL, read_selected, recorded_proposals
+from jwst_mast_assets.records.status import status as status_of
+from jwst_mast_assets.records.store import TableStore
 
 
 def manifest(arguments: argparse.Namespace) -> int:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import dagster as dg
 import filelock
 
-from jwst_mast_assets.mast.cells import Cell
 from jwst_mast_assets.mast.errors import JwstMastError
+from jwst_mast_assets.mast.partition_cells import Cell
 
 MERGE_GAP = 10
 """Days without data that a run spans rather than end: a run costs about as much as this many empty cells."""

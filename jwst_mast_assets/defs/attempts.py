@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from jwst_mast_assets.mast.cells import Cell
+from jwst_mast_assets.mast.partition_cells import Cell
 
 CAUSE, REASON, ATTEMPT = "jwst/cause", "jwst/reason", "jwst/attempt"
 """Tags of a requested run: what it is for (short), in words, and the how-manieth try."""

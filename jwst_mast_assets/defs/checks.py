@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
+from jwst_mast_assets import downloads
 from jwst_mast_assets.defs.metadata import preview
 from jwst_mast_assets.defs.partitions import cells_of, grid, registered_proposals
-from jwst_mast_assets.defs.resources import JwstConfig, said_plainly
-from jwst_mast_assets.mast import downloads
-from jwst_mast_assets.mast.ledger import Ledger
+from jwst_mast_assets.defs.resources import JwstConfig, plain_failures
+from jwst_mast_assets.records.ledger import Ledger
 
 PRESENT, AGREE, OPEN = "all_selected_files_present", "sizes_and_checksums_agree", "contents_open"
 FILES = dg.AssetKey("downloaded_files")
@@ -29,7 +29,7 @@ FILES = dg.AssetKey("downloaded_files")
 def all_selected_files_present(
     context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
 ) -> Iterator[dg.AssetCheckResult]:
-    with said_plainly():
+    with plain_failures():
         files = _files(context, jwst_config)
         selected = files[files["selected"].fillna(False).astype(bool)]
         failures = selected[selected["dl_code"].isin(downloads.FAILURES)]
@@ -57,7 +57,7 @@ def all_selected_files_present(
     partitions_def=grid,
 )
 def sizes_and_checksums_agree(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
-    with said_plainly():
+    with plain_failures():
         return _result(downloads.audit(_files(context, jwst_config)))
 
 
@@ -68,7 +68,7 @@ def sizes_and_checksums_agree(context: dg.AssetCheckExecutionContext, jwst_confi
     partitions_def=grid,
 )
 def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
-    with said_plainly():
+    with plain_failures():
         # Without an md5 to compare with, the audit opens the file.
         return _result(downloads.audit(_files(context, jwst_config).assign(md5=None)))
 
@@ -79,7 +79,7 @@ def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfi
     description="Every registered proposal was compared with MAST in the last freshness_hours.",
 )
 def obs_table_is_fresh(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
-    with said_plainly():
+    with plain_failures():
         config = jwst_config.checked()
         checked = Ledger(jwst_config.store()).checked()
         limit = dt.datetime.now(dt.timezone.utc) - dt.timedelta(hours=config.freshness_hours)

@@ -9,9 +9,9 @@ import dagster as dg
 from jwst_mast_assets.defs.attempts import ATTEMPT
 from jwst_mast_assets.defs.jobs import jwst_download, jwst_query
 from jwst_mast_assets.defs.resources import JwstConfig
-from jwst_mast_assets.mast import notices
-from jwst_mast_assets.mast.cells import Cell, proposals_of
 from jwst_mast_assets.mast.errors import JwstMastError
+from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
+from jwst_mast_assets.records import notices
 
 TOTALS = ("fetched", "bytes_fetched", "present", "selected", "changed")
 OFF = "No notify_urls, no JWST_NOTIFY_URLS: notices are off."

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import dagster as dg
 
 from jwst_mast_assets.mast import names
-from jwst_mast_assets.mast.cells import Cell
 from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.errors import ConfigError, UnknownProposal
+from jwst_mast_assets.mast.partition_cells import Cell
 
 PROPOSAL = "proposal"
 

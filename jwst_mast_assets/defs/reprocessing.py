@@ -15,13 +15,13 @@ from jwst_mast_assets.defs.attempts import (
     tries_so_far,
     under_way,
 )
+from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.jobs import freshness, jwst_download
 from jwst_mast_assets.defs.partitions import registered_proposals
-from jwst_mast_assets.defs.watched import watched_config
-from jwst_mast_assets.mast.cells import Cell
 from jwst_mast_assets.mast.errors import JwstMastError
-from jwst_mast_assets.mast.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
-from jwst_mast_assets.mast.store import TableStore
+from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
+from jwst_mast_assets.records.store import TableStore
 
 MOST_REQUESTS = 20
 """Runs that one tick requests; the rest follow as these end. MAST reprocesses everything at once."""
@@ -58,7 +58,7 @@ def reprocessing_sensor(
     if latest is None:
         return dg.SkipReason("reprocessed_files has not been made yet; the job jwst_reprocessing makes it.")
     try:
-        requests, waiting = _requests(context.instance, TableStore(watched_config(context.instance).root), utc_now())
+        requests, waiting = _requests(context.instance, TableStore(daemon_config(context.instance).root), utc_now())
     except JwstMastError as error:
         return dg.SkipReason(f"Not done this time: {error}")
     if not requests:

@@ -12,11 +12,11 @@ import pydantic
 
 from jwst_mast_assets.defs.lost_runs import show_alive
 from jwst_mast_assets.defs.table_io import table_io_manager
+from jwst_mast_assets.downloads import Event
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
 from jwst_mast_assets.mast.config import SECRETS, Config, load_config
-from jwst_mast_assets.mast.downloads import Event
 from jwst_mast_assets.mast.errors import JwstMastError
-from jwst_mast_assets.mast.store import TableStore
+from jwst_mast_assets.records.store import TableStore
 
 NOT_IN_LAUNCHPAD = (*SECRETS, "first_day", "sensor_interval")
 """Secrets are not shown; the others are fixed when the code location is loaded."""
@@ -136,7 +136,7 @@ def build_resources(config: Config) -> dict[str, Any]:
 
 
 @contextmanager
-def said_plainly() -> Iterator[None]:
+def plain_failures() -> Iterator[None]:
     """Errors that a person can do something about fail the step with their one sentence.
 
     MAST was asked several times by then; the sensor requests what failed again later.

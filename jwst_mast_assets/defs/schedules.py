@@ -5,10 +5,10 @@ import datetime as dt
 import dagster as dg
 
 from jwst_mast_assets.defs.attempts import REASON
+from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import first_day, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
-from jwst_mast_assets.defs.watched import watched_config
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, list_observations
 from jwst_mast_assets.mast.errors import JwstMastError
@@ -30,7 +30,7 @@ def daily_download(
         return dg.SkipReason("No proposal is registered. Register some with: jwst-mast proposals add 1138")
     now = context.scheduled_execution_time.astimezone(dt.timezone.utc)
     try:
-        config = watched_config(context.instance)
+        config = daemon_config(context.instance)
         since = max(first_day(), day_of_mjd(mjd_of(now) - config.lookbacktime))
         observations = list_observations(archive.open_for_a_tick(), config, watched, since, now)
     except JwstMastError as error:

@@ -5,17 +5,17 @@ import datetime as dt
 import dagster as dg
 
 from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, next_attempt, tries_so_far, under_way
+from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import check_grid, first_day, proposals, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
-from jwst_mast_assets.defs.watched import watched_config
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.discovery import list_observations
 from jwst_mast_assets.mast.errors import JwstMastError
-from jwst_mast_assets.mast.ledger import Ledger
-from jwst_mast_assets.mast.store import TableStore
-from jwst_mast_assets.mast.wanted import Wanted, wanted_cells
+from jwst_mast_assets.records.due_cells import DueCell, due_cells
+from jwst_mast_assets.records.ledger import Ledger
+from jwst_mast_assets.records.store import TableStore
 
 MOST_REQUESTS = 50
 """Runs that one tick requests; the rest follow as these end."""
@@ -37,7 +37,7 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         changed or newly released ones. It keeps no cursor: what is done stands in the output folder, what is under
         way and what failed in the runs themselves."""
         try:
-            return _tick(context.instance, watched_config(context.instance), archive.open_for_a_tick())
+            return _tick(context.instance, daemon_config(context.instance), archive.open_for_a_tick())
         except JwstMastError as error:
             return dg.SkipReason(f"Not done this time: {error}")
 
@@ -65,7 +65,7 @@ def _tick(instance: dg.DagsterInstance, config: Config, archive: Archive) -> dg.
         check_grid(len(registered) + len(new))
     ledger = Ledger(TableStore(config.root))
     recorded = ledger.recorded({*watched, *found}, config)
-    wanted = wanted_cells(observations, recorded, config, now)
+    wanted = due_cells(observations, recorded, config, now)
     requests = _requests(instance, wanted, now)
     if ledger.store.state.exists():
         ledger.note_checked(watched, now)
@@ -77,7 +77,7 @@ def _tick(instance: dg.DagsterInstance, config: Config, archive: Archive) -> dg.
     )
 
 
-def _requests(instance: dg.DagsterInstance, wanted: list[Wanted], now: dt.datetime) -> list[dg.RunRequest]:
+def _requests(instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datetime) -> list[dg.RunRequest]:
     if not wanted:
         return []
     busy = under_way(instance)

@@ -3,15 +3,15 @@
 import dagster as dg
 import pandas as pd
 
-from jwst_mast_assets.mast.cells import Cell
-from jwst_mast_assets.mast.store import SCHEMAS
+from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.tables import Schema
+from jwst_mast_assets.records.store import SCHEMAS
 
 
 class TableIOManager(dg.IOManager):
     """Stores an asset's table cell by cell below the run's output folder.
 
-    See :class:`jwst_mast_assets.mast.store.TableStore` for the places.
+    See :class:`jwst_mast_assets.records.store.TableStore` for the places.
     """
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:

@@ -43,7 +43,7 @@ EXECUTING = re.compile(rb'"status"\s*:\s*"EXECUTING"')
 Filter = dict[str, Any]
 
 
-class Session(requests.Session):
+class MastSession(requests.Session):
     """A requests session with time-outs, one client identity, the token and patient retries of queries."""
 
     def __init__(self, token: str | None, read_timeout: float, retries: int, server: str = "") -> None:
@@ -121,7 +121,7 @@ class Archive:
         """Columns that the last replies did not have although they were asked for, by what was asked."""
         self.unusable_rows = 0
         """Rows left out because they lack what identifies them."""
-        self._session = Session(self.token, read_timeout, retries, self.server)
+        self._session = MastSession(self.token, read_timeout, retries, self.server)
         self._session.end = time.monotonic() + time_limit
         self._portal = PortalAPI(session=self._session)
         self._portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
@@ -135,9 +135,9 @@ class Archive:
         """Where files come from; ``?uri=<dataURI>`` names one."""
         return f"{self.server}/api/v0.1/Download/file"
 
-    def session(self, read_timeout: float) -> Session:
+    def session(self, read_timeout: float) -> MastSession:
         """A session of its own for one thread that downloads; it does not retry by itself."""
-        return Session(self.token, read_timeout, 0, self.server)
+        return MastSession(self.token, read_timeout, 0, self.server)
 
     def whoami(self) -> Identity:
         """Who MAST takes us for, with the token that we show; asked once.

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from jwst_mast_assets.mast.archive import Archive
-from jwst_mast_assets.mast.downloads.checksums import (
+from jwst_mast_assets.mast.errors import ArchiveError
+from jwst_mast_assets.mast.keywords import (
     FILES_PER_QUERY,
     Keywords,
     ask_keywords,
     instrument_of,
     keywords_of,
 )
-from jwst_mast_assets.mast.errors import ArchiveError
 from jwst_mast_assets.mast.names import filetype
 
 log = logging.getLogger("jwst_mast_assets.reprocessing")

@@ -7,10 +7,10 @@ import pandas as pd
 
 from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.archive import Archive
-from jwst_mast_assets.mast.cells import Cell
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import mjd_of, mjd_of_day
 from jwst_mast_assets.mast.observations import describe_observations
+from jwst_mast_assets.mast.partition_cells import Cell
 
 
 def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.DataFrame:

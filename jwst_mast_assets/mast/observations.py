@@ -6,9 +6,9 @@ import pandas as pd
 
 from jwst_mast_assets.mast import names, selection, tables
 from jwst_mast_assets.mast.archive import OBS_COLUMNS, Archive
-from jwst_mast_assets.mast.cells import Cell, cell_keys, proposals_of, t_min_range
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import iso_of_mjd
+from jwst_mast_assets.mast.partition_cells import Cell, cell_keys, proposals_of, t_min_range
 
 
 def query_observations(archive: Archive, config: Config, cells: Collection[Cell]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ LEVEL3_PICTURES = ("_i2d.jpg", "_s2d.jpg", "_s3d.jpg", "_x1d.png", "_x1dints.png
 KNOWN_PICTURES = (*LEVEL12_JPGS, "_rate_thumb.jpg", "_cal_thumb.jpg", *LEVEL3_PICTURES)
 
 
-class Column(NamedTuple):
+class PageColumn(NamedTuple):
     """A column of the page's table."""
 
     name: str
@@ -28,8 +28,8 @@ class Column(NamedTuple):
 class Columns(NamedTuple):
     """What the configuration's lists come to."""
 
-    shown: list[Column]
-    order: list[Column]
+    shown: list[PageColumn]
+    order: list[PageColumn]
     """Columns to sort by."""
     keywords: list[str]
     """FITS keywords to read."""
@@ -98,12 +98,12 @@ def _keywords(configured: list[str], problems: list[str]) -> list[str]:
     return keywords
 
 
-def _column(name: str, keywords: list[str], figures: dict[str, str]) -> Column | None:
+def _column(name: str, keywords: list[str], figures: dict[str, str]) -> PageColumn | None:
     if name in figures:
-        return Column(name, FIGURE, figures[name])
+        return PageColumn(name, FIGURE, figures[name])
     if name in keywords:
-        return Column(name, KEYWORD)
-    return Column(name, PRODUCT) if name in tables.FILE_TABLE else None
+        return PageColumn(name, KEYWORD)
+    return PageColumn(name, PRODUCT) if name in tables.FILE_TABLE else None
 
 
 def _unknown(parameter: str, name: str, keywords: list[str], figures: dict[str, str]) -> str:
@@ -126,11 +126,11 @@ def missing_keywords(keywords: list[str], found: set[str]) -> list[str]:
     return [f"webpage_fitskeys2table: no file has the keyword {key!r}{hint}" for key, hint in hints.items() if hint]
 
 
-def level3_figures(rows: Iterable[Row]) -> list[Column]:
+def level3_figures(rows: Iterable[Row]) -> list[PageColumn]:
     """A column for each type of picture that level-3 rows have."""
     found = {file.filetype for row in rows if row.kind == LEVEL3 for file in row.files if file.is_picture}
     known = [filetype for filetype in LEVEL3_PICTURES if filetype in found]
     return [
-        Column(filetype.rpartition(".")[0][1:], FIGURE, filetype)
+        PageColumn(filetype.rpartition(".")[0][1:], FIGURE, filetype)
         for filetype in (*known, *sorted(found - set(known) - {""}))
     ]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from jwst_mast_assets.mast import tables
-from jwst_mast_assets.mast.words import human_bytes
+from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.webpage.rows import EXCLUSIVE, FAILED, MISSING, PRESENT, File
 
 MAX_NAMED = 4

@@ -12,11 +12,10 @@ import pandas as pd
 
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.layout import make_folder, proposal_folder
-from jwst_mast_assets.mast.reports import to_text
-from jwst_mast_assets.mast.store import write_text
-from jwst_mast_assets.mast.words import human_bytes
-from jwst_mast_assets.webpage.cells import Figure, ShownColumn, figure_of, link_to, make_column, value_of
-from jwst_mast_assets.webpage.columns import FIGURE, Column, Columns, level3_figures, missing_keywords, resolve
+from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.records.reports import to_text
+from jwst_mast_assets.records.store import write_text
+from jwst_mast_assets.webpage.columns import FIGURE, Columns, PageColumn, level3_figures, missing_keywords, resolve
 from jwst_mast_assets.webpage.fits_keys import NotFits, read_keywords
 from jwst_mast_assets.webpage.overview import make_overview, make_summary
 from jwst_mast_assets.webpage.rows import (
@@ -29,6 +28,7 @@ from jwst_mast_assets.webpage.rows import (
     make_files,
     make_rows,
 )
+from jwst_mast_assets.webpage.table_cells import Figure, ShownColumn, figure_of, link_to, make_column, value_of
 from jwst_mast_assets.webpage.thumbnails import make_thumbnails, measure
 
 HERE = Path(__file__).parent
@@ -144,7 +144,7 @@ def _read_headers(rows: Iterable[Row], keywords: list[str]) -> list[str]:
     return [*missing_keywords(keywords, found), *problems]
 
 
-def _in_order(rows: list[Row], order: list[Column]) -> list[Row]:
+def _in_order(rows: list[Row], order: list[PageColumn]) -> list[Row]:
     """Rows sorted by some columns, missing values last, numbers before words; ties by name."""
 
     def key(row: Row) -> list[tuple[int, Any]]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from jwst_mast_assets.downloads.codes import CODES, FAILURES, Code
+from jwst_mast_assets.downloads.filesystem import OnDisk, looks
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.dates import iso_of_mjd, mjd_of
-from jwst_mast_assets.mast.downloads.codes import CODES, FAILURES, Code
-from jwst_mast_assets.mast.downloads.place import OnDisk, looks
 
 PRESENT, MISSING, FAILED, EXCLUSIVE = "present", "missing", "failed", "exclusive"
 URGENCY = (FAILED, MISSING, EXCLUSIVE, PRESENT)

@@ -10,8 +10,8 @@ import pytest
 
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.partitions import register_proposals
-from jwst_mast_assets.mast.cells import Cell
-from jwst_mast_assets.mast.store import TableStore
+from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records.store import TableStore
 
 DAY = "2022-04-10|01138"
 """30 exposures of NIRCam, 30 selected files."""

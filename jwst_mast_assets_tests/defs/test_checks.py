@@ -7,7 +7,7 @@ import pytest
 
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.embedded_archive import Fault
-from jwst_mast_assets.mast.ledger import Ledger
+from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets_tests.defs.conftest import messages
 
 

@@ -13,9 +13,9 @@ from jwst_mast_assets.defs import attempts, reprocessing
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.resources import build_resources
 from jwst_mast_assets.embedded_archive import Fault
-from jwst_mast_assets.mast.cells import Cell
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.history import manifest_at, read_history
+from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records.history import manifest_at, read_history
 from jwst_mast_assets_tests.defs.conftest import DAY
 
 OTHER_DAY = "2022-04-11|01138"

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 
-from jwst_mast_assets.mast.downloads.codes import Code
+from jwst_mast_assets.downloads.codes import Code
 from jwst_mast_assets.webpage import Page, write_page
 from jwst_mast_assets_tests.webpage.conftest import (
     NOT_RELEASED,

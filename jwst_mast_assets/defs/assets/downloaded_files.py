@@ -6,14 +6,15 @@ import time
 import dagster as dg
 import pandas as pd
 
+from jwst_mast_assets import downloads
 from jwst_mast_assets.defs.metadata import data_version, preview
 from jwst_mast_assets.defs.partitions import cells_of, grid
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, said_plainly
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, plain_failures
 from jwst_mast_assets.defs.table_io import column_schema
-from jwst_mast_assets.mast import downloads, proposals, reprocessing
 from jwst_mast_assets.mast.config import load_config
-from jwst_mast_assets.mast.history import record_fetches
-from jwst_mast_assets.mast.ledger import Ledger, selection_fingerprint
+from jwst_mast_assets.records import holdings, reprocessing
+from jwst_mast_assets.records.history import record_fetches
+from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
 
 
 @dg.asset(
@@ -38,7 +39,7 @@ def downloaded_files(
     the check `all_selected_files_present` then fails the run; the next run fetches only what is missing. Files that
     an earlier run selected stay listed.
     """
-    with said_plainly():
+    with plain_failures():
         config, mast, start = jwst_config.checked(), archive.open(), time.monotonic()
         store, cells = jwst_config.store(), cells_of(context)
         known = store.read("downloaded_files", cells)
@@ -47,7 +48,7 @@ def downloaded_files(
             context.log.warning(warning)
         context.log.info(f"{plan.n_files} files to fetch, {plan.n_bytes / 1e6:.1f} MB")
         table = downloads.download(product_table, config, mast, known, progress, plan)
-        table = proposals.carry_over(table, known, product_table, config, context.run.run_id)
+        table = holdings.carry_over(table, known, product_table, config, context.run.run_id)
         now = dt.datetime.now(dt.timezone.utc)
         record_fetches(store, table, known, context.run.run_id, now)
         # The ledger is for those who watch with the config file; a run with another selection is not theirs.

@@ -3,10 +3,10 @@
 import dagster as dg
 
 from jwst_mast_assets.defs.partitions import cells_of, grid
-from jwst_mast_assets.defs.resources import JwstConfig, said_plainly
-from jwst_mast_assets.mast import proposals
-from jwst_mast_assets.mast.cells import proposals_of
-from jwst_mast_assets.mast.store import write_text
+from jwst_mast_assets.defs.resources import JwstConfig, plain_failures
+from jwst_mast_assets.mast.partition_cells import proposals_of
+from jwst_mast_assets.records import holdings
+from jwst_mast_assets.records.store import write_text
 from jwst_mast_assets.webpage.page import write_page
 
 
@@ -23,13 +23,13 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
 
     Where nothing that the page shows has changed since it was made, it is left as it is.
     """
-    with said_plainly():
+    with plain_failures():
         config, store = jwst_config.checked(), jwst_config.store()
         paths, versions, problems, unchanged = [], [], 0, 0
         for proposal in proposals_of(cells_of(context)):
             with store.locked(proposal):
-                known = proposals.read_proposal(store, proposal, config)
-                version = proposals.page_fingerprint(known, config)
+                known = holdings.read_proposal(store, proposal, config)
+                version = holdings.page_fingerprint(known, config)
                 path = config.root / proposal / "index.html"
                 marker = store.state / "pages" / f"{proposal}.txt"
                 made = marker.read_text(encoding="utf-8") if path.exists() and marker.exists() else None

@@ -5,7 +5,7 @@ import pandas as pd
 
 from jwst_mast_assets.defs.metadata import data_version, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of, grid
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, said_plainly
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast import selection
 from jwst_mast_assets.mast.layout import make_folder
@@ -46,7 +46,7 @@ def obs_table(
     One row per CAOM observation, with APT's observation number `obsnum` and the start as a date, `date_min`.
     Observations that are only planned are not listed.
     """
-    with said_plainly():
+    with plain_failures():
         config, cells, mast = jwst_config.checked(), cells_of(context), archive.open()
         for warning in selection.mode_warnings(config):
             context.log.warning(warning)

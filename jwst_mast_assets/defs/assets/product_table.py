@@ -5,9 +5,9 @@ import pandas as pd
 
 from jwst_mast_assets.defs.metadata import data_version, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of, grid
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, said_plainly
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
 from jwst_mast_assets.defs.table_io import column_schema
-from jwst_mast_assets.mast.downloads import state_on_disk
+from jwst_mast_assets.downloads import state_on_disk
 from jwst_mast_assets.mast.products import query_products
 
 
@@ -28,7 +28,7 @@ def product_table(
     Level-3 observations bring the level-1 and level-2 files of their members. `outfilename` says where the file is
     or would be on disk, `dl_code` whether it is there.
     """
-    with said_plainly():
+    with plain_failures():
         config, mast = jwst_config.checked(), archive.open()
         known = jwst_config.store().read("product_table", cells_of(context))
         table = query_products(mast, config, obs_table, known)

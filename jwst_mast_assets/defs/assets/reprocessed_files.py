@@ -7,12 +7,13 @@ import pandas as pd
 
 from jwst_mast_assets.defs.metadata import preview, table_metadata
 from jwst_mast_assets.defs.partitions import registered_proposals
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, said_plainly
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
 from jwst_mast_assets.defs.table_io import schema_of
-from jwst_mast_assets.mast import reprocessing, tables
-from jwst_mast_assets.mast.history import manifest_at, read_history, record_events
-from jwst_mast_assets.mast.releases import releases
-from jwst_mast_assets.mast.status import read_selected, status
+from jwst_mast_assets.mast import tables
+from jwst_mast_assets.records import reprocessing
+from jwst_mast_assets.records.history import manifest_at, read_history, record_events
+from jwst_mast_assets.records.releases import releases
+from jwst_mast_assets.records.status import read_selected, status
 
 PREVIEW_COLUMNS = ["kind", "cells", "productFilename", "old_cal_ver", "new_cal_ver", "old_crds_ctx", "new_crds_ctx"]
 
@@ -35,7 +36,7 @@ def reprocessed_files(
 
     Its metadata also have the `status` of every proposal and the `calendar` of what becomes public when.
     """
-    with said_plainly():
+    with plain_failures():
         config, store, mast = jwst_config.checked(), jwst_config.store(), archive.open()
         registered = registered_proposals(context.instance)
         recorded, events = [], []

@@ -5,10 +5,10 @@ import pandas as pd
 
 from jwst_mast_assets.defs.metadata import table_metadata
 from jwst_mast_assets.defs.partitions import cells_of, grid
-from jwst_mast_assets.defs.resources import JwstConfig, said_plainly
+from jwst_mast_assets.defs.resources import JwstConfig, plain_failures
 from jwst_mast_assets.defs.table_io import column_schema
-from jwst_mast_assets.mast import proposals
-from jwst_mast_assets.mast.cells import proposals_of
+from jwst_mast_assets.mast.partition_cells import proposals_of
+from jwst_mast_assets.records import holdings
 
 
 @dg.asset(
@@ -29,14 +29,14 @@ def summary_table(
     Also writes the tables for people: per proposal, over all its days so far, as `<PPPPP>.obs.txt`, `.selprod.txt`,
     `.summary.txt` (and `.ecsv`) beside the page; and with `savetables` those of this run in the output folder.
     """
-    with said_plainly():
+    with plain_failures():
         config, cells, store = jwst_config.checked(), cells_of(context), jwst_config.store()
         files = store.read("downloaded_files", cells)
-        reports = proposals.run_reports(obs_table, product_table, files, config, [context.run.run_id])
-        paths = proposals.save_run_reports(reports, config)
+        reports = holdings.run_reports(obs_table, product_table, files, config, [context.run.run_id])
+        paths = holdings.save_run_reports(reports, config)
         for proposal in proposals_of(cells):
-            paths += proposals.write_proposal_reports(store, proposal, config)
-        table = proposals.summaries_of_cells(obs_table, product_table)
+            paths += holdings.write_proposal_reports(store, proposal, config)
+        table = holdings.summaries_of_cells(obs_table, product_table)
         return dg.MaterializeResult(
             value=table,
             metadata={

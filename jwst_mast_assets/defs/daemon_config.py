@@ -1,0 +1,37 @@
+"""Belongs here: the configuration that nobody's run has: that of the sensors and schedules."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from jwst_mast_assets.mast.config import Config, load_config
+from jwst_mast_assets.mast.errors import ConfigError, OutputError
+from jwst_mast_assets.records.store import TableStore
+
+
+def daemon_config(instance: dg.DagsterInstance) -> Config:
+    """The config file as it is now, for work that nobody looks at.
+
+    It is read at every tick, as every run reads it when it begins: a resource would still have what the file said
+    when Dagster loaded the code location.
+
+    Raises
+    ------
+    ConfigError
+        If the file is bad, or no output folder is set: the folder that a daemon happens to run in is no place for data.
+    OutputError
+        If the output folder that was used last is not there, or empty: its disk is not mounted.
+    """
+    config = load_config()
+    if not config.outrootdir and not config.environment_root:
+        raise ConfigError("No output folder is set: give outrootdir in the config file, or $JWSTDOWNLOAD_OUTDIR")
+    store = TableStore(config.root)
+    last = instance.get_latest_materialization_event(dg.AssetKey("downloaded_files"))
+    if last is not None and last.asset_materialization is not None and not store.folder.exists():
+        path = last.asset_materialization.metadata.get("path")
+        if path is not None and Path(str(path.value)).parent == store.folder:
+            raise OutputError(
+                f"The output folder {config.root} has lost its contents; is its disk mounted? To begin anew in an "
+                f"empty folder, make the folder {store.folder}"
+            )
+    return config

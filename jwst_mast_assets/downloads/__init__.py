@@ -1,0 +1,25 @@
+"""The download engine: what is on disk, what is to be fetched, fetching it, and looking after it later."""
+
+from jwst_mast_assets.downloads.audit import audit, failures, summary
+from jwst_mast_assets.downloads.codes import CODES, FAILURES, FETCHED, PRESENT, Code, Meaning
+from jwst_mast_assets.downloads.engine import Event, download
+from jwst_mast_assets.downloads.on_disk import state_on_disk
+from jwst_mast_assets.downloads.plan import Item, Plan, plan_download
+
+__all__ = [
+    "CODES",
+    "FAILURES",
+    "FETCHED",
+    "PRESENT",
+    "Code",
+    "Event",
+    "Item",
+    "Meaning",
+    "Plan",
+    "audit",
+    "download",
+    "failures",
+    "plan_download",
+    "state_on_disk",
+    "summary",
+]

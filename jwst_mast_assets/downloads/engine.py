@@ -1,0 +1,219 @@
+"""A run: the plan, checked; its files, several at a time; the table of what became of them."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from jwst_mast_assets.downloads import backoff, filesystem, on_disk
+from jwst_mast_assets.downloads.codes import Code, word
+from jwst_mast_assets.downloads.fetch import Outcome, fetch
+from jwst_mast_assets.downloads.partial import Stopped
+from jwst_mast_assets.downloads.plan import Item, Plan, plan_download
+from jwst_mast_assets.downloads.sources import Source, sources
+from jwst_mast_assets.downloads.transfer import Connection
+from jwst_mast_assets.mast import layout, tables
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.config import Config
+
+log = logging.getLogger("jwst_mast_assets.downloads")
+
+EVENT_INTERVAL = 0.25
+"""Seconds between two reports of progress."""
+
+NAMELESS = {"dl_code": int(Code.BAD_NAME), "dl_message": "MAST's table has no dataURI for it"}
+"""What is recorded of a selected file that cannot be asked for."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """How far a run is: files and bytes (as MAST's table has their sizes) done and to do."""
+
+    files_done: int
+    files_total: int
+    bytes_fetched: int
+    bytes_total: int
+    failed: int = 0
+
+
+def download(
+    products: pd.DataFrame,
+    config: Config,
+    archive: Archive,
+    known: pd.DataFrame | None = None,
+    progress: Callable[[Event], None] | None = None,
+    plan: Plan | None = None,
+) -> pd.DataFrame:
+    """Bring the selected files to disk, each verified before it gets its name.
+
+    Parameters
+    ----------
+    products : DataFrame
+        ``tables.PRODUCT_TABLE``; a dataURI may be in several rows and is fetched once.
+    config : Config
+        How to fetch, and how far to verify. With ``skipdownload`` nothing is fetched.
+    archive : Archive
+        MAST.
+    known : DataFrame, optional
+        ``tables.FILE_TABLE`` of earlier runs: saves hashing files that have not changed since.
+    progress : callable, optional
+        Called with an :class:`Event` a few times a second, in the caller's thread.
+    plan : Plan, optional
+        What :func:`plan_download` said of the same products; else it is asked.
+
+    Returns
+    -------
+    DataFrame
+        ``tables.FILE_TABLE``: the rows that are selected, and those whose file is on disk. What went wrong with a
+        file is in its ``dl_code``, ``dl_str`` and ``dl_message``.
+
+    Raises
+    ------
+    TokenError
+        If a token is set and MAST does not accept it.
+    OutputError
+        If the output folder cannot be written, the disk has not enough room, or ``max_download_gb`` not.
+    """
+    plan = plan or plan_download(products, config, archive, known)
+    if config.skipdownload:
+        return _table(products, config, plan, {}, known)
+    plan.check()
+    outcomes: dict[str, Outcome] = {}
+    if plan.to_fetch or (plan.items and not config.root.is_dir()):
+        layout.make_folder(config.root)
+    if plan.to_fetch:
+        if archive.token:
+            archive.whoami()
+        outcomes = _fetch_all(plan.to_fetch, config, archive, progress)
+    return _table(products, config, plan, outcomes, known)
+
+
+class _Run:
+    """What the threads of a run share."""
+
+    def __init__(self, config: Config, archive: Archive) -> None:
+        self.config = config
+        self.stop = threading.Event()
+        self.disk_full = threading.Event()
+        self._sources = sources(config, archive)
+        self._paces = {source.name: backoff.Pace(self.stop) for source in self._sources}
+        self._local = threading.local()
+        self._connections: list[Connection] = []
+
+    def one(self, item: Item) -> Outcome:
+        """Fetch one file, in a thread of the pool."""
+        if self.stop.is_set():
+            raise Stopped
+        if self.disk_full.is_set():
+            return Outcome(Code.DISK_FULL, "not tried, as the disk is full")
+        if not hasattr(self._local, "connections"):
+            self._local.connections = [(source, self._connect(source)) for source in self._sources]
+        try:
+            outcome = fetch(item, self.config, self._local.connections)
+        except Stopped:
+            raise
+        except Exception as error:
+            # A fault of ours in one file must not cost the others.
+            log.exception("%s: unexpected fault", item.name)
+            outcome = Outcome(Code.FAILED, f"unexpected fault ({type(error).__name__}); please report it")
+        if outcome.code == Code.DISK_FULL and outcome.full:
+            self.disk_full.set()
+        return outcome
+
+    def _connect(self, source: Source) -> Connection:
+        session = source.session(self.config.download_timeout)
+        connection = Connection(source.label, session, self._paces[source.name], backoff.WAITS, self.stop)
+        self._connections.append(connection)
+        return connection
+
+    @property
+    def bytes_fetched(self) -> int:
+        """Bytes that came over the network so far."""
+        return sum(connection.fetched_in_all for connection in self._connections)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for connection in self._connections:
+            connection.session.close()
+
+
+def _fetch_all(
+    items: list[Item], config: Config, archive: Archive, progress: Callable[[Event], None] | None
+) -> dict[str, Outcome]:
+    run = _Run(config, archive)
+    total = sum(item.size or 0 for item in items)
+    outcomes: dict[str, Outcome] = {}
+    failed, due = 0, 0.0
+    pool = ThreadPoolExecutor(config.Nparallel, "download")
+    try:
+        futures: dict[Future[Outcome], str] = {pool.submit(run.one, item): item.uri for item in items}
+        pending = set(futures)
+        while pending:
+            done, pending = wait(pending, EVENT_INTERVAL, FIRST_COMPLETED)
+            for future in done:
+                outcomes[futures[future]] = outcome = future.result()
+                failed += outcome.code not in (Code.DOWNLOADED, Code.REPLACED, Code.EXISTS, Code.EXCLUSIVE)
+            if progress and (not pending or time.monotonic() >= due):
+                progress(Event(len(outcomes), len(items), run.bytes_fetched, total, failed))
+                due = time.monotonic() + EVENT_INTERVAL
+    finally:
+        # Also when interrupted: the threads stop at their next block and leave their partials for the next run.
+        run.stop.set()
+        pool.shutdown(cancel_futures=True)
+        run.close()
+    return outcomes
+
+
+def _table(
+    products: pd.DataFrame,
+    config: Config,
+    plan: Plan,
+    outcomes: Mapping[str, Outcome],
+    known: pd.DataFrame | None,
+) -> pd.DataFrame:
+    """``FILE_TABLE`` of what is selected or on disk, as it is now."""
+    table = tables.conform(products, tables.FILE_TABLE)
+    earlier = on_disk.records(known)
+    paths = ["" if filesystem.bad_name(path, config.root) else path for path in table["outfilename"]]
+    disk = on_disk.now_on_disk(paths)
+    by_stat = on_disk.state_on_disk(products, config.model_copy(update={"skip_check_if_outfile_exists": False}), known)
+    selected = table["selected"].fillna(False).astype(bool)
+    rows: list[dict[str, Any]] = []
+    for uri, path, chosen, code in zip(table["dataURI"], paths, selected, by_stat["dl_code"], strict=True):
+        record = earlier.get(path)
+        found = disk.get(path)
+        row: dict[str, Any] = {"dl_code": int(code), "bytes_fetched": 0}
+        if chosen:
+            row |= _row(plan.items[uri], outcomes.get(uri)) if isinstance(uri, str) else NAMELESS
+        elif record and record.disk == found:
+            row |= {"md5": record.md5, "verified": record.verified, "checksum": record.checksum}
+            row |= {"cal_ver": record.cal_ver, "crds_ctx": record.crds_ctx}
+        if found:
+            row |= {"bytes_on_disk": found.size, "mtime": found.mtime}
+        row["dl_str"] = word(row["dl_code"])
+        rows.append(row)
+    columns = ["dl_code", "dl_str", "dl_message", "bytes_on_disk", "bytes_fetched", "mtime", "md5", "checksum"]
+    columns += ["cal_ver", "crds_ctx", "verified"]
+    told = pd.DataFrame(rows, columns=columns, index=table.index, dtype=object)
+    table[columns] = told.where(told.notna(), None)
+    kept = selected | told["bytes_on_disk"].notna()
+    return tables.conform(table[kept], tables.FILE_TABLE)
+
+
+def _row(item: Item, outcome: Outcome | None) -> dict[str, Any]:
+    """What is recorded of a selected file."""
+    keywords = item.keywords
+    row: dict[str, Any] = {"checksum": keywords.checksum, "cal_ver": keywords.cal_ver, "crds_ctx": keywords.crds_ctx}
+    if outcome is None:
+        return row | {"dl_code": int(item.code), "dl_message": item.message, "md5": item.md5, "verified": item.verified}
+    row |= {"dl_code": int(outcome.code), "dl_message": outcome.message, "bytes_fetched": outcome.fetched}
+    fresh = outcome.code in (Code.DOWNLOADED, Code.REPLACED, Code.EXISTS)
+    return row | {
+        "md5": outcome.md5 if fresh else item.md5,
+        "verified": outcome.verified if fresh else item.verified,
+    }

@@ -1,0 +1,227 @@
+"""One file, from its plan to its final name: tried again, verified, put in place; its failure is told, not raised."""
+
+import errno
+import logging
+import os
+from dataclasses import dataclass, replace
+
+from jwst_mast_assets.downloads import filesystem, superseded
+from jwst_mast_assets.downloads.codes import Code
+from jwst_mast_assets.downloads.partial import Blocked, Busy, Origin, Partial, Stopped, open_partial
+from jwst_mast_assets.downloads.plan import Item, exclusive_message
+from jwst_mast_assets.downloads.sources import Source
+from jwst_mast_assets.downloads.transfer import Connection, SameSize, TransferError, transfer
+from jwst_mast_assets.downloads.verify import Expected, Verdict, content_problem, file_md5, too_short, verify
+from jwst_mast_assets.mast.config import Config
+
+log = logging.getLogger("jwst_mast_assets.downloads")
+
+PROGRESS_THAT_COUNTS = 1 << 20
+"""An attempt that brought so many new bytes, and a tenth of the file, is not counted as one of download_retries."""
+
+FROM_SCRATCH = 2
+"""How often a file that does not verify is fetched anew."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file."""
+
+    code: Code
+    message: str | None = None
+    fetched: int = 0
+    md5: str | None = None
+    verified: str | None = None
+    full: bool = False
+    """Whether there is no room for other files either."""
+
+
+def fetch(item: Item, config: Config, connections: list[tuple[Source, Connection]]) -> Outcome:
+    """Bring a file of the plan to disk.
+
+    Parameters
+    ----------
+    item : Item
+        The file.
+    config : Config
+        ``verify``, ``download_retries``.
+    connections : list of (Source, Connection)
+        Where to ask, in this order.
+
+    Returns
+    -------
+    Outcome
+        Whatever goes wrong with the file is in it.
+
+    Raises
+    ------
+    Stopped
+        If the run was interrupted.
+    """
+    for _, connection in connections:
+        connection.fetched = 0
+    try:
+        os.makedirs(os.path.dirname(item.path), exist_ok=True)
+        with open_partial(item.path, connections[0][1].stop) as partial:
+            try:
+                outcome = _beaten(item) or _from_sources(item, config, connections, partial)
+            except OSError as error:
+                if error.errno in filesystem.DISK_FULL_ERRORS:
+                    # A full disk stops more than this run: give back what was taken.
+                    partial.remove()
+                raise
+    except (Blocked, Busy) as error:
+        outcome = Outcome(Code.BLOCKED if isinstance(error, Blocked) else Code.FAILED, str(error))
+    except OSError as error:
+        outcome = _disk_fault(error)
+    if item.found and outcome.code not in (Code.DOWNLOADED, Code.REPLACED, Code.EXISTS):
+        outcome = replace(outcome, message=f"{outcome.message}; the older version is kept")
+    return replace(outcome, fetched=sum(connection.fetched for _, connection in connections))
+
+
+def _beaten(item: Item) -> Outcome | None:
+    """What another run did to the file while we waited for its lock."""
+    found = filesystem.look(item.path)
+    if isinstance(found, str):
+        raise Blocked(found)
+    if found is None or found == item.found:
+        return None
+    md5 = file_md5(item.path) if item.keywords.checksum else None
+    if md5 == item.keywords.checksum and (md5 or item.size in (None, found.size)):
+        return Outcome(Code.EXISTS, "another run fetched it", md5=md5, verified="checksum" if md5 else "size")
+    return None
+
+
+def _from_sources(
+    item: Item, config: Config, connections: list[tuple[Source, Connection]], partial: Partial
+) -> Outcome:
+    outcome = Outcome(Code.NOT_FOUND, "the cloud has no place for files of this name")
+    if item.exclusive:
+        connections = [(source, connection) for source, connection in connections if source.name == "mast"]
+        outcome = Outcome(Code.EXCLUSIVE, "exclusive access; the cloud has public files only")
+    for number, (source, connection) in enumerate(connections, start=1):
+        retries = config.download_retries if number == len(connections) else min(1, config.download_retries)
+        for url in source.urls(item.uri, item.name):
+            outcome = _Attempts(item, config, source, connection, partial, retries).run(url)
+            if outcome.code in (Code.DOWNLOADED, Code.REPLACED, Code.EXISTS):
+                return outcome
+            if outcome.code != Code.NOT_FOUND:
+                break
+        if number < len(connections):
+            log.info("%s: %s has it not (%s); asking MAST", item.name, source.name, outcome.message)
+    return outcome
+
+
+class _Attempts:
+    """The attempts to get one file from one source."""
+
+    def __init__(
+        self, item: Item, config: Config, source: Source, connection: Connection, partial: Partial, retries: int
+    ) -> None:
+        self.item, self.config, self.source, self.connection, self.partial = item, config, source, connection, partial
+        self.retries = retries
+        self.origin = Origin(item.uri, source.name, item.size, item.keywords.checksum)
+
+    def run(self, url: str) -> Outcome:
+        failed, repetition, restarts, furthest = 0, 0, 0, self.partial.size
+        refused: list[str] = []
+        while True:
+            try:
+                outcome, problem = self._once(url)
+                if outcome:
+                    return outcome
+                # The same bytes twice are what MAST has; a third time would bring them again.
+                refused.append(self.partial.md5)
+                self.partial.remove_content()
+                scratch = min(FROM_SCRATCH, self.retries)
+                if len(refused) > scratch or len(set(refused)) < len(refused):
+                    return Outcome(Code.UNVERIFIED, problem)
+                wait, repetition = None, repetition + 1
+            except TransferError as fault:
+                problem = str(fault)
+                if fault.restart:
+                    self.partial.remove_content()
+                    restarts += 1
+                    if restarts == 1:
+                        continue
+                if not fault.passing:
+                    had = self.partial.origin
+                    if fault.code == Code.NOT_FOUND and had and had.source == self.source.name:
+                        self.partial.remove_content()
+                    return self._refusal(fault)
+                if self._progress(furthest):
+                    failed = repetition = 0
+                furthest = max(furthest, self.partial.size)
+                failed, repetition, wait = failed + 1, repetition + 1, fault.asked
+                if failed > self.retries:
+                    return Outcome(Code.FAILED, f"{problem} (tried {failed} times)")
+            self._wait(wait, repetition, problem)
+
+    def _once(self, url: str) -> tuple[Outcome | None, str]:
+        """One request: what it brought, or why that is not the file."""
+        partial, item = self.partial, self.item
+        try:
+            told = transfer(self.connection, url, partial, self.origin, self._same_size())
+        except SameSize:
+            note = f"MAST's table says {item.size} bytes, MAST's file has {item.found.size if item.found else 0}"
+            return Outcome(Code.EXISTS, note, verified="content"), ""
+        except TransferError:
+            # A response that told a wrong length: the checksum knows better.
+            if not partial.size or partial.md5 != item.keywords.checksum:
+                raise
+            told = False
+        expected = Expected(item.name, item.size, item.keywords.checksum)
+        verdict = verify(partial.path, expected, partial.md5, self.config.verify, told)
+        if verdict.problem:
+            return None, verdict.problem
+        return self._placed(verdict), ""
+
+    def _placed(self, verdict: Verdict) -> Outcome:
+        md5 = self.partial.md5
+        if self.config.keep_superseded and self.item.found:
+            superseded.keep(self.item.path)
+        self.partial.become(self.item.path)
+        code = Code.REPLACED if self.item.found else Code.DOWNLOADED
+        return Outcome(code, verdict.note, md5=md5, verified=verdict.verified)
+
+    def _progress(self, furthest: int) -> bool:
+        """Whether the partial grew so much beyond where it has been that only the connection is bad."""
+        total = self.partial.origin.total if self.partial.origin else None
+        return self.partial.size - furthest >= max(PROGRESS_THAT_COUNTS, (total or 0) // 10)
+
+    def _same_size(self) -> int | None:
+        """Length of the file on disk, if only MAST's table speaks against it."""
+        item = self.item
+        if item.reason != "size" or not item.found or self.source.name != "mast" or self.config.verify == "none":
+            return None
+        if too_short(item.name, item.found.size, item.size):
+            return None
+        return None if content_problem(item.path, item.name) else item.found.size
+
+    def _refusal(self, fault: TransferError) -> Outcome:
+        item, status = self.item, fault.status
+        token = bool(self.source.archive.token)
+        if self.source.name != "mast" and status in (401, 403):
+            return Outcome(Code.NOT_FOUND, str(fault))
+        if status == 401 and item.public and not token:
+            return Outcome(Code.FAILED, "MAST asks for a token for a public file")
+        if (status in (401, 403, 404) and item.exclusive) or (status == 401 and not token):
+            return Outcome(Code.EXCLUSIVE, exclusive_message(item, token))
+        return Outcome(fault.code, str(fault))
+
+    def _wait(self, asked: float | None, repetition: int, problem: str) -> None:
+        connection = self.connection
+        if asked is not None:
+            connection.pace.hold(asked)
+        log.info("%s: %s; trying again", self.item.name, problem)
+        # A server may ask for no wait at all, or for one until yesterday.
+        if connection.stop.wait(max(asked or 0.0, connection.waits.before(repetition))):
+            raise Stopped
+
+
+def _disk_fault(error: OSError) -> Outcome:
+    text = error.strerror or type(error).__name__
+    if error.errno in filesystem.DISK_FULL_ERRORS:
+        return Outcome(Code.DISK_FULL, f"it cannot be written ({text})", full=error.errno != errno.EFBIG)
+    blocked = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS)
+    return Outcome(Code.BLOCKED if error.errno in blocked else Code.FAILED, f"it cannot be written ({text})")

@@ -1,0 +1,282 @@
+"""A file on its way: ``.<name>.part`` beside the final name, and what is known of it in ``.<name>.part.json``.
+
+Whoever writes a partial holds its lock, which the system drops when the process ends, however it ends. Only a
+partial that was verified gets the final name, by one rename.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from uuid import uuid4
+
+from jwst_mast_assets.downloads import filesystem
+from jwst_mast_assets.downloads.verify import blocks
+
+LOCK_POLL = 0.1
+"""Seconds between two tries to get the lock of a partial."""
+
+LOCK_PATIENCE = 600.0
+"""Seconds that another process may hold a partial without adding to it before we give up."""
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
+"""What file systems without locks answer."""
+
+
+class Blocked(Exception):
+    """Something that is not ours stands where a file must go."""
+
+
+class Busy(Exception):
+    """Another process has held the partial for too long."""
+
+
+class Stopped(Exception):
+    """The run was interrupted."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which version of which file a partial is the beginning of: what MAST's tables say, then what its server said."""
+
+    uri: str
+    source: str
+    size: int | None = None
+    checksum: str | None = None
+    etag: str | None = None
+    modified: str | None = None
+    total: int | None = None
+    encoded: bool = False
+    """Whether it came compressed: then the server's bytes are counted otherwise than ours."""
+    fruitless: int = 0
+    """Attempts in a row, in this run and earlier ones, to go on that brought no byte."""
+
+    def may_be(self, other: "Origin") -> bool:
+        """Whether MAST's tables still say the same of the file."""
+        known = self.checksum is not None and other.checksum is not None
+        same = (self.uri, self.source, self.size) == (other.uri, other.source, other.size)
+        return same and not (known and self.checksum != other.checksum)
+
+
+class Partial:
+    """An open, locked partial.
+
+    Attributes
+    ----------
+    size : int
+        Bytes that it has.
+    origin : Origin or None
+        Whose they are; None where that is not known.
+    """
+
+    def __init__(self, path: str, descriptor: int, resumable: bool = True) -> None:
+        self.path = path
+        self.size = os.fstat(descriptor).st_size
+        self.origin: Origin | None = None
+        self._sidecar = path + ".json" if resumable else None
+        self._file = os.fdopen(descriptor, "r+b", buffering=0)
+        self._md5 = None
+        if self.size and self._sidecar:
+            self.origin = _read_origin(self._sidecar)
+
+    @property
+    def md5(self) -> str:
+        """The md5 of what it has; computed as the bytes come, and anew for those of an earlier process."""
+        return self._digest().hexdigest()
+
+    def restart(self, origin: Origin) -> None:
+        """Drop what it has; what comes next is of `origin`."""
+        self.truncate(0)
+        self.origin = origin
+        if self._sidecar:
+            _write_origin(self._sidecar, origin)
+
+    def remove_content(self) -> None:
+        """Drop all of it, to begin anew."""
+        self.truncate(0)
+        self.origin = None
+        self._forget_origin()
+
+    def count_fruitless(self, number: int) -> None:
+        """Write down how often in a row it could not be gone on with, for later runs too."""
+        if self.origin and self.origin.fruitless != number:
+            self.origin = replace(self.origin, fruitless=number)
+            if self._sidecar:
+                _write_origin(self._sidecar, self.origin)
+
+    def truncate(self, size: int) -> None:
+        """Drop what is beyond `size`."""
+        if size != self.size:
+            self._file.truncate(size)
+            self.size, self._md5 = size, None
+
+    def append(self, block: bytes) -> None:
+        """Add bytes.
+
+        Raises
+        ------
+        OSError
+            If the disk does not take them.
+        """
+        digest = self._digest()
+        self._file.seek(self.size)
+        rest = memoryview(block)
+        while rest:
+            written = self._file.write(rest) or 0
+            digest.update(rest[:written])
+            self.size += written
+            rest = rest[written:]
+
+    def become(self, target: str) -> None:
+        """Take the final name, in one step and lastingly.
+
+        Raises
+        ------
+        Blocked
+            If something other than a regular file has come there.
+        """
+        os.fsync(self._file.fileno())
+        if isinstance(found := filesystem.look(target), str):
+            raise Blocked(found)
+        os.replace(self.path, target)
+        self._forget_origin()
+        filesystem.sync_folder(os.path.dirname(target))
+
+    def remove(self) -> None:
+        """Take it away, to begin anew another time."""
+        with suppress(OSError):
+            os.unlink(self.path)
+        self._forget_origin()
+
+    def close(self) -> None:
+        """Let go of the lock; an empty partial is taken away."""
+        if self.size == 0 and _is_same(self.path, self._file.fileno()):
+            self.remove()
+        self._file.close()
+
+    def _digest(self):
+        if self._md5 is None:
+            self._md5 = hashlib.md5(usedforsecurity=False)
+            self._file.seek(0)
+            for block in blocks(self._file, self.size):
+                self._md5.update(block)
+        return self._md5
+
+    def _forget_origin(self) -> None:
+        if self._sidecar:
+            with suppress(OSError):
+                os.unlink(self._sidecar)
+
+
+def partial_path(target: str) -> str:
+    """Where the partial of a file is."""
+    folder, name = os.path.split(target)
+    return os.path.join(folder, f".{name}.part")
+
+
+def size_of_partial(target: str) -> int:
+    """Bytes that an earlier run left of a file."""
+    try:
+        return os.lstat(partial_path(target)).st_size
+    except (OSError, ValueError):
+        return 0
+
+
+@contextmanager
+def open_partial(target: str, stop: threading.Event) -> Iterator[Partial]:
+    """The partial of a file, made if it is not there; waits while another process has it.
+
+    Raises
+    ------
+    Blocked
+        If something that is no regular file has its name.
+    Busy
+        If another process holds it for long without adding to it.
+    Stopped
+        If `stop` was set meanwhile.
+    """
+    path = partial_path(target)
+    descriptor = _locked(path, stop)
+    if descriptor is None:  # No locks here: a partial of our own, which nobody can spoil and nobody can take up.
+        path = f"{path}.{uuid4().hex}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        partial = Partial(path, descriptor, resumable=False)
+    else:
+        partial = Partial(path, descriptor)
+    try:
+        yield partial
+    finally:
+        if descriptor is not None and partial._sidecar is None and _is_same(path, partial._file.fileno()):
+            partial.remove()
+        partial.close()
+
+
+def _locked(path: str, stop: threading.Event) -> int | None:
+    """A descriptor of the partial with its lock held; None where the system has no locks."""
+    seen, since = -1, time.monotonic()
+    while not stop.is_set():
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EMLINK):
+                raise Blocked(f"something that is no file has the name of its partial, {path}") from None
+            raise
+        keep = False
+        status = os.fstat(descriptor)
+        try:
+            if not stat.S_ISREG(status.st_mode):
+                raise Blocked(f"something that is no file has the name of its partial, {path}")
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The one who had it before may have renamed or removed it since we opened it.
+            keep = _is_same(path, descriptor)
+            if keep:
+                return descriptor
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                if status.st_size == 0:
+                    os.unlink(path)
+                return None
+            if not isinstance(error, BlockingIOError):
+                raise
+            if status.st_size != seen:
+                seen, since = status.st_size, time.monotonic()
+            if time.monotonic() - since > LOCK_PATIENCE:
+                raise Busy(f"another process has had it for {LOCK_PATIENCE:.0f} s without adding to it") from None
+        finally:
+            if not keep:
+                os.close(descriptor)
+        stop.wait(LOCK_POLL)
+    raise Stopped
+
+
+def _is_same(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except OSError:
+        return False
+
+
+def _read_origin(path: str) -> Origin | None:
+    try:
+        with open(path, encoding="utf-8", opener=_without_following) as file:
+            return Origin(**json.load(file))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _write_origin(path: str, origin: Origin) -> None:
+    with suppress(OSError):
+        os.unlink(path)
+    with open(path, "x", encoding="utf-8") as file:
+        json.dump(asdict(origin), file)
+
+
+def _without_following(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)

@@ -1,0 +1,290 @@
+"""What a run will fetch, and why: from the table of products, the disk, MAST's checksums and earlier runs."""
+
+import datetime as dt
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from jwst_mast_assets.downloads import filesystem, on_disk
+from jwst_mast_assets.downloads.codes import Code
+from jwst_mast_assets.downloads.on_disk import Record
+from jwst_mast_assets.downloads.partial import size_of_partial
+from jwst_mast_assets.downloads.verify import file_md5
+from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import iso_of_mjd, mjd_of
+from jwst_mast_assets.mast.errors import ArchiveError, OutputError
+from jwst_mast_assets.mast.keywords import UNKNOWN, Keywords, ask_keywords
+from jwst_mast_assets.mast.sizes import human_bytes
+
+log = logging.getLogger("jwst_mast_assets.downloads")
+
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file of the plan: what MAST says of it, what is on disk, and what is to be done.
+
+    ``reason`` is why it is fetched: ``missing``, ``size`` (another one is on disk), ``checksum`` (MAST has another
+    version), ``companion`` (it belongs to such a file), ``clobber``; None where it is not, and ``code`` and
+    ``message`` say why.
+    """
+
+    uri: str
+    name: str
+    path: str
+    size: int | None = None
+    keywords: Keywords = UNKNOWN
+    exclusive: bool = False
+    public: bool = False
+    release: float | None = None
+    found: filesystem.OnDisk | None = None
+    partial: int = 0
+    reason: str | None = None
+    code: Code = Code.NOT_THERE
+    message: str | None = None
+    md5: str | None = None
+    verified: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will fetch.
+
+    Attributes
+    ----------
+    items : dict
+        dataURI to :class:`Item`, of the selected products.
+    warnings : list of str
+        What could not be found out.
+    free : dict
+        Folder of each file system that gets files: (bytes to come, bytes free).
+    """
+
+    items: Mapping[str, Item]
+    limit_gb: float | None = None
+    warnings: list[str] = field(default_factory=list)
+    free: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def to_fetch(self) -> list[Item]:
+        """The files to fetch."""
+        return [item for item in self.items.values() if item.reason]
+
+    @property
+    def n_files(self) -> int:
+        """Number of files to fetch."""
+        return len(self.to_fetch)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes to fetch, those of partials left out, as MAST's table has their sizes."""
+        return sum(_rest(item) for item in self.to_fetch)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The files to fetch: ``dataURI``, ``outfilename``, ``size`` and ``partial`` (byte), ``reason``."""
+        rows = [(item.uri, item.path, item.size, item.partial, item.reason) for item in self.to_fetch]
+        table = pd.DataFrame(rows, columns=["dataURI", "outfilename", "size", "partial", "reason"])
+        kinds = {"dataURI": "string", "outfilename": "string", "size": "Int64", "partial": "Int64", "reason": "string"}
+        return table.astype(kinds)
+
+    def check(self) -> None:
+        """See that there is room.
+
+        Raises
+        ------
+        OutputError
+            If more is to come than ``max_download_gb`` allows or the disk has free.
+        """
+        if self.limit_gb is not None and self.n_bytes > self.limit_gb * GB:
+            raise OutputError(
+                f"{self.n_files} files with {human_bytes(self.n_bytes)} are to be fetched, but max_download_gb is "
+                f"{self.limit_gb:g}; raise it, or select less"
+            )
+        for folder, (needed, free) in self.free.items():
+            if needed > free:
+                raise OutputError(
+                    f"{human_bytes(needed)} are to be fetched to {folder}, but only {human_bytes(free)} are free "
+                    "there; make room, choose another outrootdir, or select less"
+                )
+
+
+def plan_download(products: pd.DataFrame, config: Config, archive: Archive, known: pd.DataFrame | None = None) -> Plan:
+    """Find out what is to be fetched.
+
+    Files on disk that MAST has a checksum for are hashed, unless `known` has the md5 of just this file
+    (``verify: checksum``) or the configuration takes files as they are (``skip_check_filesize``).
+
+    Parameters
+    ----------
+    products : DataFrame
+        ``tables.PRODUCT_TABLE``; a dataURI may be in several rows.
+    config : Config
+        ``verify``, ``clobber``, ``skip_check_filesize``, ``Nparallel``, ``max_download_gb``.
+    archive : Archive
+        Asked for the checksums of the selected FITS files; if it does not answer, the plan says so in
+        ``warnings`` and does without.
+    known : DataFrame, optional
+        ``tables.FILE_TABLE`` of earlier runs.
+
+    Returns
+    -------
+    Plan
+    """
+    records = on_disk.records(known)
+    items = _items(products, config)
+    usable = [item for item in items.values() if item.code == Code.NOT_THERE]
+    warnings = []
+    try:
+        keywords = ask_keywords([item.name for item in usable], archive)
+    except ArchiveError as error:
+        warnings.append(f"Files are verified without checksums, as MAST's keyword service fails: {error}")
+        log.warning(warnings[0])
+        keywords = {}
+    for item in usable:
+        items[item.uri] = replace(item, keywords=keywords.get(item.name, UNKNOWN))
+    _compare_with_disk(items, config, records)
+    _add_companions(items)
+    now = mjd_of(dt.datetime.now(dt.timezone.utc))
+    for item in [item for item in items.values() if item.reason]:
+        if item.exclusive and item.release and item.release > now and not archive.token:
+            kept = "; the older version is kept" if item.found else ""
+            message = exclusive_message(item, with_token=False) + kept
+            items[item.uri] = replace(item, reason=None, code=Code.EXCLUSIVE, message=message)
+        else:
+            items[item.uri] = replace(item, partial=size_of_partial(item.path))
+    return Plan(items, config.max_download_gb, warnings, _room([item for item in items.values() if item.reason]))
+
+
+def exclusive_message(item: Item, with_token: bool) -> str:
+    """Until when a file is not public, and what to do about it."""
+    until = ""
+    if item.release is not None:
+        until = f" until {iso_of_mjd(pd.Series([item.release])).iloc[0][:19]} (UTC)"
+    hint = "the token that is set gives no access to it" if with_token else "with access, set MAST_API_TOKEN"
+    return f"exclusive access{until}; {hint}"
+
+
+def _items(products: pd.DataFrame, config: Config) -> dict[str, Item]:
+    """One item per selected dataURI; those without a place of their own on disk carry a code."""
+    columns = ["dataURI", "productFilename", "outfilename", "size", "dataRights", "t_obs_release"]
+    chosen = products[products["selected"].fillna(False).astype(bool)]
+    chosen = chosen[chosen["dataURI"].notna()]
+    chosen = tables.conform(chosen, tables.PRODUCT_TABLE)[columns].drop_duplicates("dataURI")
+    items: dict[str, Item] = {}
+    owners: dict[str, str] = {}
+    root = config.root
+    for uri, name, path, size, rights, release in _plain(chosen):
+        exclusive, public = rights == "EXCLUSIVE_ACCESS", rights == "PUBLIC"
+        item = Item(uri, name or "", path or "", size, exclusive=exclusive, public=public, release=release)
+        problem = filesystem.bad_name(path, root)
+        if not problem and (owner := owners.setdefault(path.casefold(), uri)) != uri:
+            other = items[owner]
+            if other.path == path or filesystem.ignores_case(os.path.dirname(path)):
+                problem = f"{other.path} is the place of another file, {owner}"
+        if problem:
+            item = replace(item, code=Code.BAD_NAME, message=problem)
+        items[uri] = item
+    return items
+
+
+def _plain(table: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """Rows as tuples with None for missing values."""
+    return list(table.astype(object).where(table.notna(), None).itertuples(index=False, name=None))
+
+
+def _compare_with_disk(items: dict[str, Item], config: Config, records: Mapping[str, Record]) -> None:
+    """Decide of every usable item whether it is there as MAST has it."""
+    stop = threading.Event()
+    usable = [item for item in items.values() if item.code == Code.NOT_THERE]
+    looks = filesystem.looks([item.path for item in usable])
+    with ThreadPoolExecutor(config.Nparallel, "hash") as pool:
+        try:
+            decide = lambda item: _decided(item, looks[item.path], config, records.get(item.path), stop)  # noqa: E731
+            for item in pool.map(decide, usable):
+                items[item.uri] = item
+        except BaseException:
+            stop.set()
+            raise
+
+
+def _decided(
+    item: Item, found: filesystem.OnDisk | str | None, config: Config, record: Record | None, stop: threading.Event
+) -> Item:
+    if isinstance(found, str):
+        return replace(item, code=Code.BLOCKED, message=found)
+    if found is None:
+        return replace(item, reason="missing")
+    if record is None or record.disk != found:
+        record = Record(found)
+    item = replace(item, found=found, code=Code.EXISTS, md5=record.md5, verified=record.verified)
+    if config.clobber:
+        return replace(item, reason="clobber")
+    if config.skip_check_filesize:
+        return item
+    note = None if item.size in (None, found.size) else f"MAST's table says {item.size} bytes, it has {found.size}"
+    checksum = item.keywords.checksum
+    if checksum and config.verify == "checksum" and not item.md5 and not stop.is_set():
+        try:
+            item = replace(item, md5=file_md5(item.path, stop))
+        except OSError as error:
+            return replace(item, code=Code.BLOCKED, message=f"it cannot be read ({error.strerror})")
+    if checksum and item.md5:
+        if item.md5 == checksum:
+            return replace(item, verified="checksum", message=note)
+        return replace(item, code=Code.BAD_SIZE if note else Code.EXISTS, reason="checksum")
+    if checksum and record.checksum and record.checksum != checksum:
+        return replace(item, reason="checksum")
+    if note is None:
+        return item
+    # An earlier run found that the file is whole although MAST's table has this other size.
+    if record.proven_although(item.size):
+        return replace(item, message=note)
+    return replace(item, code=Code.BAD_SIZE, reason="size", message=note)
+
+
+def _add_companions(items: dict[str, Item]) -> None:
+    """Fetch previews, catalogues and the like again where MAST has another version of the FITS file.
+
+    MAST has no checksums for them: of themselves they would not be seen to have changed.
+    """
+    stems = {item.name.rpartition("_")[0] for item in items.values() if item.reason == "checksum"} - {""}
+    if not stems:
+        return
+    for uri, item in items.items():
+        if item.code == Code.EXISTS and not item.reason and not item.keywords.checksum:
+            words = item.name.split("_")
+            if any("_".join(words[:number]) in stems for number in range(1, len(words))):
+                items[uri] = replace(item, reason="companion")
+
+
+def _rest(item: Item) -> int:
+    return max((item.size or 0) - item.partial, 0)
+
+
+def _room(items: list[Item]) -> dict[str, tuple[int, int]]:
+    """Bytes needed and free, by the folder that stands for each file system."""
+    folders: dict[str, int] = {}
+    for item in items:
+        folder = os.path.dirname(item.path)
+        folders[folder] = folders.get(folder, 0) + _rest(item)
+    parents: dict[str, int] = {}
+    for folder, needed in folders.items():
+        parent = filesystem.nearest_folder(folder)
+        parents[parent] = parents.get(parent, 0) + needed
+    systems: dict[int, tuple[str, int]] = {}
+    for parent, needed in parents.items():
+        device = os.stat(parent).st_dev
+        name, sofar = systems.get(device, (parent, 0))
+        systems[device] = (min(name, parent, key=len), sofar + needed)
+    return {name: (needed, shutil.disk_usage(name).free) for name, needed in systems.values()}

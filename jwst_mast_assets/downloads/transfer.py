@@ -1,0 +1,258 @@
+"""One request for one file: from its first byte, or from where a partial ends."""
+
+import re
+import threading
+from dataclasses import dataclass, replace
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from jwst_mast_assets.downloads.backoff import Pace, Waits, seconds_asked
+from jwst_mast_assets.downloads.codes import Code
+from jwst_mast_assets.downloads.partial import Origin, Partial, Stopped
+
+BLOCK = 1 << 18
+"""Bytes taken from the network at a time."""
+
+PASSING = (408, 425, 429)
+"""HTTP statuses, beside 5xx, that may be another one soon."""
+
+NOT_THE_RANGE = (401, 403, 404, 410, *PASSING)
+"""HTTP statuses 4xx that a request for the whole file would get too."""
+
+NO_SERVER = ("the connection was refused", "no connection in time", "the server's name is not known")
+"""Faults before the server has seen what it is asked for."""
+
+FRUITLESS = 2
+"""After so many attempts in a row to go on that brought no byte, the whole file is asked for."""
+
+CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+class TransferError(Exception):
+    """A request that did not bring the file.
+
+    Parameters
+    ----------
+    message : str
+        What went wrong, in words.
+    code : Code
+        What the file's state is if it stays so.
+    passing : bool
+        Whether it may be otherwise if asked again.
+    status : int, optional
+        The HTTP status.
+    asked : float, optional
+        Seconds that the server wants us to wait.
+    restart : bool
+        Whether what we have cannot be continued.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        code: Code = Code.FAILED,
+        passing: bool = False,
+        status: int | None = None,
+        asked: float | None = None,
+        restart: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.code, self.passing, self.status = code, passing, status
+        self.asked, self.restart = asked, restart
+
+
+class SameSize(Exception):
+    """The server's file has the length of the one on disk, which opens to its end: it need not be fetched."""
+
+
+@dataclass
+class Connection:
+    """What all downloads of one thread share."""
+
+    server: str
+    """What messages call the other end."""
+    session: requests.Session
+    pace: Pace
+    waits: Waits
+    stop: threading.Event
+    fetched: int = 0
+    """Bytes taken from the network for the present file."""
+    fetched_in_all: int = 0
+    """Bytes taken from the network for all files."""
+
+
+def transfer(connection: Connection, url: str, partial: Partial, origin: Origin, same_size: int | None = None) -> bool:
+    """Fetch a file, or its rest, into a partial.
+
+    Parameters
+    ----------
+    connection : Connection
+        The session to use, and when.
+    url : str
+        Where it is.
+    partial : Partial
+        Gets the bytes; keeps them if this fails.
+    origin : Origin
+        What MAST's tables say of the file.
+    same_size : int, optional
+        Length of a good file on disk, which is not to be fetched again if the server's has the same.
+
+    Returns
+    -------
+    bool
+        Whether the response said beforehand how long it is, and is.
+
+    Raises
+    ------
+    TransferError
+        If the file did not come, or not to its end.
+    SameSize
+        If `same_size` is the length of the server's file.
+    Stopped
+        If the run was interrupted.
+    """
+    offset = _offset(partial, origin)
+    if not offset:
+        return _request(connection, url, partial, origin, 0, same_size)
+    tried = partial.origin.fruitless if partial.origin else 0
+    if tried >= FRUITLESS:
+        # Some servers fail over any Range. What we have stays until the whole file begins to come: if the server is
+        # merely down, the next attempt goes on again.
+        partial.count_fruitless(0)
+        return _request(connection, url, partial, origin, 0, same_size)
+    try:
+        return _request(connection, url, partial, origin, offset, same_size)
+    except TransferError as fault:
+        if partial.size != offset:
+            partial.count_fruitless(0)
+        elif fault.status not in (*PASSING, 503) and not str(fault).startswith(NO_SERVER):
+            partial.count_fruitless(tried + 1)
+        raise
+
+
+def _request(
+    connection: Connection, url: str, partial: Partial, origin: Origin, offset: int, same_size: int | None
+) -> bool:
+    headers = {"Accept-Encoding": "identity"}
+    if offset and partial.origin:
+        headers["Range"] = f"bytes={offset}-"
+        if validator := partial.origin.etag or partial.origin.modified:
+            headers["If-Range"] = validator
+    connection.pace.wait()
+    if connection.stop.is_set():
+        raise Stopped
+    try:
+        with connection.session.get(url, headers=headers, stream=True) as response:
+            _check_status(response, connection, offset)
+            total = _begin(response, partial, origin, offset)
+            if same_size is not None and total == same_size:
+                raise SameSize
+            _take(response, partial, connection)
+    except (requests.RequestException, HTTPError, OSError) as error:
+        network = isinstance(error, requests.RequestException | HTTPError | TimeoutError | ConnectionError)
+        if not network and error.errno is not None:
+            raise  # the disk's
+        if isinstance(error, requests.TooManyRedirects):
+            raise TransferError(f"{connection.server} redirects without end") from None
+        raise TransferError(f"{_reason(error)} after {partial.size} bytes", passing=True) from None
+    if total is not None and partial.size != total:
+        raise TransferError(f"the connection ended after {partial.size} of {total} bytes", passing=True)
+    return total is not None
+
+
+def _offset(partial: Partial, origin: Origin) -> int:
+    """From where a partial may go on; 0 to begin anew."""
+    had = partial.origin
+    if not partial.size or had is None:
+        return 0
+    if had.encoded or not had.may_be(origin):
+        return 0
+    # Without a strong validator the server cannot say that the rest is of the same file; a checksum can.
+    if not had.etag and not origin.checksum:
+        return 0
+    if had.total is not None and partial.size >= had.total:
+        # All is there: one byte is asked for, by which the server says that the file is still the same.
+        partial.truncate(had.total - 1)
+    return partial.size
+
+
+def _check_status(response: requests.Response, connection: Connection, offset: int) -> None:
+    status = response.status_code
+    if status in (200, 206):
+        return
+    text = f"{connection.server} answered with HTTP status {status}"
+    if status == 416 or (offset and 400 <= status < 500 and status not in NOT_THE_RANGE):
+        raise TransferError(text, passing=True, status=status, restart=True)
+    passing = status in PASSING or status >= 500
+    code = Code.NOT_FOUND if status in (404, 410) else Code.FAILED
+    raise TransferError(
+        text, code, passing, status, seconds_asked(response.headers.get("Retry-After"), connection.waits)
+    )
+
+
+def _begin(response: requests.Response, partial: Partial, origin: Origin, offset: int) -> int | None:
+    """Make the partial ready for what comes, and tell the length of the whole file if the response does."""
+    headers = response.headers
+    etag = headers.get("ETag")
+    etag = etag if etag and not etag.startswith("W/") else None
+    encoded = headers.get("Content-Encoding", "identity") != "identity"
+    if response.status_code == 206:
+        if encoded:
+            raise TransferError("a part came compressed", passing=True, restart=True)
+        match = CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+        had = partial.origin
+        if not (match and had and offset and int(match[1]) == offset):
+            raise TransferError("another part came than the one asked for", passing=True, restart=True)
+        total = None if match[3] == "*" else int(match[3])
+        # Only a checksum makes it safe to go on with a part that does not say of which version it is.
+        same = had.etag == etag or (etag is None and origin.checksum is not None) or had.etag is None
+        changed = not same or (had.total and total and had.total != total)
+        if changed or (total and int(match[2]) != total - 1):
+            raise TransferError("the file changed while it was fetched", passing=True, restart=True)
+        return total or had.total
+    length = headers.get("Content-Length", "")
+    total = int(length) if length.isdecimal() and not encoded and "Transfer-Encoding" not in headers else None
+    modified = headers.get("Last-Modified")
+    partial.restart(replace(origin, etag=etag, modified=modified, total=total, encoded=encoded))
+    return total
+
+
+def _take(response: requests.Response, partial: Partial, connection: Connection) -> None:
+    # read1 hands over what has come; read would lose up to a block when the connection drops.
+    read = getattr(response.raw, "read1", response.raw.read)
+    while block := read(BLOCK, decode_content=True):
+        connection.fetched += len(block)
+        connection.fetched_in_all += len(block)
+        partial.append(block)
+        if connection.stop.is_set():
+            raise Stopped
+
+
+def _reason(error: BaseException) -> str:
+    """What broke a connection, in a few words: the texts of exceptions carry addresses and object names."""
+    seen: BaseException | None = error
+    chain = []
+    while seen is not None and len(chain) < 10:
+        chain.append(seen)
+        inner = getattr(seen, "reason", None)
+        seen = inner if isinstance(inner, BaseException) else (seen.__cause__ or seen.__context__)
+    names = " ".join(type(one).__name__ for one in chain)
+    for part, text in REASONS.items():
+        if part in names:
+            return text
+    return "the connection broke"
+
+
+REASONS = {
+    "ReadTimeout": "no byte came for the whole of download_timeout",
+    "ConnectTimeout": "no connection in time",
+    "TimeoutError": "no byte came for the whole of download_timeout",
+    "NameResolution": "the server's name is not known",
+    "gaierror": "the server's name is not known",
+    "SSL": "the server's certificate was not accepted",
+    "ConnectionRefused": "the connection was refused",
+    "ConnectionReset": "the connection was reset",
+    "IncompleteRead": "the connection ended",
+    "RemoteDisconnected": "the connection ended",
+}

@@ -1,0 +1,73 @@
+"""What the instrument-keyword service knows of FITS files: checksum, software version, reference context."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pandas as pd
+
+from jwst_mast_assets.downloads.verify import valid_checksum
+from jwst_mast_assets.mast.archive import Archive
+
+FILES_PER_QUERY = 500
+
+INSTRUMENTS = {"nrc": "nircam", "nrs": "nirspec", "nis": "niriss", "mir": "miri", "gui": "fgs"}
+"""The instrument of a detector, by its first letters."""
+
+DETECTOR = re.compile(r"_(nrc|nrs|nis|mir|gui)[a-z0-9]*_")
+NAMED = re.compile(r"_(nircam|nirspec|niriss|miri|fgs)_")
+
+
+class Keywords(NamedTuple):
+    """What the service says of one file; None is not known."""
+
+    checksum: str | None = None
+    cal_ver: str | None = None
+    crds_ctx: str | None = None
+
+
+UNKNOWN = Keywords()
+"""Of files that the service does not have."""
+
+
+def instrument_of(name: str) -> str | None:
+    """The instrument whose keywords have a FITS file (``nircam``, ...); None for other files and unknown names."""
+    if not name.endswith(".fits"):
+        return None
+    if "_gs-" in name:
+        return "fgs"
+    if match := NAMED.search(name):
+        return match[1]
+    match = DETECTOR.search(name)
+    return INSTRUMENTS[match[1]] if match else None
+
+
+def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
+    """Keywords of files by name, in few queries.
+
+    Raises
+    ------
+    ArchiveError
+        If the service does not answer.
+    """
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for name in dict.fromkeys(names):
+        if instrument := instrument_of(name):
+            wanted[instrument].append(name)
+    found: dict[str, Keywords] = {}
+    for instrument, files in wanted.items():
+        for start in range(0, len(files), FILES_PER_QUERY):
+            chunk = files[start : start + FILES_PER_QUERY]
+            table = archive.keywords(instrument, [{"paramName": "filename", "values": chunk}])
+            found |= keywords_of(table)
+    return found
+
+
+def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
+    """A reply of the service by file name; where a file has rows of several ingests, the last one counts."""
+    stamps = table["ingestCompletionDate"].str.extract(r"(\d+)")[0].astype("Float64")
+    table = table.assign(stamp=stamps).sort_values("stamp", na_position="first", kind="stable")
+    columns = ["filename", "checksum", "cal_ver", "crds_ctx"]
+    rows = table[columns].astype(object).where(table[columns].notna(), None).itertuples(index=False, name=None)
+    return {name: Keywords(valid_checksum(checksum), *versions) for name, checksum, *versions in rows}

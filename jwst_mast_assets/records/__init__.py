@@ -1,0 +1,1 @@
+"""What we keep of a proposal: its tables, its history, what is due; reads and writes below the output folder."""

@@ -1,0 +1,292 @@
+"""What was fetched when, and what it replaced: the history of an output folder, for papers that must name their data.
+
+One Parquet file per run and proposal with news, ``<root>/.jwst_mast_assets/history/<PPPPP>/<time>-<run>.parquet``.
+A file is written once, in one step, and never changed: runs at the same time and crashes cannot spoil what is there.
+What a crash kept from being recorded the next run finds on disk, and adopts.
+"""
+
+import datetime as dt
+import re
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jwst_mast_assets.downloads.codes import FETCHED, Code
+from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.dates import moment
+from jwst_mast_assets.mast.errors import OutputError
+from jwst_mast_assets.mast.names import proposal_key
+from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.mast.tables import DIFF_TABLE, HISTORY_TABLE, MANIFEST_TABLE, VERSION_COLUMNS
+from jwst_mast_assets.records.store import STATE_FOLDER, TableStore, atomic_path
+
+EVENTS = {
+    "downloaded": "a run fetched it; it was not there before",
+    "replaced": "a run fetched it in place of an older version",
+    "adopted": "a run found it on disk for the first time, as another tool or a broken run left it",
+    "superseded": "MAST has a newer version, under this name or another; this one is still on disk",
+    "gone": "MAST lists it no more; it is still on disk",
+    "vanished": "it is no longer on disk",
+}
+"""What can happen to a file."""
+
+ARRIVALS = ("downloaded", "replaced", "adopted")
+"""Events that bring a version of a file."""
+
+
+def folder(store: TableStore, proposal: str) -> Path:
+    """Where the history of a proposal is."""
+    return store.root / STATE_FOLDER / "history" / proposal
+
+
+def proposals_with_history(store: TableStore) -> list[str]:
+    """The proposals of which anything is recorded."""
+    return sorted({path.parent.name for path in folder(store, "x").parent.glob("*/*.parquet")})
+
+
+def read_history(store: TableStore, proposal: str) -> pd.DataFrame:
+    """All that is recorded of a proposal's files.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.HISTORY_TABLE``, oldest first.
+
+    Raises
+    ------
+    OutputError
+        If a file of it cannot be read.
+    """
+    parts = [_read(path) for path in sorted(folder(store, proposal).glob("*.parquet"))]
+    if not parts:
+        return tables.empty(HISTORY_TABLE)
+    # Once for all: there can be a file for every day of a year.
+    events = pa.concat_tables(parts, promote_options="default").to_pandas()
+    return _in_order(tables.conform(events, HISTORY_TABLE))
+
+
+def record_fetches(store: TableStore, files: pd.DataFrame, known: pd.DataFrame, run_id: str, now: dt.datetime) -> int:
+    """Record what a run fetched, what it found on disk for the first time, and what it missed there.
+
+    Parameters
+    ----------
+    store : TableStore
+    files : DataFrame
+        Columns of ``tables.FILE_TABLE``: what the run left.
+    known : DataFrame
+        Columns of ``tables.FILE_TABLE``: what was there before; for old versions that the history does not have.
+    run_id : str
+    now : datetime
+        Aware.
+
+    Returns
+    -------
+    int
+        The number of events recorded.
+
+    Raises
+    ------
+    OutputError
+        If the history cannot be read or written.
+    """
+    recorded = 0
+    owner = files["cell"].map(lambda cell: Cell.from_key(str(cell)).proposal)
+    for proposal, rows in files.groupby(owner):
+        held = manifest_at(read_history(store, str(proposal)))
+        events = news(rows, known, held, store.root)
+        recorded += record_events(store, str(proposal), events.assign(when=moment(now), run_id=run_id))
+    return recorded
+
+
+def record_events(store: TableStore, proposal: str, events: pd.DataFrame) -> int:
+    """Record events that somebody else found out.
+
+    Parameters
+    ----------
+    store : TableStore
+    proposal : str
+    events : DataFrame
+        Columns of ``tables.HISTORY_TABLE``; ``event`` and ``dataURI`` are needed, ``when`` is now where missing.
+
+    Returns
+    -------
+    int
+        Their number.
+
+    Raises
+    ------
+    ValueError
+        If a column that is needed is missing, or an event is none of ``EVENTS``.
+    OutputError
+        If the history cannot be written.
+    """
+    if events.empty:
+        return 0
+    table = tables.conform(events.reset_index(drop=True), HISTORY_TABLE)
+    unknown = set(table["event"].dropna()) - set(EVENTS)
+    if unknown or table[["event", "dataURI"]].isna().any(axis=None):
+        raise ValueError(f"every event needs a dataURI and is one of {', '.join(EVENTS)}; not {sorted(unknown)}")
+    table["when"] = table["when"].fillna(moment(dt.datetime.now(dt.timezone.utc)))
+    table["proposal_id"] = table["proposal_id"].fillna(int(proposal))
+    run = re.sub(r"\W", "", str(table["run_id"].fillna("").iloc[0]))[:8] or "none"
+    _write(folder(store, proposal_key(proposal)), f"{re.sub(r'[-:.]', '', table['when'].max())}-{run}", table)
+    return len(table)
+
+
+def news(files: pd.DataFrame, known: pd.DataFrame, held: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """What a run's table of files says that the history does not know.
+
+    Parameters
+    ----------
+    files, known : DataFrame
+        Columns of ``tables.FILE_TABLE``, after and before the run.
+    held : DataFrame
+        Columns of ``tables.MANIFEST_TABLE``, before the run.
+    root : Path
+        The output folder.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.HISTORY_TABLE`` without ``when``; one row per ``dataURI``.
+    """
+    once = files.drop_duplicates("dataURI")
+    once = once.assign(path=_relative(once["outfilename"], root), size=once["bytes_on_disk"]).reset_index(drop=True)
+    uri, before = once["dataURI"], held.set_index("dataURI")
+    once["event"] = _happened(once, before)
+    # What MAST says of its version is true of an adopted file only if they are the same.
+    unproven = (once["event"] == "adopted") & ~(once["md5"] == once["checksum"]).fillna(False)
+    once[["cal_ver", "crds_ctx"]] = once[["cal_ver", "crds_ctx"]].mask(unproven)
+    once.loc[once["event"] == "vanished", [*VERSION_COLUMNS, "verified"]] = pd.NA
+    earlier = _versions(known)
+    old = pd.concat([before[list(VERSION_COLUMNS)], earlier[~earlier.index.isin(before.index)]])
+    for name in VERSION_COLUMNS:
+        once[f"old_{name}"] = uri.map(old[name])
+    return tables.conform(once[once["event"].notna()], HISTORY_TABLE).drop(columns="when")
+
+
+def _happened(files: pd.DataFrame, held: pd.DataFrame) -> pd.Series:
+    """The event of each file, missing where there was none; `held` is indexed by ``dataURI``."""
+    uri, code = files["dataURI"], files["dl_code"]
+    is_held = uri.isin(held.index)
+    same_place = (files["path"] == uri.map(held["path"]).astype("string")).fillna(False)
+    same_bytes = files["md5"].isna() | (files["md5"] == uri.map(held["md5"]).astype("string")).fillna(False)
+    adopted = (code == Code.EXISTS).fillna(False) & ~(is_held & same_place & same_bytes)
+    absent = code.isin([Code.NOT_THERE, Code.VANISHED]) | files["bytes_on_disk"].isna()
+    event = files["dl_str"].where(code.isin(FETCHED)).astype("string")
+    return event.mask(is_held & same_place & absent, "vanished").mask(adopted, "adopted")
+
+
+def manifest_at(history: pd.DataFrame, when: dt.datetime | str | None = None) -> pd.DataFrame:
+    """What the output folder held at a time.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Columns of ``tables.HISTORY_TABLE``, in any order.
+    when : datetime or str, optional
+        As :func:`dates.moment` takes it; default: after the last event.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.MANIFEST_TABLE``, one row per file, sorted by path. A file that MAST has superseded or
+        lists no more is in it with that status as long as it is on disk.
+    """
+    events = _in_order(history)
+    if when is not None:
+        events = events[events["when"] <= moment(when)]
+    last = events.drop_duplicates("dataURI", keep="last").set_index("dataURI")["event"]
+    on_disk = events[events["event"].isin([*ARRIVALS, "vanished"])].drop_duplicates("dataURI", keep="last")
+    held = on_disk[on_disk["event"] != "vanished"]
+    status = held["dataURI"].map(last).astype("string")
+    held = held.assign(since=held["when"], status=status.mask(status.isin(ARRIVALS), "current"))
+    return tables.conform(held, MANIFEST_TABLE).sort_values(["path", "dataURI"], ignore_index=True)
+
+
+def diff(history: pd.DataFrame, when1: dt.datetime | str, when2: dt.datetime | str) -> pd.DataFrame:
+    """What changed between two times.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Columns of ``tables.HISTORY_TABLE``.
+    when1, when2 : datetime or str
+        As :func:`dates.moment` takes them.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.DIFF_TABLE``, sorted by ``change`` and path: ``added`` (there only at the second time),
+        ``changed`` (another version, by its md5, else its size), ``superseded`` (MAST had a newer one), ``gone`` (from
+        disk, or from MAST's lists).
+    """
+    return compare(manifest_at(history, when1), manifest_at(history, when2))
+
+
+def compare(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """The differences of two manifests, see :func:`diff`."""
+    both = old.merge(new, on="dataURI", how="outer", suffixes=("_old", "_new"), indicator="side")
+    only_old, only_new = both["side"] == "left_only", both["side"] == "right_only"
+    status = both["status_new"].where(~both["status_new"].eq(both["status_old"]).fillna(False))
+    change = pd.Series(pd.NA, index=both.index, dtype="string")
+    change = change.mask(status.isin(["superseded", "gone"]), status).mask(_other_version(both), "changed")
+    both["change"] = change.mask(only_new, "added").mask(only_old, "gone")
+    for name in ("path", "productFilename"):
+        both[name] = both[f"{name}_new"].fillna(both[f"{name}_old"])
+    both = both.rename(columns={f"{name}_{age}": f"{age}_{name}" for name in VERSION_COLUMNS for age in ("old", "new")})
+    found = both[both["change"].notna()]
+    return tables.conform(found, DIFF_TABLE).sort_values(["change", "path", "dataURI"], ignore_index=True)
+
+
+def _other_version(both: pd.DataFrame) -> pd.Series:
+    """Whether the bytes differ; where no md5 says so, whether size or pipeline do."""
+
+    def differ(name: str) -> pd.Series:
+        return (both[f"{name}_old"] != both[f"{name}_new"]).fillna(False).astype(bool)
+
+    hashed = both["md5_old"].notna() & both["md5_new"].notna()
+    return differ("md5").where(hashed, differ("size") | differ("cal_ver"))
+
+
+def _versions(known: pd.DataFrame) -> pd.DataFrame:
+    """The versions that were on disk, indexed by ``dataURI``; MAST's pipeline version only where the md5 is MAST's."""
+    table = known[known["bytes_on_disk"].notna()].drop_duplicates("dataURI")
+    table = table.assign(size=table["bytes_on_disk"])
+    unproven = ~(table["md5"] == table["checksum"]).fillna(False)
+    table[["cal_ver", "crds_ctx"]] = table[["cal_ver", "crds_ctx"]].mask(unproven)
+    return table.set_index("dataURI")[list(VERSION_COLUMNS)]
+
+
+def _relative(paths: pd.Series, root: Path) -> pd.Series:
+    """Paths below the output folder; of others only the name, as no path of this machine is to be recorded."""
+    inside = paths.str.startswith(f"{root}/").fillna(False).astype(bool)
+    return paths.str.removeprefix(f"{root}/").where(inside, paths.str.rpartition("/")[2]).astype("string")
+
+
+def _in_order(history: pd.DataFrame) -> pd.DataFrame:
+    return history.sort_values("when", kind="stable", ignore_index=True)
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(
+            f"The history {path} cannot be read ({error}); restore it from a copy, or remove it"
+        ) from None
+
+
+def _write(where: Path, name: str, table: pd.DataFrame) -> None:
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        path, number = where / f"{name}.parquet", 1
+        while path.exists():
+            number += 1
+            path = where / f"{name}-{number}.parquet"
+        with atomic_path(path) as partial:
+            pq.write_table(pa.Table.from_pandas(table, preserve_index=False), partial)
+    except OSError as error:
+        raise OutputError(f"The history below {where} cannot be written ({error.strerror or error})") from None

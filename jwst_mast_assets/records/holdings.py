@@ -1,0 +1,180 @@
+"""What is known of a proposal over all its days, and the tables for people made of it."""
+
+import hashlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from jwst_mast_assets import __version__
+from jwst_mast_assets.downloads import FETCHED, PRESENT, state_on_disk
+from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.config import Config, fill_in
+from jwst_mast_assets.mast.products import closest_parent_first
+from jwst_mast_assets.records import reports
+from jwst_mast_assets.records.reports import Reports, make_reports, write_reports
+from jwst_mast_assets.records.store import TableStore
+
+
+class Holdings(NamedTuple):
+    """All that is recorded of a proposal."""
+
+    observations: pd.DataFrame
+    """Columns of ``tables.OBS_TABLE``."""
+    files: pd.DataFrame
+    """Columns of ``tables.FILE_TABLE``, one row per ``dataURI``: selected now, selected once, or on disk."""
+    reports: Reports
+
+
+def read_proposal(store: TableStore, proposal: str, config: Config) -> Holdings:
+    """All that is recorded of a proposal, with the state of its files on disk now."""
+    observations = store.read_proposal("obs_table", proposal).drop_duplicates("obsid", ignore_index=True)
+    products = store.read_proposal("product_table", proposal)
+    recorded = store.read_proposal("downloaded_files", proposal)
+    files = files_to_list(observations, products, recorded, config)
+    return Holdings(observations, files, make_reports(observations, files, config))
+
+
+def files_to_list(
+    observations: pd.DataFrame,
+    products: pd.DataFrame,
+    recorded: pd.DataFrame,
+    config: Config,
+    run_ids: Collection[str] = (),
+) -> pd.DataFrame:
+    """The products that are selected, were selected once, or are on disk; once each, with their state now.
+
+    Parameters
+    ----------
+    observations : DataFrame
+        Columns of ``tables.OBS_TABLE``.
+    products : DataFrame
+        Columns of ``tables.PRODUCT_TABLE``.
+    recorded : DataFrame
+        Columns of ``tables.FILE_TABLE``: what the downloads recorded.
+    config : Config
+    run_ids : collection of str
+        Files that these runs fetched are ``downloaded``; all others that are there merely exist.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.FILE_TABLE``, one row per ``dataURI``.
+    """
+    own = [name for name in tables.FILE_TABLE if name not in tables.PRODUCT_TABLE]
+    recorded = recorded.drop_duplicates("dataURI", keep="last").set_index("dataURI")
+    # A file that MAST no longer lists is still on disk and in the record.
+    gone = recorded[~recorded.index.isin(products["dataURI"])].reset_index()
+    everything = pd.concat([part for part in (products, gone) if len(part)] or [products], ignore_index=True)
+    # Selected by any of the days that list it.
+    everything = closest_parent_first(everything, observations).sort_values(
+        "selected", ascending=False, kind="stable", na_position="last"
+    )
+    everything = everything.drop_duplicates("dataURI", ignore_index=True)
+    state = state_on_disk(everything, config, recorded.reset_index())
+    uri = everything["dataURI"]
+    for name in own:
+        everything[name] = uri.map(recorded[name]).astype(tables.FILE_TABLE[name].dtype)
+    code, word = uri.map(recorded["dl_code"]).astype("Int64"), uri.map(recorded["dl_str"]).astype("string")
+    why_missing = (state["dl_code"] == 0) & (code >= 3)
+    fetched_now = (state["dl_code"] == 2) & everything["run_id"].isin(list(run_ids))
+    known = (why_missing | fetched_now).fillna(False)
+    everything["dl_code"] = state["dl_code"].where(~known, code)
+    everything["dl_str"] = state["dl_str"].where(~known, word)
+    listed = everything["selected"].fillna(False) | uri.isin(recorded.index) | (everything["dl_code"] > 0).fillna(False)
+    return tables.conform(everything[listed.astype(bool)].reset_index(drop=True), tables.FILE_TABLE)
+
+
+def carry_over(
+    files: pd.DataFrame, known: pd.DataFrame, products: pd.DataFrame, config: Config, run_id: str
+) -> pd.DataFrame:
+    """What a run did to files, and what earlier runs recorded of others: a narrower run forgets nothing.
+
+    Parameters
+    ----------
+    files : DataFrame
+        Columns of ``tables.FILE_TABLE``, from :func:`downloads.download`.
+    known : DataFrame
+        Columns of ``tables.FILE_TABLE``: what was recorded of the same cells.
+    products : DataFrame
+        Columns of ``tables.PRODUCT_TABLE``: the same cells' products.
+    config : Config
+    run_id : str
+        Recorded with the files that the run fetched.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.FILE_TABLE``.
+    """
+    key = ["cell", "dataURI"]
+    fetched = files["dl_code"].isin(FETCHED)
+    earlier_run = files[key].merge(known.drop_duplicates(key)[[*key, "run_id"]], on=key, how="left")["run_id"]
+    files = files.assign(run_id=earlier_run.set_axis(files.index).mask(fetched, run_id).astype("string"))
+    listed = pd.MultiIndex.from_frame(files[key])
+    others = known[~pd.MultiIndex.from_frame(known[key]).isin(listed)]
+    if others.empty:
+        return files
+    places = products.drop_duplicates(key).set_index(key)["outfilename"]
+    place = others.join(places.rename("place"), on=key)["place"].fillna(others["outfilename"])
+    others = others.assign(selected=False, outfilename=place)
+    state = state_on_disk(others, config, known)
+    changed = (state["dl_code"] != 0) | (others["dl_code"].isin(PRESENT))
+    others["dl_code"] = state["dl_code"].where(changed, others["dl_code"])
+    others["dl_str"] = state["dl_str"].where(changed, others["dl_str"])
+    others["bytes_fetched"] = 0
+    return tables.conform(pd.concat([files, others], ignore_index=True), tables.FILE_TABLE)
+
+
+def page_fingerprint(known: Holdings, config: Config) -> str:
+    """Sixteen hexadecimal digits that change when anything that a proposal's page shows does."""
+    shown = [name for name in tables.FILE_TABLE if name not in ("bytes_fetched", "run_id", "cell", "dl_message")]
+    parts = [repr(sorted(config.model_dump(exclude={"verbose"}).items(), key=str)), __version__]
+    for table in (known.observations, known.files[shown], known.reports.summary):
+        # Whether a file was fetched just now or was there already makes no other page.
+        rows = table.replace({"dl_code": {1: 2, 5: 2}, "dl_str": {"downloaded": "exists", "replaced": "exists"}})
+        parts += map(str, pd.util.hash_pandas_object(rows.astype("string"), index=False))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def run_reports(
+    observations: pd.DataFrame, products: pd.DataFrame, recorded: pd.DataFrame, config: Config, run_ids: Collection[str]
+) -> Reports:
+    """The tables of one call: what it selected; `run_ids` are the runs whose files count as fetched now."""
+    files = files_to_list(observations, products, recorded, config, run_ids)
+    return make_reports(observations, files[files["selected"].fillna(False).astype(bool)], config)
+
+
+def save_run_reports(run: Reports, config: Config) -> list[Path]:
+    """Write a run's tables as ``<root>/<savetables>.obs.txt`` and so on, where ``savetables`` is set."""
+    if not config.savetables:
+        return []
+    target = config.root / fill_in(config.savetables, "savetables")
+    return write_reports(run, target.parent, target.name)
+
+
+def write_proposal_reports(store: TableStore, proposal: str, config: Config) -> list[Path]:
+    """Write a proposal's tables over all its days beside its page, ``<PPPPP>/<PPPPP>.obs.txt`` and so on."""
+    with store.locked(proposal):
+        known = read_proposal(store, proposal, config)
+        return write_reports(known.reports, config.root / proposal, proposal)
+
+
+def summaries_of_cells(observations: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
+    """The summary of each cell.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.SUMMARY_FIXED`` and one Int64 column per file type.
+    """
+    selected = products[products["selected"].fillna(False).astype(bool)]
+    filetypes = sorted(selected["filetype"].dropna().unique())
+    parts = []
+    for cell, rows in selected.groupby("cell"):
+        counted = reports.with_counts(observations[observations["cell"] == cell], rows)
+        counted = counted.reindex(columns=[*counted.columns, *(f for f in filetypes if f not in counted)], fill_value=0)
+        parts.append(reports.summarize(counted, filetypes).assign(cell=cell))
+    table = pd.concat(parts, ignore_index=True) if parts else tables.empty(tables.SUMMARY_FIXED)
+    return tables.conform(table, tables.SUMMARY_FIXED).join(table[[f for f in filetypes if f in table]])

@@ -1,0 +1,175 @@
+"""What has been brought up to date: per cell and selection, the observations that a finished run has seen.
+
+The sensor compares it with MAST's list. One JSON file per proposal, ``<root>/.jwst_mast_assets/ledger/<PPPPP>.json``::
+
+    {"2022-04-10": {"<selection>": {"observations": "<fingerprint>", "number": 30, "complete": true,
+                                    "release": null, "at": "2022-04-11T06:00:03+00:00"}}}
+"""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from jwst_mast_assets.downloads import PRESENT, Code
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records.store import TableStore, write_text
+
+SELECTING = (
+    *("instrument", "obsmode", "obsnums", "date_select", "filetypes", "calib_levels", "sca", "guidestars"),
+    *("guidestar_data_only", "obsid_select", "obsid_list", "skipdownload"),
+    *("skip_propID2outsubdir", "obsnum2outsubdir", "propIDs_obsnum2outsubdir", "jpg_separate_subdir"),
+)
+"""The parameters that decide which files are where; another value means other files, which are then caught up."""
+
+
+MOST_SELECTIONS = 5
+"""Selections remembered per cell."""
+
+
+class Entry(NamedTuple):
+    """What a finished run left of a cell."""
+
+    observations: str
+    """Fingerprint of the observations that it saw."""
+    number: int
+    """How many they were."""
+    complete: bool
+    """Whether every selected file is there, or not public yet."""
+    release: float | None
+    """MJD when the first of those not yet public becomes so."""
+    at: str
+    """When the run ended, ISO, UTC."""
+
+
+def selection_fingerprint(config: Config) -> str:
+    """Twelve hexadecimal digits that stand for the selecting and layout parameters."""
+    values = {name: getattr(config, name) for name in SELECTING}
+    return _digest(json.dumps(values, sort_keys=True, default=str))
+
+
+def fingerprints(observations: pd.DataFrame) -> dict[str, tuple[str, int]]:
+    """Fingerprint and number of the wanted observations of each cell.
+
+    Parameters
+    ----------
+    observations : DataFrame
+        With ``cell``, ``wanted``, ``obsid``, ``t_min``, ``calib_level``, ``dataRights``, ``t_obs_release``.
+
+    Returns
+    -------
+    dict
+        Partition key to (fingerprint, number). A new observation, another start or another level changes it, and the
+        end of exclusive access or another date for it.
+    """
+    wanted = observations[observations["wanted"].fillna(False).astype(bool)].sort_values("obsid")
+    lines: dict[str, list[str]] = {}
+    columns = ["cell", "obsid", "t_min", "calib_level", "dataRights", "t_obs_release"]
+    for cell, obsid, t_min, level, rights, release in wanted[columns].itertuples(index=False, name=None):
+        exclusive = f" until {release}" if not pd.isna(rights) and rights != "PUBLIC" else ""
+        lines.setdefault(cell, []).append(f"{obsid} {t_min:.6f} {level}{exclusive}")
+    return {cell: (_digest("\n".join(rows)), len(rows)) for cell, rows in lines.items()}
+
+
+class Recorded(NamedTuple):
+    """What the ledger has of some proposals, for one selection."""
+
+    entries: dict[str, Entry]
+    """By partition key."""
+    others: set[str]
+    """Partition keys that are recorded for other selections only."""
+
+
+class Ledger:
+    """The ledger of one output folder."""
+
+    def __init__(self, store: TableStore) -> None:
+        self.store = store
+        self.folder = store.state / "ledger"
+
+    def record(
+        self, cells: Collection[Cell], observations: pd.DataFrame, files: pd.DataFrame, config: Config, now: dt.datetime
+    ) -> None:
+        """Write down what a run has brought up to date.
+
+        Parameters
+        ----------
+        cells : collection of Cell
+            The run's cells; one without wanted observations is recorded as such.
+        observations : DataFrame
+            Columns of ``tables.OBS_TABLE``.
+        files : DataFrame
+            Columns of ``tables.FILE_TABLE``.
+        config : Config
+        now : datetime
+            Aware.
+        """
+        found = fingerprints(observations)
+        selected = files[files["selected"].fillna(False).astype(bool)]
+        waiting = selected["dl_code"] == Code.EXCLUSIVE
+        lacking = set(selected.loc[~selected["dl_code"].isin(PRESENT) & ~waiting, "cell"])
+        releases = selected[waiting].groupby("cell")["t_obs_release"].min()
+        selection = selection_fingerprint(config)
+        for proposal in {cell.proposal for cell in cells}:
+            with self.store.locked(proposal):
+                known = self._load(proposal)
+                for cell in cells:
+                    if cell.proposal == proposal:
+                        fingerprint, number = found.get(cell.key, ("", 0))
+                        release = releases.get(cell.key)
+                        entry = Entry(
+                            fingerprint,
+                            number,
+                            cell.key not in lacking,
+                            None if release is None or pd.isna(release) else float(release),
+                            now.isoformat(timespec="seconds"),
+                        )
+                        known[str(cell.day)] = _newest({**known.get(str(cell.day), {}), selection: entry._asdict()})
+                write_text(self.folder / f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
+
+    def recorded(self, proposals: Iterable[str], config: Config) -> Recorded:
+        """What is recorded of some proposals under a configuration's selection, and which days only under others."""
+        selection = selection_fingerprint(config)
+        entries: dict[str, Entry] = {}
+        others: set[str] = set()
+        for proposal in proposals:
+            for day, selections in self._load(proposal).items():
+                if selection in selections:
+                    entries[f"{day}|{proposal}"] = Entry(**selections[selection])
+                else:
+                    others.add(f"{day}|{proposal}")
+        return Recorded(entries, others)
+
+    def note_checked(self, proposals: Iterable[str], now: dt.datetime) -> None:
+        """Write down that MAST's list of some proposals was compared just now."""
+        checked = {**self.checked(), **dict.fromkeys(proposals, now.isoformat(timespec="seconds"))}
+        write_text(self.folder / "checked.json", json.dumps(checked, indent=0, sort_keys=True) + "\n")
+
+    def checked(self) -> dict[str, str]:
+        """When MAST's list of each proposal was last compared, ISO, UTC."""
+        return self._read("checked.json")
+
+    def _load(self, proposal: str) -> dict[str, dict[str, dict[str, Any]]]:
+        return self._read(f"{proposal}.json")
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            content = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            # Files are written in one step; one that is damaged all the same costs a second look, no data.
+            return {}
+        return content if isinstance(content, dict) else {}
+
+
+def _newest(selections: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The newest few: every look back from the command line is a selection of its own."""
+    by_age = sorted(selections.items(), key=lambda item: item[1]["at"], reverse=True)
+    return dict(by_age[:MOST_SELECTIONS])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

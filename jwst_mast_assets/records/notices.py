@@ -1,0 +1,227 @@
+"""Notices to people, sent with the apprise library, which must be installed: ``pip install jwst_mast_assets[notify]``.
+
+The addresses hold passwords and keys; no message, error or log of ours shows one.
+"""
+
+import datetime as dt
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jwst_mast_assets.mast.config import Config, load_config
+from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.records.store import STATE_FOLDER, write_text
+
+TOKEN_IDLE_DAYS = 10
+TOKEN_DAYS = 60
+WARN_DAYS = 3
+"""Days before a token's end on which it is told."""
+
+TOKEN_PAGE = "https://auth.mast.stsci.edu/token"
+
+
+class Notice(NamedTuple):
+    """What is told to people."""
+
+    title: str
+    body: str
+    kind: str = "info"
+    """``info``, ``success``, ``warning`` or ``failure``, as apprise has them."""
+
+
+class Addresses(NamedTuple):
+    """Where notices go. Shows only how many there are."""
+
+    urls: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Addresses({len(self.urls)})"
+
+    __str__ = __repr__
+
+
+def notice_addresses(config: Config | None = None) -> Addresses:
+    """The addresses in ``$JWST_NOTIFY_URLS``, separated by blanks; else those of ``notify_urls``; none: no notices.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration cannot be read.
+    """
+    if told := os.environ.get("JWST_NOTIFY_URLS", "").split():
+        return Addresses(tuple(told))
+    return Addresses(tuple(url.get_secret_value() for url in (config or load_config()).notify_urls))
+
+
+def send(notice: Notice, addresses: Addresses) -> list[str]:
+    """Send a notice to every address.
+
+    Returns
+    -------
+    list of str
+        What went wrong, one sentence per address, without the address; nothing is raised.
+    """
+    if not addresses.urls:
+        return []
+    try:
+        import apprise
+    except ImportError:
+        return ["notify_urls is set, but apprise is not installed: pip install 'jwst_mast_assets[notify]'"]
+    problems = []
+    with _kept_quiet():
+        for number, url in enumerate(addresses.urls, start=1):
+            try:
+                target = apprise.Apprise()
+                if not target.add(url):
+                    problems.append(f"notify_urls: address {number} is none that apprise knows")
+                elif not target.notify(body=notice.body, title=notice.title, notify_type=notice.kind):
+                    problems.append(f"a notice could not be sent to address {number} of notify_urls")
+            except Exception as error:
+                problems.append(
+                    f"a notice could not be sent to address {number} of notify_urls ({type(error).__name__})"
+                )
+    return problems
+
+
+def new_data(proposals: Sequence[str], totals: dict[str, Any], page: str = "") -> Notice | None:
+    """What a download brought; None where it fetched nothing.
+
+    Parameters
+    ----------
+    proposals : sequence of str
+    totals : dict
+        Of the run: ``fetched`` (files), ``bytes_fetched``, ``present``, ``selected``; ``changed``, a sentence, where
+        it replaced files.
+    page : str
+        Where the page is.
+    """
+    if not totals.get("fetched"):
+        return None
+    title = f"new data for {_numbers(proposals)}: {_files(totals['fetched'])}, {human_bytes(totals['bytes_fetched'])}"
+    lines = [f"{totals['present']} of {totals['selected']} selected files are on disk."]
+    if changed := totals.get("changed"):
+        lines.insert(0, f"{changed}.")
+    return Notice(title, "\n".join([*lines, *([page] if page else [])]), "success")
+
+
+def failed(proposals: Sequence[str], days: str, reasons: Sequence[str], run_id: str) -> Notice:
+    """A download failed: which, and why."""
+    why = "\n".join(dict.fromkeys(reasons)) or "The run ended without saying why."
+    return Notice(f"download of {_numbers(proposals)} failed ({days})", f"{why}\nRun {run_id}", "failure")
+
+
+class TokenState(NamedTuple):
+    """What is known of a token: when it was first seen and last used, and when its end was told."""
+
+    first_seen: dt.datetime
+    last_used: dt.datetime
+    told: dt.datetime | None = None
+
+
+def note_token(root: Path, token: str, now: dt.datetime, used: dt.datetime | None = None) -> TokenState:
+    """Write down that a token is there, by its hash, and when it was used.
+
+    Parameters
+    ----------
+    root : Path
+        The output folder; the file is ``<root>/.jwst_mast_assets/token.json``. Another token starts anew.
+    token : str
+    now, used : datetime
+        Aware. `used`: the last time that MAST saw it; default: as known.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    path, digest = _token_path(root), _digest(token)
+    known = _read_token(path, digest)
+    # Runs from before a token was here were made with another one, or none.
+    state = known or TokenState(now, now)
+    if used and used > state.last_used:
+        state = state._replace(last_used=used)
+    if state != known:
+        _write_token(path, digest, state)
+    return state
+
+
+def token_ends(state: TokenState, now: dt.datetime) -> Notice | None:
+    """A warning where the token dies within three days and that was not told in the last day."""
+    if state.told and now - state.told < dt.timedelta(days=1):
+        return None
+    idle = state.last_used + dt.timedelta(days=TOKEN_IDLE_DAYS)
+    old = state.first_seen + dt.timedelta(days=TOKEN_DAYS)
+    end, why = min((idle, f"it was last used on {state.last_used:%Y-%m-%d}"), (old, f"it lives {TOKEN_DAYS} days"))
+    if end - now > dt.timedelta(days=WARN_DAYS):
+        return None
+    verb = "expires on" if end > now else "has expired since"
+    return Notice(
+        f"the MAST token {verb} {end:%Y-%m-%d}",
+        f"At the latest: {why}, and was first seen here on {state.first_seen:%Y-%m-%d}. "
+        f"Get a new one at {TOKEN_PAGE} and set MAST_API_TOKEN.",
+        "warning",
+    )
+
+
+def mark_told(root: Path, token: str, state: TokenState, now: dt.datetime) -> None:
+    """Write down that the end of a token was told.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    _write_token(_token_path(root), _digest(token), state._replace(told=now))
+
+
+def _token_path(root: Path) -> Path:
+    return root / STATE_FOLDER / "token.json"
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(b"jwst_mast_assets token " + token.encode()).hexdigest()[:16]
+
+
+def _read_token(path: Path, digest: str) -> TokenState | None:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if known.pop("token") != digest:
+            return None
+        return TokenState(**{name: value and dt.datetime.fromisoformat(value) for name, value in known.items()})
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return None
+
+
+def _write_token(path: Path, digest: str, state: TokenState) -> None:
+    moments = {name: value and value.isoformat() for name, value in state._asdict().items()}
+    write_text(path, json.dumps({"token": digest, **moments}, indent=1) + "\n")
+
+
+_QUIET = threading.Lock()
+
+
+@contextmanager
+def _kept_quiet() -> Iterator[None]:
+    """apprise logs the addresses that it cannot read or reach, so its log is shut meanwhile."""
+    logger = logging.getLogger("apprise")
+    with _QUIET:
+        before, logger.disabled = logger.disabled, True
+        try:
+            yield
+        finally:
+            logger.disabled = before
+
+
+def _numbers(proposals: Sequence[str]) -> str:
+    numbers = [proposal.lstrip("0") for proposal in proposals]
+    return ", ".join(numbers[:5]) + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
+
+
+def _files(number: int) -> str:
+    return f"{number} file{'s' if number != 1 else ''}"

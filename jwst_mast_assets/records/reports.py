@@ -1,0 +1,179 @@
+"""The tables for people: the original's three ASCII tables, and the same as ECSV for programs.
+
+``.obs.txt``, ``.selprod.txt``, ``.summary.txt``, each with an ``.ecsv`` beside it that
+``astropy.table.Table.read`` opens with types and units.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import astropy.units as u
+import pandas as pd
+from astropy.table import Column, MaskedColumn, Table
+
+from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.errors import OutputError
+from jwst_mast_assets.mast.observations import sort
+from jwst_mast_assets.mast.selection import filetype_pattern
+from jwst_mast_assets.records.store import atomic_path, write_text
+
+UNITS = {"byte": u.byte, "s": u.s, "deg": u.deg, "nm": u.nm}
+STAGES = ("uncal", "dark", "ramp", "trapsfilled", "rate", "rateints", "cal", "calints", "crf", "crfints")
+STAGES += ("s2d", "s3d", "i2d", "x1d", "x1dints", "segm", "cat")
+"""Suffixes in the order in which the pipeline makes them."""
+LEFT_ALIGNED = ("obs_id", "outfilename", "dataURI", "productFilename")
+
+
+class Reports(NamedTuple):
+    """The original's three tables."""
+
+    selprod: pd.DataFrame
+    obs: pd.DataFrame
+    summary: pd.DataFrame
+
+
+def make_reports(observations: pd.DataFrame, products: pd.DataFrame, config: Config) -> Reports:
+    """The tables of products, of observations with their counts, and the summary.
+
+    Parameters
+    ----------
+    observations : DataFrame
+        Columns of ``tables.OBS_TABLE``.
+    products : DataFrame
+        Columns of ``tables.PRODUCT_TABLE``: the products to list, one row per ``dataURI``.
+    config : Config
+        Columns and order.
+
+    Returns
+    -------
+    Reports
+        ``obs`` lists the observations that brought at least one of the products, ``summary`` counts per proposal
+        and observation number; both have one column per file type.
+    """
+    products = sort(products, config.sortcols_productTable)
+    counted = with_counts(observations, products)
+    counted = sort(counted, config.sortcols_obsTable)
+    filetypes = filetypes_in_order(products, config)
+    return Reports(
+        selprod=products[config.outcolumns_productTable],
+        obs=counted[[*config.outcolumns_obsTable, *(f for f in filetypes if f not in config.outcolumns_obsTable)]],
+        summary=sort(summarize(counted, filetypes), config.sortcols_summaryTable),
+    )
+
+
+def filetypes_in_order(products: pd.DataFrame, config: Config) -> list[str]:
+    """The file types of some products: as ``filetypes`` lists them; those of one kind as the pipeline makes them."""
+    patterns = [re.compile(filetype_pattern([wanted]) or "") for wanted in config.filetypes]
+
+    def place(filetype: str) -> tuple[int, int, str]:
+        asked = next((n for n, pattern in enumerate(patterns) if pattern.search(filetype)), len(patterns))
+        stage = filetype.strip("_").partition(".")[0]
+        return asked, STAGES.index(stage) if stage in STAGES else len(STAGES), filetype
+
+    return sorted(products["filetype"].dropna().unique(), key=place)
+
+
+def with_counts(observations: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
+    """The observations that brought products, with the number of files of each type in a column of its name.
+
+    An observation without a number of its own (a level-3 candidate of several) takes that of its products where
+    they agree on one, as in the original.
+    """
+    counts = products.groupby(["parent_obsid", "filetype"]).size().unstack(fill_value=0).astype("Int64")
+    counts.columns.name = None
+    table = observations.drop_duplicates("obsid").merge(counts, left_on="obsid", right_index=True, how="inner")
+    numbers = products.dropna(subset=["obsnum"]).groupby("parent_obsid")["obsnum"].agg(["min", "max"])
+    agreed = numbers.loc[numbers["min"] == numbers["max"], "min"]
+    return table.assign(obsnum=table["obsnum"].fillna(table["obsid"].map(agreed).astype("Int64")))
+
+
+def summarize(counted: pd.DataFrame, filetypes: list[str]) -> pd.DataFrame:
+    """Per proposal and observation number: files of each type, first date.
+
+    Parameters
+    ----------
+    counted : DataFrame
+        From :func:`with_counts`.
+    filetypes : list of str
+        The count columns.
+
+    Returns
+    -------
+    DataFrame
+        ``proposal_id``, ``obsnum``, one Int64 column per file type, ``date_start`` (ISO, UTC).
+    """
+    how = {**dict.fromkeys(filetypes, "sum"), "date_min": "min"}
+    grouped = counted.groupby(["proposal_id", "obsnum"], dropna=False, sort=True).agg(how)
+    return grouped.reset_index().rename(columns={"date_min": "date_start"})
+
+
+def to_text(table: pd.DataFrame) -> str:
+    """A table as aligned text, names to the left, missing values as NaN, as the original prints it."""
+    if table.empty:
+        return " ".join(table.columns) + "\n"
+    shown = table.astype(object).where(table.notna(), "NaN").map(_number)
+    for column in shown.columns:
+        text = shown[column].astype(str)
+        width = max(text.str.len().max(), len(str(column)))
+        shown[column] = text.str.ljust(width) if column in LEFT_ALIGNED else text.str.rjust(width)
+    header = [
+        column.ljust(len(value)) if column in LEFT_ALIGNED else column.rjust(len(value))
+        for column, value in zip(shown.columns, shown.iloc[0], strict=True)
+    ]
+    lines = [header, *shown.to_numpy().tolist()]
+    return "\n".join(" ".join(line).rstrip() for line in lines) + "\n"
+
+
+def _number(value: object) -> object:
+    """Fractions to six digits, which is a tenth of a second in MJD and what the original prints."""
+    return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
+
+
+def to_astropy(table: pd.DataFrame, schema: tables.Schema) -> Table:
+    """A table as astropy's, with types, units and descriptions."""
+    result = Table()
+    for name in table.columns:
+        described = schema.get(name, tables.Column("Int64", "number of files of this type"))
+        series = table[name]
+        missing = series.isna().to_numpy()
+        if described.dtype == "string":
+            data = series.fillna("").astype(str).to_numpy(dtype=str)
+        else:
+            kind = {"Int64": "int64", "Float64": "float64", "boolean": "bool"}[described.dtype]
+            data = series.astype("object").where(~missing, 0).to_numpy().astype(kind)
+        about = {"description": described.meaning, "unit": UNITS.get(described.unit)}
+        result[name] = MaskedColumn(data, mask=missing, **about) if missing.any() else Column(data, **about)
+    return result
+
+
+def write_reports(reports: Reports, folder: Path, basename: str) -> list[Path]:
+    """Write the three tables as text and as ECSV.
+
+    Returns
+    -------
+    list of Path
+        What was written: ``<basename>.selprod.txt``, ``.selprod.ecsv``, and so on.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    schemas = {
+        "selprod": tables.FILE_TABLE,
+        "obs": tables.OBS_TABLE,
+        "summary": {**tables.SUMMARY_FIXED},
+    }
+    written = []
+    for kind, table in reports._asdict().items():
+        text, ecsv = folder / f"{basename}.{kind}.txt", folder / f"{basename}.{kind}.ecsv"
+        write_text(text, to_text(table))
+        try:
+            with atomic_path(ecsv) as partial:
+                to_astropy(table, schemas[kind]).write(partial, format="ascii.ecsv", overwrite=True)
+        except OSError as error:
+            raise OutputError(f"{ecsv} cannot be written ({error.strerror or error})") from None
+        written += [text, ecsv]
+    return written

@@ -1,0 +1,270 @@
+"""Files that MAST has processed again, replaced by files of another name, or lists no more.
+
+The size cannot tell: of 4,031 recorded changes of a file under its name, 1,832 had the same size. So MAST's
+checksums and versions are compared with those recorded at download.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jwst_mast_assets.downloads import PRESENT, Code
+from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.current_keywords import current_keywords
+from jwst_mast_assets.mast.errors import OutputError
+from jwst_mast_assets.mast.keywords import UNKNOWN
+from jwst_mast_assets.records.store import TableStore, atomic_path
+
+KINDS = {
+    "content": "MAST has other bytes under the same name",
+    "versions": "MAST records other versions; the bytes are the same, or cannot be compared",
+    "superseded": "an association or pool of which MAST lists a newer one, under another time stamp",
+    "gone": "MAST's list of products has it no more",
+}
+"""What can have happened to a file on disk."""
+
+VERSIONS = ("cal_ver", "crds_ctx")
+TIME_STAMP = re.compile(r"_(\d{8}t\d{6})(?=_(?:.*_)?(?:asn\.json|pool\.csv)$)", re.IGNORECASE)
+FILE = "reprocessed_files.parquet"
+
+
+def find_changes(archive: Archive, files: pd.DataFrame) -> pd.DataFrame:
+    """The files on disk of which MAST has another version.
+
+    Parameters
+    ----------
+    archive : Archive
+        Asked for the checksums and versions, see :func:`current_keywords`.
+    files : DataFrame
+        ``tables.FILE_TABLE`` of one or many proposals. Rows whose file was not on disk are left out; of a file
+        recorded in several cells the row of the newest file on disk counts.
+
+    Returns
+    -------
+    DataFrame
+        ``tables.CHANGE_TABLE`` of kinds ``content`` and ``versions``, one row per changed file, by name. What is
+        compared is the md5 of the file on disk where it was computed, else MAST's checksum of the time when it was
+        fetched. A file with neither and without one in MAST, and one that the keyword service does not have (JPEGs,
+        associations), cannot be judged and is not listed.
+
+    Raises
+    ------
+    ArchiveError
+        If MAST does not answer.
+    """
+    table = _on_disk(files)
+    now = current_keywords(archive, table["productFilename"])
+    said = [now.get(str(name), UNKNOWN) for name in table["productFilename"]]
+    for position, name in enumerate(("md5", *VERSIONS)):
+        table[f"new_{name}"] = pd.Series([row[position] for row in said], index=table.index, dtype="string")
+    return _compared(table)
+
+
+def changes_of_run(files: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """The files that a run replaced, with what was recorded of them before.
+
+    Parameters
+    ----------
+    files : DataFrame
+        ``tables.FILE_TABLE`` after the run.
+    known : DataFrame
+        ``tables.FILE_TABLE`` before it.
+
+    Returns
+    -------
+    DataFrame
+        ``tables.CHANGE_TABLE``, one row per file that took the place of another version.
+    """
+    replaced = _on_disk(files[files["dl_code"] == Code.REPLACED])
+    before = _on_disk(known).set_index("dataURI")
+    for name in ("old_md5", *(f"old_{name}" for name in VERSIONS)):
+        replaced[f"new_{name[4:]}"] = replaced[name]
+        replaced[name] = replaced["dataURI"].map(before[name]).astype("string")
+    return _compared(replaced)
+
+
+def superseded(products: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:
+    """The files on disk that MAST lists no more, or lists under a newer name.
+
+    Associations and pools carry a time stamp in their names and are matched by the name without it. Of several the
+    newest that MAST lists counts; the others are superseded, whether MAST still lists them or not.
+
+    Parameters
+    ----------
+    products : DataFrame
+        ``tables.PRODUCT_TABLE``, all of MAST's list for the cells of `files`.
+    files : DataFrame
+        ``tables.FILE_TABLE``.
+
+    Returns
+    -------
+    DataFrame
+        ``tables.CHANGE_TABLE`` of kinds ``superseded`` (with ``successor``) and ``gone``, one row per file.
+    """
+    table = _on_disk(files)
+    listed = products["productFilename"].dropna().drop_duplicates()
+    stamped = pd.DataFrame({"name": listed, "stamp": time_stamp(listed), "stands_for": stands_for(listed)})
+    newest = stamped.dropna().sort_values("stamp").drop_duplicates("stands_for", keep="last").set_index("stands_for")
+    own = time_stamp(table["productFilename"])
+    successor = stands_for(table["productFilename"]).map(newest["name"]).astype("string")
+    is_old = (own < time_stamp(successor)).fillna(False)
+    gone = ~table["dataURI"].isin(products["dataURI"])
+    kind = pd.Series(pd.NA, index=table.index, dtype="string").mask(gone, "gone").mask(is_old, "superseded")
+    table = table.assign(kind=kind, successor=successor.where(is_old))
+    return _conformed(table[kind.notna()])
+
+
+def time_stamp(names: pd.Series) -> pd.Series:
+    """The time stamp (``20251221t142913``) in names of associations and pools; missing in others. Series of string."""
+    return names.astype("string").str.extract(TIME_STAMP)[0].str.lower()
+
+
+def stands_for(names: pd.Series) -> pd.Series:
+    """Names without the time stamp of associations and pools; others stay as they are. A Series of string."""
+    return names.astype("string").str.replace(TIME_STAMP, "", regex=True)
+
+
+def describe_changes(changes: pd.DataFrame) -> str:
+    """One short sentence: ``24 files reprocessed: cal_ver 1.18.0 -> 1.19.2, crds_ctx jwst_1364.pmap -> ...``."""
+    count = changes["kind"].value_counts()
+    parts = []
+    if n := int(count.get("content", 0)):
+        parts.append(f"{_files(n)} reprocessed" + _transitions(changes[changes["kind"] == "content"]))
+    if n := int(count.get("versions", 0)):
+        parts.append(f"{_files(n)} with other versions" + _transitions(changes[changes["kind"] == "versions"]))
+    if n := int(count.get("superseded", 0)):
+        parts.append(f"{_files(n)} superseded by newer names")
+    if n := int(count.get("gone", 0)):
+        parts.append(f"{_files(n)} gone from MAST")
+    return "; ".join(parts) or "nothing reprocessed"
+
+
+def changes_by_cell(changes: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
+    """The changes that a download would act upon, by partition key, newest day first.
+
+    These are changed contents, and other versions of files whose md5 on disk is not known yet.
+    """
+    unknown = (changes["kind"] == "versions") & changes["old_md5"].isna() & changes["new_md5"].notna()
+    acted = changes[(changes["kind"] == "content") | unknown]
+    rows = acted.assign(cell=acted["cells"].str.split(", ")).explode("cell")
+    groups = {str(cell): part.drop(columns="cell") for cell, part in rows.groupby("cell")}
+    return dict(sorted(groups.items(), reverse=True))
+
+
+def events_of(changes: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    """What of the changes the history of the output folder does not say yet.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        ``tables.CHANGE_TABLE``.
+    held : DataFrame
+        ``tables.MANIFEST_TABLE`` of the same proposal.
+
+    Returns
+    -------
+    DataFrame
+        For ``history.record_events``: ``superseded`` for changed contents and newer names, ``gone``.
+    """
+    event = changes["kind"].replace({"content": "superseded"})
+    status = changes["dataURI"].map(held.drop_duplicates("dataURI").set_index("dataURI")["status"])
+    new = event.isin(["superseded", "gone"]) & status.notna() & (status != event).fillna(False)
+    columns = {"old_md5": "md5", "old_cal_ver": "cal_ver", "old_crds_ctx": "crds_ctx"}
+    return changes[["dataURI", "productFilename", *columns]].rename(columns=columns).assign(event=event)[new]
+
+
+def fingerprint(changes: pd.DataFrame) -> str:
+    """Twelve hexadecimal digits that stand for what MAST has now of the changed files."""
+    columns = ["dataURI", "new_md5", "new_cal_ver", "new_crds_ctx"]
+    rows = changes[columns].astype(object).where(changes[columns].notna(), "")
+    lines = sorted("\t".join(row) for row in rows.itertuples(index=False, name=None))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def write_changes(store: TableStore, changes: pd.DataFrame) -> None:
+    """Write the table of changes, ``<root>/.jwst_mast_assets/tables/reprocessed_files.parquet``, in one step.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    path = store.folder / FILE
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as partial:
+            pq.write_table(pa.Table.from_pandas(_conformed(changes), preserve_index=False), partial)
+    except OSError as error:
+        raise OutputError(f"The table {path} cannot be written ({error.strerror or error})") from None
+
+
+def read_changes(store: TableStore) -> pd.DataFrame:
+    """The table of changes as it was written last; no rows where it never was.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be read.
+    """
+    path = store.folder / FILE
+    if not path.exists():
+        return tables.empty(tables.CHANGE_TABLE)
+    try:
+        return _conformed(pq.read_table(path).to_pandas())
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(f"The table {path} cannot be read ({error}); run the job jwst_reprocessing again") from None
+
+
+def _on_disk(files: pd.DataFrame) -> pd.DataFrame:
+    """One row per file that is on disk, of the newest record, with all its cells and what was recorded as old_*."""
+    table = tables.conform(files, tables.FILE_TABLE)
+    table = table[table["bytes_on_disk"].notna()].sort_values("mtime", kind="stable", na_position="first")
+    cells = table.groupby("dataURI")["cell"].agg(lambda keys: ", ".join(sorted(set(keys.dropna()))))
+    table = table.drop_duplicates("dataURI", keep="last").reset_index(drop=True)
+    # MAST's checksum of a run that failed is not that of the older file that is still there.
+    checksum = table["checksum"].where(table["dl_code"].isin(PRESENT))
+    return table.assign(
+        cells=table["dataURI"].map(cells).astype("string"),
+        old_md5=table["md5"].fillna(checksum),
+        old_cal_ver=table["cal_ver"],
+        old_crds_ctx=table["crds_ctx"],
+    )
+
+
+def _compared(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose old_* and new_* differ, with ``kind``, by name."""
+    content = _differ(table, "md5")
+    versions = (_differ(table, "cal_ver") | _differ(table, "crds_ctx")) & ~content
+    versions &= table["old_md5"].notna() | table["new_md5"].notna()
+    kind = pd.Series(pd.NA, index=table.index, dtype="string").mask(versions, "versions").mask(content, "content")
+    return _conformed(table.assign(kind=kind)[kind.notna()].sort_values("productFilename"))
+
+
+def _differ(table: pd.DataFrame, name: str) -> pd.Series:
+    """Where both are known and not the same."""
+    return (table[f"old_{name}"] != table[f"new_{name}"]).fillna(False).astype(bool)
+
+
+def _conformed(table: pd.DataFrame) -> pd.DataFrame:
+    return tables.conform(table.reset_index(drop=True), tables.CHANGE_TABLE)
+
+
+def _files(number: int) -> str:
+    return f"{number} file{'s' if number != 1 else ''}"
+
+
+def _transitions(changes: pd.DataFrame) -> str:
+    """``: cal_ver 1.18.0 -> 1.19.2, crds_ctx ...``, the most common of each first; nothing where none is known."""
+    told = []
+    for name in VERSIONS:
+        rows = changes[_differ(changes, name)]
+        counts = (rows[f"old_{name}"] + " -> " + rows[f"new_{name}"]).value_counts()
+        if len(counts):
+            more = f" and {len(counts) - 1} more" if len(counts) > 1 else ""
+            told.append(f"{name} {counts.index[0]}{more}")
+    return ": " + ", ".join(told) if told else ""

@@ -1,0 +1,158 @@
+"""How a proposal stands: what is on disk of what is selected, what lacks and why, and when MAST was last asked."""
+
+import datetime as dt
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from jwst_mast_assets.downloads import FAILURES, PRESENT, Code
+from jwst_mast_assets.mast import layout, selection, tables
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import mjd_of
+from jwst_mast_assets.mast.tables import STATUS_TABLE
+from jwst_mast_assets.records import holdings
+from jwst_mast_assets.records.ledger import Ledger
+from jwst_mast_assets.records.reprocessing import read_changes
+from jwst_mast_assets.records.store import TableStore
+
+STATES = ("present", "stale", "missing", "failed", "waiting")
+"""What a selected file can be: each is one of these. What they mean is in ``tables.STATUS_TABLE``."""
+
+SELECTING = {"instrument", "obsmode", "obsnums", "date_select", "filetypes", "calib_levels", "sca", "guidestars"}
+SELECTING |= {"guidestar_data_only", "obsid_select", "obsid_list"}
+"""The parameters that select."""
+
+NOT_WELL = ("stale", "missing", "failed")
+"""States that something must be done about."""
+
+
+def recorded_proposals(store: TableStore) -> list[str]:
+    """The proposals of which a run has recorded products."""
+    return sorted({cell.proposal for cell in store.cells("product_table")})
+
+
+def read_selected(store: TableStore, proposal: str, config: Config) -> pd.DataFrame:
+    """The files of a proposal over all its days, with their state on disk now: those that are selected, and those
+    that earlier runs brought.
+
+    A configuration that selects something says itself what is selected, whatever the last run selected; with one that
+    does not, it is what the last run of each day selected.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.FILE_TABLE``, one row per ``dataURI``.
+    """
+    observations = store.read_proposal("obs_table", proposal)
+    products = store.read_proposal("product_table", proposal)
+    if SELECTING & config.model_fields_set:
+        products = products.assign(selected=_selected(products, observations, config))
+    products = here(products, config)
+    recorded = here(store.read_proposal("downloaded_files", proposal), config)
+    look = config.model_copy(update={"skip_check_if_outfile_exists": False})
+    files = holdings.files_to_list(observations, products, recorded, look)
+    # What MAST lists no more is neither missing nor stale: there is nothing to be fetched.
+    brought = files["dataURI"].isin(recorded.loc[recorded["bytes_on_disk"].notna(), "dataURI"])
+    listed = (files["selected"].fillna(False).astype(bool) | brought) & files["dataURI"].isin(products["dataURI"])
+    return files[listed].reset_index(drop=True)
+
+
+def _selected(products: pd.DataFrame, observations: pd.DataFrame, config: Config) -> pd.Series:
+    by_obsid = observations.drop_duplicates("obsid").set_index("obsid")
+    wanted = products["parent_obsid"].map(selection.observation_is_wanted(by_obsid, config)).fillna(True)
+    return selection.product_is_selected(products, config) & wanted
+
+
+def here(files: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """A table whose files are looked for in the output folder as it is called now, also after it was moved."""
+    path = files["outfilename"]
+    inside = path.str.startswith(f"{config.root}/").fillna(False).astype(bool)
+    return files.assign(outfilename=path.where(inside, layout.outfilenames(files, config)))
+
+
+def states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> pd.Series:
+    """What each selected file is, one of ``STATES``.
+
+    Parameters
+    ----------
+    files : DataFrame
+        Columns of ``tables.FILE_TABLE``, with the state on disk now.
+    changes : DataFrame
+        Columns of ``tables.CHANGE_TABLE``: what was found out of MAST's versions, of whatever time.
+    now : datetime
+        Aware. A file that is not there and not public at that time is waited for.
+
+    Returns
+    -------
+    Series of string
+    """
+    code = files["dl_code"]
+    there = code.isin(PRESENT)
+    # After a query MAST's size is newer than the file's, after a plan its md5; a look for changes asks only for that.
+    seen = changes[changes["kind"] == "content"].drop_duplicates("dataURI", keep="last").set_index("dataURI")
+    checksums = files["dataURI"].map(seen["new_md5"]).astype("string").fillna(files["checksum"])
+    other = (files["md5"] != checksums).fillna(False)
+    stale = (code == Code.BAD_SIZE) | (there & other)
+    exclusive = (files["dataRights"] == "EXCLUSIVE_ACCESS") & (files["t_obs_release"] > mjd_of(now))
+    waiting = (code == Code.EXCLUSIVE) | ((code == Code.NOT_THERE) & exclusive)
+    state = pd.Series("missing", index=files.index, dtype="string")
+    failed = code.isin(FAILURES) & (code != Code.VANISHED)
+    for word, rows in (("failed", failed), ("waiting", waiting), ("present", there), ("stale", stale)):
+        state = state.mask(rows.fillna(False).astype(bool), word)
+    return state
+
+
+def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.datetime) -> pd.DataFrame:
+    """How some proposals stand.
+
+    Parameters
+    ----------
+    store : TableStore
+    wanted : iterable of str
+        Proposals, five digits.
+    config : Config
+        Where files are looked for, if the output folder was moved.
+    now : datetime
+        Aware.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.STATUS_TABLE``, one row per proposal. ``files`` is the sum of the states.
+    """
+    checked, changes = Ledger(store).checked(), read_changes(store)
+    rows = [
+        {
+            **_counts(read_selected(store, proposal, config), changes, now),
+            "proposal": proposal,
+            "observations": _observations(store, proposal),
+            "last_checked": _last_checked(store.folder / "obs_table" / proposal, checked.get(proposal)),
+        }
+        for proposal in wanted
+    ]
+    return tables.conform(pd.DataFrame(rows, columns=list(STATUS_TABLE)), STATUS_TABLE)
+
+
+def _counts(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> dict[str, int]:
+    state = states(files, changes, now)
+    on_disk = state.isin(["present", "stale"])
+    size = files["size"].fillna(0)
+    return {
+        "files": len(files),
+        **{name: int((state == name).sum()) for name in STATES},
+        "bytes": int(size[on_disk].sum()),
+        "bytes_to_come": int(size[~on_disk].sum()),
+    }
+
+
+def _observations(store: TableStore, proposal: str) -> int:
+    observations = store.read_proposal("obs_table", proposal).drop_duplicates("obsid")
+    return int(observations["wanted"].fillna(False).sum())
+
+
+def _last_checked(folder: Path, compared: str | None) -> str | None:
+    """When a run last asked for the observations, or the sensor compared its list, whatever was later."""
+    asked = [dt.datetime.fromtimestamp(path.stat().st_mtime, dt.timezone.utc) for path in folder.glob("*.parquet")]
+    times = [*asked, *([dt.datetime.fromisoformat(compared)] if compared else [])]
+    return f"{max(times):%Y-%m-%dT%H:%M:%S}" if times else None

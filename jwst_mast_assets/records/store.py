@@ -1,0 +1,158 @@
+"""The tables on disk: one Parquet file per asset and cell, below the output folder they describe.
+
+``<root>/.jwst_mast_assets/tables/<asset>/<PPPPP>/<YYYY-MM-DD>.parquet``. They travel with the data: a copied or
+moved output folder keeps its record, and two output folders do not mix.
+"""
+
+import os
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.errors import OutputError
+from jwst_mast_assets.mast.partition_cells import Cell
+
+STATE_FOLDER = ".jwst_mast_assets"
+LOCK_TIMEOUT = 600.0
+"""Seconds to wait for another run that writes the same proposal's page and tables; that takes moments."""
+
+SCHEMAS: dict[str, tables.Schema] = {
+    "obs_table": tables.OBS_TABLE,
+    "product_table": tables.PRODUCT_TABLE,
+    "downloaded_files": tables.FILE_TABLE,
+    "summary_table": tables.SUMMARY_FIXED,
+}
+
+
+class TableStore:
+    """Reads and writes the tables of one output folder.
+
+    Parameters
+    ----------
+    root : Path
+        ``<outrootdir>/<outsubdir>``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.state = root / STATE_FOLDER
+        self.folder = self.state / "tables"
+
+    def path(self, asset: str, cell: Cell) -> Path:
+        """Where a cell's table is or would be."""
+        return self.folder / asset / cell.proposal / f"{cell.day:%Y-%m-%d}.parquet"
+
+    def write(self, asset: str, table: pd.DataFrame, cells: Collection[Cell]) -> None:
+        """Write one file per cell, also for a cell without rows.
+
+        Parameters
+        ----------
+        asset : str
+        table : DataFrame
+            With a column ``cell``; a row of a cell that is not among `cells` is not written.
+        cells : collection of Cell
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written or is full.
+        """
+        rows = {str(key): part for key, part in table.groupby("cell", sort=False)}
+        for cell in cells:
+            self._write_one(self.path(asset, cell), rows[cell.key] if cell.key in rows else table.iloc[:0])
+
+    def read(self, asset: str, cells: Collection[Cell]) -> pd.DataFrame:
+        """The rows of some cells; a cell never written has none."""
+        return self._read_all(asset, [self.path(asset, cell) for cell in cells])
+
+    def read_proposal(self, asset: str, proposal: str) -> pd.DataFrame:
+        """The rows of all days of a proposal."""
+        return self._read_all(asset, sorted((self.folder / asset / proposal).glob("*.parquet")))
+
+    def cells(self, asset: str) -> list[Cell]:
+        """The cells that have been written."""
+        return [
+            Cell.from_key(f"{path.stem}|{path.parent.name}")
+            for path in sorted((self.folder / asset).glob("*/*.parquet"))
+        ]
+
+    @contextmanager
+    def locked(self, proposal: str) -> Iterator[None]:
+        """Keep other runs, of this machine or another, from writing the same proposal's page and tables.
+
+        Raises
+        ------
+        OutputError
+            If the lock is not to be had in ten minutes.
+        """
+        folder = self.state / "locks"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"The folder {folder} cannot be made ({error.strerror})") from None
+        try:
+            with filelock.FileLock(folder / f"{proposal}.lock", timeout=LOCK_TIMEOUT):
+                yield
+        except filelock.Timeout as error:
+            raise OutputError(
+                f"Another program has held {error.lock_file} for ten minutes; end it and run again"
+            ) from None
+
+    def _write_one(self, path: Path, table: pd.DataFrame) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(path) as partial:
+                pq.write_table(pa.Table.from_pandas(table, preserve_index=False), partial)
+        except OSError as error:
+            raise OutputError(f"The table {path} cannot be written ({error.strerror or error})") from None
+
+    def _read_all(self, asset: str, paths: list[Path]) -> pd.DataFrame:
+        schema = SCHEMAS[asset]
+        found = [_nullable(pq.read_table(path)) for path in paths if path.exists()]
+        filled = [table for table in found if len(table)]
+        if not filled:
+            return tables.empty(schema)
+        table = pd.concat(filled, ignore_index=True)
+        extra = [name for name in table.columns if name not in schema]
+        return tables.conform(table, schema).join(table[extra])
+
+
+def _nullable(table: pa.Table) -> pd.DataFrame:
+    types = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    return table.to_pandas(
+        types_mapper=lambda kind: types.get(kind, pd.StringDtype() if pa.types.is_string(kind) else None)
+    )
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside another; moved onto it in one step if the block ends well, else removed."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one step.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as partial:
+            partial.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror or error})") from None
