@@ -11,7 +11,7 @@ from jwst_mast_assets import downloads
 from jwst_mast_assets.cli.progress import TqdmProgress
 from jwst_mast_assets.cli.runs import Result, materialize, open_instance, ranges
 from jwst_mast_assets.definitions import build_defs
-from jwst_mast_assets.defs.partitions import first_day, register_proposals
+from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD
 from jwst_mast_assets.mast import selection
 from jwst_mast_assets.mast.archive import Archive
@@ -70,7 +70,7 @@ class Command:
         self._check_days(cells)
         make_folder(self.config.root)
         with open_instance() as instance:
-            register_proposals(instance, proposals_of(cells))
+            register_proposals(instance, proposals_of(cells), self.config.first_day)
             results = self._materialize(instance, "jwst_query", cells, self._query_assets(download))
             if all(result.success for result in results):
                 self._print_tables(cells)
@@ -199,10 +199,11 @@ class Command:
         return 0 if all(result.success for result in results) else 1
 
     def _check_days(self, cells: list[Cell]) -> None:
-        early = [cell for cell in cells if cell.day < first_day()]
+        first_day = self.config.first_day
+        early = [cell for cell in cells if cell.day < first_day]
         if early:
             raise ConfigError(
-                f"first_day: there are observations on {early[0].day}, before the first partition, {first_day()}; "
+                f"first_day: there are observations on {early[0].day}, before the first partition, {first_day}; "
                 "set an earlier first_day in the config file, or a later date_select"
             )
 

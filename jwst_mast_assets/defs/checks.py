@@ -8,7 +8,7 @@ import pandas as pd
 
 from jwst_mast_assets import downloads
 from jwst_mast_assets.defs.metadata import preview
-from jwst_mast_assets.defs.partitions import cells_of, grid, registered_proposals
+from jwst_mast_assets.defs.partitions import cells_of, registered_proposals
 from jwst_mast_assets.defs.resources import JwstConfig, plain_failures
 from jwst_mast_assets.records.ledger import Ledger
 
@@ -16,16 +16,6 @@ PRESENT, AGREE, OPEN = "all_selected_files_present", "sizes_and_checksums_agree"
 FILES = dg.AssetKey("downloaded_files")
 
 
-@dg.multi_asset_check(
-    specs=[
-        dg.AssetCheckSpec(
-            PRESENT,
-            asset=FILES,
-            description="Every selected file is on disk; those not yet public are not asked for. Fails the run if not.",
-            partitions_def=grid,
-        )
-    ]
-)
 def all_selected_files_present(
     context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
 ) -> Iterator[dg.AssetCheckResult]:
@@ -50,23 +40,11 @@ def all_selected_files_present(
         raise dg.Failure(_told(failures), allow_retries=False)
 
 
-@dg.asset_check(
-    asset=FILES,
-    name=AGREE,
-    description="Every file on disk has the size and the md5 that were recorded: nothing has been altered since.",
-    partitions_def=grid,
-)
 def sizes_and_checksums_agree(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
     with plain_failures():
         return _result(downloads.audit(_files(context, jwst_config)))
 
 
-@dg.asset_check(
-    asset=FILES,
-    name=OPEN,
-    description="Every file on disk opens to its end: FITS to the last HDU, pictures, JSON, tables.",
-    partitions_def=grid,
-)
 def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
     with plain_failures():
         # Without an md5 to compare with, the audit opens the file.
@@ -117,7 +95,38 @@ def _told(failures: pd.DataFrame) -> str:
     return f"{len(failures)} selected file(s) could not be had: {named}{more}"
 
 
-asset_checks = [all_selected_files_present, sizes_and_checksums_agree, contents_open, obs_table_is_fresh]
+def build_checks(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+    """The checks, those of files partitioned as the assets are."""
+    present = dg.multi_asset_check(
+        specs=[
+            dg.AssetCheckSpec(
+                PRESENT,
+                asset=FILES,
+                description="Every selected file is on disk; those not yet public are not asked for. "
+                "Fails the run if not.",
+                partitions_def=grid,
+            )
+        ]
+    )
+    agree = dg.asset_check(
+        asset=FILES,
+        name=AGREE,
+        description="Every file on disk has the size and the md5 that were recorded: nothing has been altered since.",
+        partitions_def=grid,
+    )
+    opens = dg.asset_check(
+        asset=FILES,
+        name=OPEN,
+        description="Every file on disk opens to its end: FITS to the last HDU, pictures, JSON, tables.",
+        partitions_def=grid,
+    )
+    return [
+        present(all_selected_files_present),
+        agree(sizes_and_checksums_agree),
+        opens(contents_open),
+        obs_table_is_fresh,
+    ]
+
 
 audits = dg.AssetSelection.checks(
     dg.AssetCheckKey(FILES, PRESENT), dg.AssetCheckKey(FILES, AGREE), dg.AssetCheckKey(FILES, OPEN)

@@ -16,9 +16,18 @@ MAX_PARTITIONS = 2_500_000
 """Proposals times days beyond which Dagster's pages take many seconds (measured with Dagster 1.13.27)."""
 
 proposals = dg.DynamicPartitionsDefinition(name=PROPOSAL)
-# end_offset=1: today's observations are there before midnight.
-days = dg.DailyPartitionsDefinition(start_date=f"{load_config().first_day}", timezone="UTC", end_offset=1)
-grid = dg.MultiPartitionsDefinition({PROPOSAL: proposals, "day": days})
+
+
+def build_grid(first_day: dt.date) -> dg.MultiPartitionsDefinition:
+    """The partitions of the five assets: proposals x days, from a first day to today (UTC)."""
+    # end_offset=1: today's observations are there before midnight.
+    days = dg.DailyPartitionsDefinition(start_date=f"{first_day}", timezone="UTC", end_offset=1)
+    return dg.MultiPartitionsDefinition({PROPOSAL: proposals, "day": days})
+
+
+def on_grid(grid: dg.PartitionsDefinition, *assets: dg.AssetsDefinition) -> Sequence[dg.AssetsDefinition]:
+    """The assets, partitioned by a grid."""
+    return dg.map_asset_specs(lambda spec: spec.replace_attributes(partitions_def=grid), assets)
 
 
 def cells_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[Cell]:
@@ -56,8 +65,17 @@ def registered_proposals(instance: dg.DagsterInstance) -> list[str]:
     return sorted(instance.get_dynamic_partitions(PROPOSAL))
 
 
-def register_proposals(instance: dg.DagsterInstance, wanted: Sequence[str | int]) -> list[str]:
+def register_proposals(
+    instance: dg.DagsterInstance, wanted: Sequence[str | int], first_day: dt.date | None = None
+) -> list[str]:
     """Register proposals; returns those that were new.
+
+    Parameters
+    ----------
+    instance : DagsterInstance
+    wanted : sequence of str or int
+    first_day : date, optional
+        Of the grid; default: as the config file has it.
 
     Raises
     ------
@@ -71,20 +89,20 @@ def register_proposals(instance: dg.DagsterInstance, wanted: Sequence[str | int]
     known = set(registered_proposals(instance))
     new = sorted(keys - known)
     if new:
-        check_grid(len(known) + len(new))
+        check_grid(len(known) + len(new), first_day or load_config().first_day)
         instance.add_dynamic_partitions(PROPOSAL, new)
     return new
 
 
-def check_grid(n_proposals: int) -> None:
-    """See that Dagster can carry the days of so many proposals.
+def check_grid(n_proposals: int, first_day: dt.date) -> None:
+    """See that Dagster can carry the days of so many proposals, from a first day on.
 
     Raises
     ------
     ConfigError
         If not.
     """
-    n_days = days.get_num_partitions()
+    n_days = (dt.datetime.now(dt.timezone.utc).date() - first_day).days + 1
     if n_proposals * n_days > MAX_PARTITIONS:
         raise ConfigError(
             f"{n_proposals} proposals x {n_days} days are {n_proposals * n_days:,} partitions, more than the "
@@ -109,8 +127,3 @@ def remove_proposals(instance: dg.DagsterInstance, unwanted: Sequence[str | int]
     for key in gone:
         instance.delete_dynamic_partition(PROPOSAL, key)
     return gone
-
-
-def first_day() -> dt.date:
-    """The first day of the grid."""
-    return days.start.date()

@@ -7,7 +7,7 @@ import dagster as dg
 from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, next_attempt, tries_so_far, under_way
 from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.jobs import jwst_download
-from jwst_mast_assets.defs.partitions import check_grid, first_day, proposals, registered_proposals
+from jwst_mast_assets.defs.partitions import check_grid, proposals, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
@@ -37,7 +37,9 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         changed or newly released ones. It keeps no cursor: what is done stands in the output folder, what is under
         way and what failed in the runs themselves."""
         try:
-            return _tick(context.instance, daemon_config(context.instance), archive.open_for_a_tick())
+            # The grid is that of the loaded code location, whatever the file says by now.
+            current = daemon_config(context.instance).model_copy(update={"first_day": config.first_day})
+            return _tick(context.instance, current, archive.open_for_a_tick())
         except JwstMastError as error:
             return dg.SkipReason(f"Not done this time: {error}")
 
@@ -58,11 +60,11 @@ def _tick(instance: dg.DagsterInstance, config: Config, archive: Archive) -> dg.
             "No proposal is registered. Register some with: jwst-mast proposals add 1138, with propID in the config "
             "file, or set watch: all"
         )
-    observations = list_observations(archive, config, watched, first_day(), now)
+    observations = list_observations(archive, config, watched, config.first_day, now)
     found = sorted(set(observations["cell"].str[-5:])) if config.watch == "all" else []
     new = sorted({*watched, *found} - set(registered))
     if new:
-        check_grid(len(registered) + len(new))
+        check_grid(len(registered) + len(new), config.first_day)
     ledger = Ledger(TableStore(config.root))
     recorded = ledger.recorded({*watched, *found}, config)
     wanted = due_cells(observations, recorded, config, now)

@@ -210,3 +210,16 @@ def test_an_archive_that_is_not_there_is_named(command, monkeypatch):
     outcome = command.query(*DAY)
     assert outcome.status == 2
     assert "http://127.0.0.1:9 cannot be reached" in outcome.err
+
+
+def test_an_earlier_first_day_in_the_file_that_is_given_admits_earlier_observations(own_archive, command, tmp_path):
+    own_archive.add_observation(1138, 20, t_min=59000.5)
+    argv = ("--propID", "1138", "--date_select", "2020-05-01", "2020-06-30")
+    refused = command.download(*argv)
+    assert refused.status == 2
+    assert "set an earlier first_day in the config file" in refused.err
+    early = tmp_path / "early.cfg"
+    early.write_text("first_day: 2020-01-01\n")
+    outcome = command.download(*argv, "-c", str(early))
+    assert (outcome.status, outcome.err) == (0, "")
+    assert command.data() == {"jw01138020001_02101_00001_nrca1_uncal.fits"}

@@ -8,6 +8,7 @@ from astropy.io import fits
 from astropy.table import Table
 from PIL import Image
 
+from jwst_mast_assets.defs.partitions import build_grid
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets_tests.defs.conftest import DAY, messages
@@ -209,9 +210,8 @@ def test_hostile_names_are_refused_and_reported_and_nothing_is_written_elsewhere
 
 
 def test_today_is_a_partition():
-    from jwst_mast_assets.defs.partitions import days
-
     today = dt.datetime.now(dt.timezone.utc).date()
+    days = build_grid(dt.date(2021, 8, 1)).get_partitions_def_for_dimension("day")
     assert days.get_last_partition_key() == str(today)
     assert days.get_first_partition_key() == "2021-08-01"
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from jwst_mast_assets import downloads
 from jwst_mast_assets.defs.metadata import data_version, preview
-from jwst_mast_assets.defs.partitions import cells_of, grid
+from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, plain_failures
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast.config import load_config
@@ -18,7 +18,6 @@ from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
 
 
 @dg.asset(
-    partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
     kinds={"mast", "file"},

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from jwst_mast_assets.defs.partitions import cells_of, grid
+from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig, plain_failures
 from jwst_mast_assets.mast.partition_cells import proposals_of
 from jwst_mast_assets.records import holdings
@@ -11,7 +11,6 @@ from jwst_mast_assets.webpage.page import write_page
 
 
 @dg.asset(
-    partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
     kinds={"html"},

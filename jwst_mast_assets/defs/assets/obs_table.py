@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets.defs.metadata import data_version, table_metadata
-from jwst_mast_assets.defs.partitions import cells_of, grid
+from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast import selection
@@ -16,7 +16,6 @@ SUDDEN_FALL = 0.5
 
 
 @dg.asset(
-    partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
     kinds={"mast", "parquet"},

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets.defs.metadata import data_version, table_metadata
-from jwst_mast_assets.defs.partitions import cells_of, grid
+from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.downloads import state_on_disk
@@ -12,7 +12,6 @@ from jwst_mast_assets.mast.products import query_products
 
 
 @dg.asset(
-    partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
     kinds={"mast", "parquet"},
