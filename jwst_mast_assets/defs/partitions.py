@@ -1,7 +1,7 @@
 """Belongs here: the proposal x day grid, the cells of a run, and the registered proposals."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -11,6 +11,10 @@ from jwst_mast_assets.mast.errors import ConfigError, UnknownProposal
 from jwst_mast_assets.mast.partition_cells import Cell
 
 PROPOSAL = "proposal"
+
+SINGLE_KEY = "dagster/partition"
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+"""Dagster's tags of a run's partitions."""
 
 MAX_PARTITIONS = 2_500_000
 """Proposals times days beyond which Dagster's pages take many seconds (measured with Dagster 1.13.27)."""
@@ -31,33 +35,112 @@ def on_grid(grid: dg.PartitionsDefinition, *assets: dg.AssetsDefinition) -> Sequ
 
 
 def cells_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[Cell]:
-    """The cells of a run: of one key, of one that came as a plain string, or of a range.
+    """The cells of the run that a context belongs to; see :func:`cells_of_run`.
 
     Raises
     ------
     UnknownProposal
         If a proposal is not registered; Dagster accepts such a key at launch.
     ConfigError
-        If the run has no partition.
+        If the run has no partition, or none that means a proposal and a day.
     """
     run = context.op_execution_context if isinstance(context, dg.AssetCheckExecutionContext) else context
-    if not (run.has_partition_key or run.has_partition_key_range):
-        raise ConfigError("This run has no partition; choose a proposal and a day, as 2022-04-10|01138")
-    cells = []
-    # Listing the keys of a range fails for one that is not registered; that gets a sentence of its own below.
-    for key in [run.partition_key] if run.has_partition_key else run.partition_keys:
-        try:
-            cells.append(Cell.from_key(str(key)))
-        except ValueError as error:
-            raise ConfigError(
-                f"{str(key)!r} is not a partition: write day|proposal, 2022-04-10|01138 ({error})"
-            ) from None
-    for proposal in sorted({cell.proposal for cell in cells}):
-        if not context.instance.has_dynamic_partition(PROPOSAL, proposal):
-            raise UnknownProposal(
-                f"Proposal {proposal} is not registered; register it with: jwst-mast proposals add {proposal}"
-            )
+    tags, instance = run.run.tags, context.instance
+    for proposal in sorted({key.partition("|")[2] for key in keys_of_run(tags, instance)}):
+        if not instance.has_dynamic_partition(PROPOSAL, proposal):
+            raise _not_registered(proposal)
+    cells, unusable = cells_of_run(tags, instance)
+    for sentence in unusable:
+        context.log.warning(f"Skipped: {sentence}")
     return cells
+
+
+def cells_of_run(tags: Mapping[str, str], instance: dg.DagsterInstance) -> tuple[list[Cell], list[str]]:
+    """The cells of a run, from its tags: the range where there is one, else the single key.
+
+    A run of a backfill from a job's page has both, and its single key is that of another run's first cell
+    (Dagster 1.13.27); so the range wins.
+
+    Returns
+    -------
+    cells : list of Cell
+        At least one, each once, with the proposals in five digits.
+    unusable : list of str
+        A sentence for each key of a range that means no cell: one bad key does not stop the others.
+
+    Raises
+    ------
+    UnknownProposal, ConfigError
+        As :func:`cells_of`, but for a single key whose proposal is not registered.
+    """
+    cells: dict[Cell, None] = {}
+    unusable = []
+    for key in keys_of_run(tags, instance):
+        try:
+            cells[Cell.from_key(key)] = None
+        except ValueError as error:
+            unusable.append(
+                f"{key!r} is not a partition ({error}): choose a day and a proposal, as 2022-04-10|01138; a key that "
+                "is no proposal is removed with: jwst-mast proposals remove KEY"
+            )
+    if not cells:
+        raise ConfigError(unusable[0] if unusable else "This run's range has no partition any more; launch it again")
+    return list(cells), unusable
+
+
+def keys_of_run(tags: Mapping[str, str], instance: dg.DagsterInstance) -> list[str]:
+    """The partition keys of a run as they are spelled in Dagster, from its tags.
+
+    A range is the rectangle between its two corners; proposals stand in the order in which they were registered.
+
+    Raises
+    ------
+    UnknownProposal, ConfigError
+        As :func:`cells_of`.
+    """
+    if not tags.get(RANGE_START):
+        if not tags.get(SINGLE_KEY):
+            raise ConfigError("This run has no partition; choose a proposal and a day, as 2022-04-10|01138")
+        return [tags[SINGLE_KEY]]
+    (first_day, _, first), (last_day, _, last) = (tags[side].partition("|") for side in (RANGE_START, RANGE_END))
+    chosen = [first]
+    if first != last:
+        order = list(instance.get_dynamic_partitions(PROPOSAL))
+        for proposal in (first, last):
+            if proposal not in order:
+                raise _not_registered(proposal)
+        chosen = order[order.index(first) : order.index(last) + 1]
+    try:
+        start, end = dt.date.fromisoformat(first_day), dt.date.fromisoformat(last_day)
+    except ValueError as error:
+        raise ConfigError(
+            f"{tags[RANGE_START]!r} to {tags[RANGE_END]!r} is not a range of partitions: {error}"
+        ) from None
+    days = [start + dt.timedelta(days=n) for n in range((end - start).days + 1)]
+    return [f"{day}|{proposal}" for day in days for proposal in chosen]
+
+
+def let_the_range_win(run: dg.DagsterRun) -> None:
+    """Have Dagster, too, take a run's range where its tags name a single cell as well.
+
+    Its events, which make partitions green in the page, would else all name that one cell. Only this process's copy
+    of the run changes.
+    """
+    if run.tags.get(RANGE_START) and isinstance(run.tags, dict):
+        for tag in (SINGLE_KEY, f"{SINGLE_KEY}/day", f"{SINGLE_KEY}/{PROPOSAL}"):
+            run.tags.pop(tag, None)
+
+
+def _not_registered(proposal: str) -> UnknownProposal:
+    try:
+        padded = names.proposal_key(proposal)
+    except ValueError as error:
+        return UnknownProposal(f"{error}; choose a proposal and a day, as 2022-04-10|01138")
+    if padded != proposal:
+        return UnknownProposal(f"A proposal's partitions have five digits: choose {padded}, not {proposal}")
+    return UnknownProposal(
+        f"Proposal {proposal} is not registered; register it with: jwst-mast proposals add {int(proposal)}"
+    )
 
 
 def registered_proposals(instance: dg.DagsterInstance) -> list[str]:

@@ -17,7 +17,7 @@ from jwst_mast_assets.defs.attempts import (
 )
 from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.jobs import freshness, jwst_download
-from jwst_mast_assets.defs.partitions import registered_proposals
+from jwst_mast_assets.defs.partitions import SINGLE_KEY, registered_proposals
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
@@ -106,7 +106,7 @@ def _settled(instance: dg.DagsterInstance, causes: list[str]) -> set[tuple[str, 
     for start in range(0, len(causes), CAUSES_PER_QUERY):
         chunk = causes[start : start + CAUSES_PER_QUERY]
         runs = instance.get_runs(dg.RunsFilter(job_name=jwst_download.name, statuses=SETTLED, tags={CAUSE: chunk}))
-        found |= {(run.tags.get("dagster/partition", ""), run.tags[CAUSE]) for run in runs}
+        found |= {(run.tags.get(SINGLE_KEY, ""), run.tags[CAUSE]) for run in runs}
     return found
 
 

@@ -11,6 +11,7 @@ import dagster as dg
 import pydantic
 
 from jwst_mast_assets.defs.lost_runs import show_alive
+from jwst_mast_assets.defs.partitions import let_the_range_win
 from jwst_mast_assets.defs.table_io import table_io_manager
 from jwst_mast_assets.downloads import Event
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
@@ -45,6 +46,7 @@ class JwstConfig(dg.ConfigurableResource):
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Every run of ours needs the configuration, so this is where it begins to show that it is alive."""
         if context.instance is not None and context.run is not None:
+            let_the_range_win(context.run)
             show_alive(context.instance, context.run.run_id)
 
     def store(self) -> TableStore:

@@ -3,7 +3,7 @@
 import dagster as dg
 import pandas as pd
 
-from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.defs.partitions import cells_of_run
 from jwst_mast_assets.mast.tables import Schema
 from jwst_mast_assets.records.store import SCHEMAS
 
@@ -17,13 +17,13 @@ class TableIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
         store = context.resources.jwst_config.store()
         asset = context.asset_key.path[-1]
-        cells = [Cell.from_key(key) for key in context.asset_partition_keys]
+        cells, _ = cells_of_run(context.step_context.dagster_run.tags, context.step_context.instance)
         store.write(asset, obj, cells)
         context.add_output_metadata({"path": dg.MetadataValue.path(str(store.folder / asset))})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         store = context.resources.jwst_config.store()
-        cells = [Cell.from_key(key) for key in context.asset_partition_keys]
+        cells, _ = cells_of_run(context.step_context.dagster_run.tags, context.step_context.instance)
         return store.read(context.asset_key.path[-1], cells)
 
 
