@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from jwst_mast_assets.defs import lost_runs, notices, reprocessing
+from jwst_mast_assets.defs import lost_runs, notices, reprocessing, watching
 from jwst_mast_assets.defs.assets.downloaded_files import downloaded_files
 from jwst_mast_assets.defs.assets.index_html import index_html
 from jwst_mast_assets.defs.assets.obs_table import obs_table
@@ -44,9 +44,14 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
             *reprocessing.assets,
         ],
         asset_checks=build_checks(grid),
-        jobs=[*jobs, *reprocessing.jobs],
+        jobs=[*jobs, *reprocessing.jobs, *watching.jobs],
         schedules=[*build_schedules(config.first_day), *reprocessing.schedules],
-        sensors=[*build_sensors(config), *reprocessing.sensors, *notices.sensors, *lost_runs.sensors],
+        sensors=[
+            *build_sensors(config),
+            *reprocessing.build_sensors(config.first_day),
+            *notices.sensors,
+            *lost_runs.sensors,
+        ],
         resources={**build_resources(config), **(resource_overrides or {})},
         # A step of ours takes a second or two; an interpreter per step would cost several times that.
         executor=dg.in_process_executor,

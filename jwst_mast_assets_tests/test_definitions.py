@@ -36,7 +36,7 @@ def test_the_names_of_everything():
             "obs_table: fresh",
             "obs_table: no_sudden_fall",
         ],
-        "jobs": ["jwst_audit", "jwst_download", "jwst_query", "jwst_reprocessing"],
+        "jobs": ["jwst_audit", "jwst_download", "jwst_query", "jwst_reprocessing", "watch_proposals"],
         "schedules": ["daily_download", "daily_reprocessing"],
         "sensors": [
             "lost_runs",

@@ -13,6 +13,7 @@ from jwst_mast_assets.cli.runs import Result, materialize, open_instance, ranges
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD
+from jwst_mast_assets.defs.watching import adopt_registered
 from jwst_mast_assets.mast import selection
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
@@ -24,6 +25,7 @@ from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings, reports
 from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.watched import WatchList
 
 NOT_PASSED_ON = (*NOT_IN_LAUNCHPAD, "propID", "lookbacktime", "all_dates", "date_select", "savetables", "verbose")
 """Parameters that the session itself takes care of: the partitions stand for proposals and dates."""
@@ -37,11 +39,14 @@ class Command:
     config : Config
     assume_yes : bool
         Do not ask before downloading.
+    watch : bool
+        Have the proposals watched from now on.
     """
 
-    def __init__(self, config: Config, assume_yes: bool = False) -> None:
+    def __init__(self, config: Config, assume_yes: bool = False, watch: bool = False) -> None:
         self.config = config
         self.assume_yes = assume_yes
+        self.watch = watch
         self.now = dt.datetime.now(dt.timezone.utc)
         self.store = TableStore(config.root)
         self.archive = Archive()
@@ -54,6 +59,8 @@ class Command:
         JwstMastError
             If it cannot be done at all.
         """
+        if self.watch and not self.config.propID:
+            raise ConfigError("--watch: name the proposals to watch with --propID")
         for warning in selection.mode_warnings(self.config):
             print(f"WARNING: {warning}", file=sys.stderr)
         if len(self.config.propID) > 1:
@@ -70,7 +77,11 @@ class Command:
         self._check_days(cells)
         make_folder(self.config.root)
         with open_instance() as instance:
+            # Dagster needs the keys for a run; only --watch has proposals watched.
+            adopt_registered(instance, self.store)
             register_proposals(instance, proposals_of(cells), self.config.first_day)
+            if self.watch and (new := WatchList(self.store).add(proposals_of(cells))):
+                print(f"watched from now on: {' '.join(new)}")
             results = self._materialize(instance, "jwst_query", cells, self._query_assets(download))
             if all(result.success for result in results):
                 self._print_tables(cells)

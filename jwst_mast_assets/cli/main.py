@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import resources
 
 from jwst_mast_assets import __version__
-from jwst_mast_assets.cli import records
+from jwst_mast_assets.cli import proposals, records
 from jwst_mast_assets.mast.errors import JwstMastError
 
 
@@ -28,17 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"jwst_mast_assets {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    proposals = commands.add_parser("proposals", help="the proposals that the pipeline looks after")
-    actions = proposals.add_subparsers(metavar="ACTION", required=True)
-    for name, run, text in (
-        ("add", _add, "register proposals"),
-        ("remove", _remove, "unregister proposals; their files stay"),
-    ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("proposal", nargs="+", help="proposal number, e.g. 1138")
-        action.set_defaults(run=run)
-    actions.add_parser("list", help="print the registered proposals").set_defaults(run=_list)
-
+    proposals.add_commands(commands)
     commands.add_parser("config", help="print an annotated config file with every parameter").set_defaults(run=_config)
 
     archive = commands.add_parser("archive", help="run the embedded archive: a small MAST on this machine")
@@ -56,36 +46,6 @@ def build_parser() -> argparse.ArgumentParser:
     dev.set_defaults(run=_dev)
     records.add_commands(commands)
     return parser
-
-
-def _add(arguments: argparse.Namespace) -> int:
-    from jwst_mast_assets.cli.runs import open_instance
-    from jwst_mast_assets.defs.partitions import register_proposals
-
-    with open_instance() as instance:
-        new = register_proposals(instance, arguments.proposal)
-    print(f"registered: {' '.join(new)}" if new else "all were registered already")
-    return 0
-
-
-def _remove(arguments: argparse.Namespace) -> int:
-    from jwst_mast_assets.cli.runs import open_instance
-    from jwst_mast_assets.defs.partitions import remove_proposals
-
-    with open_instance() as instance:
-        gone = remove_proposals(instance, arguments.proposal)
-    print(f"removed: {' '.join(gone)} (their files stay)" if gone else "none of them was registered")
-    return 0 if gone else 1
-
-
-def _list(_arguments: argparse.Namespace) -> int:
-    from jwst_mast_assets.cli.runs import open_instance
-    from jwst_mast_assets.defs.partitions import registered_proposals
-
-    with open_instance() as instance:
-        known = registered_proposals(instance)
-    print("\n".join(known) if known else "no proposal is registered; add one with: jwst-mast proposals add 1138")
-    return 0
 
 
 def _config(_arguments: argparse.Namespace) -> int:

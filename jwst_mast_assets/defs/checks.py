@@ -8,8 +8,9 @@ import pandas as pd
 
 from jwst_mast_assets import downloads
 from jwst_mast_assets.defs.metadata import preview
-from jwst_mast_assets.defs.partitions import cells_of, registered_proposals
+from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig, plain_failures
+from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.records.ledger import Ledger
 
 PRESENT, AGREE, OPEN = "all_selected_files_present", "sizes_and_checksums_agree", "contents_open"
@@ -54,16 +55,17 @@ def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfi
 @dg.asset_check(
     asset="obs_table",
     name="fresh",
-    description="Every registered proposal was compared with MAST in the last freshness_hours.",
+    description="Every watched proposal was compared with MAST in the last freshness_hours.",
 )
 def obs_table_is_fresh(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
     with plain_failures():
         config = jwst_config.checked()
-        checked = Ledger(jwst_config.store()).checked()
+        store = jwst_config.store()
+        checked = Ledger(store).checked()
         limit = dt.datetime.now(dt.timezone.utc) - dt.timedelta(hours=config.freshness_hours)
         stale = [
             proposal
-            for proposal in registered_proposals(context.instance)
+            for proposal in watched_proposals(context.instance, store, config)
             if proposal not in checked or dt.datetime.fromisoformat(checked[proposal]) < limit
         ]
         return dg.AssetCheckResult(

@@ -1,7 +1,7 @@
 """Belongs here: the proposal x day grid, the cells of a run, and the registered proposals."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import dagster as dg
 
@@ -139,19 +139,49 @@ def _not_registered(proposal: str) -> UnknownProposal:
     if padded != proposal:
         return UnknownProposal(f"A proposal's partitions have five digits: choose {padded}, not {proposal}")
     return UnknownProposal(
-        f"Proposal {proposal} is not registered; register it with: jwst-mast proposals add {int(proposal)}"
+        f"Proposal {proposal} is not registered in Dagster; have it watched with: jwst-mast proposals add {proposal}, "
+        "or add it to the partitions in the web page"
     )
 
 
 def registered_proposals(instance: dg.DagsterInstance) -> list[str]:
-    """The proposals that the instance knows, sorted."""
-    return sorted(instance.get_dynamic_partitions(PROPOSAL))
+    """The proposals that are partition keys in Dagster, five digits each, sorted; see :func:`odd_keys`."""
+    keys = instance.get_dynamic_partitions(PROPOSAL)
+    return sorted(key for key in keys if _is_proposal(key))
+
+
+def odd_keys(instance: dg.DagsterInstance) -> list[str]:
+    """The partition keys that are not spelled as a proposal is: Dagster's page takes any text."""
+    return sorted(key for key in instance.get_dynamic_partitions(PROPOSAL) if not _is_proposal(key))
+
+
+def _is_proposal(key: str) -> bool:
+    try:
+        return names.proposal_key(key) == key
+    except ValueError:
+        return False
+
+
+def proposal_keys(given: Sequence[str | int]) -> list[str]:
+    """Proposals as people write them, five digits each, sorted.
+
+    Raises
+    ------
+    ConfigError
+        If one is no proposal number.
+    """
+    try:
+        return sorted({names.proposal_key(proposal) for proposal in given})
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def register_proposals(
     instance: dg.DagsterInstance, wanted: Sequence[str | int], first_day: dt.date | None = None
 ) -> list[str]:
-    """Register proposals; returns those that were new.
+    """Make proposals partition keys, as Dagster needs for any run; returns those that were new.
+
+    That does not have them watched: see :mod:`jwst_mast_assets.defs.watching`.
 
     Parameters
     ----------
@@ -165,12 +195,8 @@ def register_proposals(
     ConfigError
         If one is no proposal number, or the grid would be more than Dagster carries.
     """
-    try:
-        keys = {names.proposal_key(proposal) for proposal in wanted}
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
     known = set(registered_proposals(instance))
-    new = sorted(keys - known)
+    new = sorted(set(proposal_keys(wanted)) - known)
     if new:
         check_grid(len(known) + len(new), first_day or load_config().first_day)
         instance.add_dynamic_partitions(PROPOSAL, new)
@@ -194,19 +220,33 @@ def check_grid(n_proposals: int, first_day: dt.date) -> None:
         )
 
 
-def remove_proposals(instance: dg.DagsterInstance, unwanted: Sequence[str | int]) -> list[str]:
-    """Unregister proposals; returns those that were registered. Their files and history stay.
+def on_the_grid(
+    cells: Iterable[Cell], registered: Collection[str], first_day: dt.date, now: dt.datetime
+) -> tuple[list[Cell], list[str]]:
+    """The cells that a run can be requested for, and a sentence for each proposal that has others.
 
-    Raises
-    ------
-    ConfigError
-        If one is no proposal number.
+    One request for a partition that does not exist fails a whole tick.
     """
-    try:
-        keys = {names.proposal_key(proposal) for proposal in unwanted}
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    gone = sorted(keys & set(registered_proposals(instance)))
-    for key in gone:
-        instance.delete_dynamic_partition(PROPOSAL, key)
-    return gone
+    inside, early, late, unknown = [], [], [], []
+    for cell in cells:
+        if cell.proposal not in registered:
+            unknown.append(cell)
+        elif cell.day < first_day:
+            early.append(cell)
+        elif cell.day > now.date():
+            late.append(cell)
+        else:
+            inside.append(cell)
+    told = [
+        f"{what} of {proposal} ({', '.join(f'{cell.day}' for cell in some[:3])}{', ...' * (len(some) > 3)}) "
+        f"{'is' if len(some) == 1 else 'are'} skipped: {why}"
+        for others, why in (
+            (unknown, "the proposal is not registered yet"),
+            (early, f"before first_day, {first_day}; set an earlier one in the config file and reload the definitions"),
+            (late, "dated in the future"),
+        )
+        for proposal in sorted({cell.proposal for cell in others})
+        if (some := sorted(cell for cell in others if cell.proposal == proposal))
+        for what in [f"{len(some)} day{'s' * (len(some) > 1)}"]
+    ]
+    return inside, told

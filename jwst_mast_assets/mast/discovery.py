@@ -47,6 +47,9 @@ def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.
 RIGHTS = ("dataRights", "t_obs_release")
 """The only columns asked for beside the required ones: enough to see what is new, changed or released."""
 
+END = 100_000.0
+"""MJD that is later than any observation, in 2132: one that is dated in the future by mistake is to be seen."""
+
 PROPOSALS_PER_QUERY = 500
 """A thousand proposals with their hundred thousand observations are two queries."""
 
@@ -79,14 +82,17 @@ def list_observations(
     """
     end = mjd_of(now) + 1
     parts = [
-        archive.observations(proposals[start : start + PROPOSALS_PER_QUERY], (mjd_of_day(since), end), columns=RIGHTS)
+        archive.observations(proposals[start : start + PROPOSALS_PER_QUERY], (mjd_of_day(since), END), columns=RIGHTS)
         for start in range(0, len(proposals), PROPOSALS_PER_QUERY)
     ]
     if config.watch == "all":
         window = (max(float(mjd_of_day(since)), mjd_of(now) - config.lookbacktime), end)
         parts.append(archive.observations((), window, selection.instrument_names(config), columns=RIGHTS))
     found = pd.concat([part for part in parts if len(part)] or [tables.empty(tables.OBS_FROM_MAST)], ignore_index=True)
-    return describe_observations(found.drop_duplicates("obsid"), config)
+    found = found.drop_duplicates("obsid")
+    table = describe_observations(found, config)
+    archive.unusable_rows += len(found) - len(table)
+    return table
 
 
 def cells_with_data(observations: pd.DataFrame) -> list[Cell]:

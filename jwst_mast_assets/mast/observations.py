@@ -44,12 +44,16 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
 
 
 def describe_observations(found: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """What is derived from MAST's columns: ``obsnum``, ``date_min``, ``wanted``, ``cell``; sorted."""
-    table = found.assign(
-        obsnum=names.obsnum(found["obs_id"]),
-        date_min=iso_of_mjd(found["t_min"]),
-        wanted=selection.observation_is_wanted(found, config),
-        cell=cell_keys(found),
+    """What is derived from MAST's columns: ``obsnum``, ``date_min``, ``wanted``, ``cell``; sorted.
+
+    A row whose start or proposal cannot be one is left out: it must not stop the others.
+    """
+    table = found.assign(cell=cell_keys(found))
+    table = table[table["cell"].notna()]
+    table = table.assign(
+        obsnum=names.obsnum(table["obs_id"]),
+        date_min=iso_of_mjd(table["t_min"]),
+        wanted=selection.observation_is_wanted(table, config),
     )
     return sort(tables.conform(table, tables.OBS_TABLE), config.sortcols_obsTable)
 

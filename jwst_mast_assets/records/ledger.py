@@ -19,6 +19,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.watched import WatchList
 
 SELECTING = (
     *("instrument", "obsmode", "obsnums", "date_select", "filetypes", "calib_levels", "sca", "guidestars"),
@@ -130,7 +131,7 @@ class Ledger:
                             now.isoformat(timespec="seconds"),
                         )
                         known[str(cell.day)] = _newest({**known.get(str(cell.day), {}), selection: entry._asdict()})
-                write_text(self.folder / f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
+                self._write(f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
 
     def recorded(self, proposals: Iterable[str], config: Config) -> Recorded:
         """What is recorded of some proposals under a configuration's selection, and which days only under others."""
@@ -145,14 +146,33 @@ class Ledger:
                     others.add(f"{day}|{proposal}")
         return Recorded(entries, others)
 
+    def proposals(self) -> list[str]:
+        """The proposals of which something is recorded, sorted."""
+        return sorted(path.stem for path in self.folder.glob("?????.json") if path.stem.isdigit())
+
     def note_checked(self, proposals: Iterable[str], now: dt.datetime) -> None:
         """Write down that MAST's list of some proposals was compared just now."""
         checked = {**self.checked(), **dict.fromkeys(proposals, now.isoformat(timespec="seconds"))}
-        write_text(self.folder / "checked.json", json.dumps(checked, indent=0, sort_keys=True) + "\n")
+        self._write("checked.json", json.dumps(checked, indent=0, sort_keys=True) + "\n")
 
     def checked(self) -> dict[str, str]:
         """When MAST's list of each proposal was last compared, ISO, UTC."""
         return self._read("checked.json")
+
+    def note_skipped(self, sentences: list[str]) -> None:
+        """Write down what the sensor had to skip just now, for :meth:`skipped`."""
+        if sentences != self.skipped():
+            self._write("skipped.json", json.dumps({"skipped": sentences}, indent=0) + "\n")
+
+    def skipped(self) -> list[str]:
+        """What the sensor skipped when it last looked, a sentence each."""
+        return [str(sentence) for sentence in self._read("skipped.json").get("skipped") or []]
+
+    def _write(self, name: str, text: str) -> None:
+        if not self.folder.exists():
+            # They start together: a ledger without a list of watched proposals is one of the version before.
+            WatchList(self.store).start()
+        write_text(self.folder / name, text)
 
     def _load(self, proposal: str) -> dict[str, dict[str, dict[str, Any]]]:
         return self._read(f"{proposal}.json")

@@ -16,7 +16,7 @@ from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.history import manifest_at, read_history
-from jwst_mast_assets_tests.defs.conftest import DAY
+from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
 
 OTHER_DAY = "2022-04-11|01138"
 CHANGED = ["jw01138004001_02101_00001_nrca1_uncal.fits", "jw01138004001_02101_00001_nrca3_uncal.fits"]
@@ -29,6 +29,7 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
     (tmp_path / "my.cfg").write_text("sca: [a1, a3]\n")
     monkeypatch.setenv("JWST_QUERY_CFGFILE", str(tmp_path / "my.cfg"))
+    watch_only(tmp_path / "data", "01138", "01410")
     return tmp_path / "data"
 
 
@@ -52,7 +53,8 @@ def look(instance):
 def tick(instance) -> Any:
     """The runs that one tick of the sensor requests."""
     context = dg.build_sensor_context(instance=instance, resources=build_resources(Config()))
-    result: Any = reprocessing.reprocessing_sensor(context)
+    (sensor,) = reprocessing.build_sensors(Config().first_day)
+    result: Any = sensor(context)
     return [] if isinstance(result, dg.SkipReason) else result.run_requests
 
 

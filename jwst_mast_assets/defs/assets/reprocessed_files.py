@@ -6,9 +6,9 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets.defs.metadata import preview, table_metadata
-from jwst_mast_assets.defs.partitions import registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
 from jwst_mast_assets.defs.table_io import schema_of
+from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.records import reprocessing
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
@@ -28,7 +28,7 @@ PREVIEW_COLUMNS = ["kind", "cells", "productFilename", "old_cal_ver", "new_cal_v
 def reprocessed_files(
     context: dg.AssetExecutionContext, jwst_config: JwstConfig, archive: ArchiveResource
 ) -> dg.MaterializeResult:
-    """The files on disk, of all registered proposals, that are no longer what MAST has.
+    """The files on disk, of all watched proposals, that are no longer what MAST has.
 
     MAST processes its whole archive again every few months; names and often sizes stay, so checksums and versions
     are compared. `content`: MAST has other bytes, which the next download fetches; `versions`: only the recorded
@@ -38,9 +38,9 @@ def reprocessed_files(
     """
     with plain_failures():
         config, store, mast = jwst_config.checked(), jwst_config.store(), archive.open()
-        registered = registered_proposals(context.instance)
+        watched = watched_proposals(context.instance, store, config)
         recorded, events = [], []
-        for proposal in registered:
+        for proposal in watched:
             files = store.read_proposal("downloaded_files", proposal)
             recorded.append(files[files["bytes_on_disk"].notna()])
             asked = {cell.key for cell in store.cells("product_table") if cell.proposal == proposal}
@@ -51,7 +51,7 @@ def reprocessed_files(
         changes = reprocessing.find_changes(mast, files)
         table = _joined([changes, *events], tables.CHANGE_TABLE)
         reprocessing.write_changes(store, table)
-        for proposal in registered:
+        for proposal in watched:
             of_proposal = table[table["cells"].str.contains(f"|{proposal}", regex=False)]
             news = reprocessing.events_of(of_proposal, manifest_at(read_history(store, proposal)))
             record_events(store, proposal, news.assign(run_id=context.run.run_id))
@@ -59,7 +59,7 @@ def reprocessed_files(
         compared = files["dataURI"].nunique()
         context.log.info(f"{compared} files on disk compared with MAST: {sentence}")
         now = dt.datetime.now(dt.timezone.utc)
-        held = [read_selected(store, proposal, config) for proposal in registered]
+        held = [read_selected(store, proposal, config) for proposal in watched]
         counts = {f"n_{kind}": int((table["kind"] == kind).sum()) for kind in reprocessing.KINDS}
         return dg.MaterializeResult(
             metadata={
@@ -67,7 +67,7 @@ def reprocessed_files(
                 "compared": compared,
                 "changes": sentence,
                 **counts,
-                "status": preview(status(store, registered, config, now)),
+                "status": preview(status(store, watched, config, now)),
                 "calendar": preview(releases(_joined(held, tables.FILE_TABLE), now)),
                 "path": dg.MetadataValue.path(str(store.folder / reprocessing.FILE)),
             }
