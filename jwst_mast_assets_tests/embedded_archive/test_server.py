@@ -30,7 +30,7 @@ def test_the_port_is_free_again_after_stopping():
         port = int(first.url.rpartition(":")[2])
     with EmbeddedArchive(Catalogue(), port=port) as second:
         assert second.url.endswith(f":{port}")
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="in use"):
             EmbeddedArchive(Catalogue(), port=port).start()
 
 
