@@ -20,7 +20,8 @@ PROGRAM = str(Path(sys.executable).parent / "jwst_download.py")
 def look(instance):
     """One tick of the sensor; its words."""
     sensor: Any = lost_runs.lost_runs
-    return sensor(dg.build_sensor_context(instance=instance)).skip_message
+    with dg.build_sensor_context(instance=instance) as context:
+        return sensor(context).skip_message
 
 
 def runs(instance):
