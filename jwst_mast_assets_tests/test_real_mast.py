@@ -189,7 +189,9 @@ def test_mast_is_as_we_assume(server: str, tmp_path: Path) -> None:
     fetched = download(wanted, config, archive)
     for row in fetched.itertuples():
         done = f"{row.dl_str}, verified by {row.verified}"
-        found.append(Finding(f"The pipeline fetches {row.productFilename}", done, row.dl_code == Code.DOWNLOADED, True))
+        found.append(
+            Finding(f"The pipeline fetches {row.productFilename}", done, bool(row.dl_code == Code.DOWNLOADED), True)
+        )
 
     words = {True: "yes", False: "NO", None: ""}
     lines = [(finding.assumption, words[finding.holds], finding.found) for finding in found]
