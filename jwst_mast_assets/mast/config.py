@@ -116,8 +116,8 @@ class Config(pydantic.BaseModel):
     # --- what of it to select
     filetypes: Words = Field(
         default=["uncal"],
-        description="File types: _uncal.fits, _rate.jpg, ...; of letters only: uncal is _uncal.fits; fits, jpg: all of "
-        "that kind. Empty: all.",
+        description="File types: _uncal.fits, _rate.jpg, ...; without an ending: uncal is _uncal.fits, ami-oi is "
+        "_ami-oi.fits; fits, jpg, ecsv, ...: all of that kind. Empty: all.",
     )
     calib_levels: Annotated[Numbers, pydantic.AfterValidator(check_levels)] = Field(
         default=[], description="Calibration levels, e.g. [1, 2]. Empty: all."

@@ -90,21 +90,24 @@ def observation_is_wanted(observations: pd.DataFrame, config: Config) -> pd.Seri
 
 
 def filetype_pattern(filetypes: list[str]) -> str | None:
-    """The regular expression that a selected filetype ends in, as in the original; None selects all.
+    """The regular expression, for any capitals, that the names of selected files end in; None selects all.
 
-    ``uncal`` is ``_uncal.fits``, ``_rate.jpg`` is itself, ``uncal.jpg`` is ``_uncal.jpg``; ``fits`` and ``jpg``
-    are all files of that kind.
+    As in the original ``uncal`` is ``_uncal.fits``, ``_rate.jpg`` is itself, ``uncal.jpg`` is ``_uncal.jpg``; ``fits``
+    and ``jpg`` are all files of that kind, and so is any other ending (``ecsv``). A compressed file counts as the file
+    in it.
     """
     if not filetypes:
         return None
     patterns = []
     for filetype in filetypes:
-        if filetype in ("fits", "jpg"):
-            patterns.append(rf"\.{filetype}$")
-            continue
-        word = filetype if filetype.startswith("_") else f"_{filetype}"
-        patterns.append(re.escape(word if "." in word else f"{word}.fits") + "$")
-    return "|".join(patterns)
+        word = re.escape(filetype)
+        if filetype.startswith("."):
+            patterns.append(word)
+        elif "." in filetype:
+            patterns.append(word if filetype.startswith("_") else f"[_.]{word}")
+        else:
+            patterns += [rf"{word if filetype.startswith('_') else f'_{word}'}\.fits", rf"\.{word}"]
+    return rf"(?i:{'|'.join(patterns)}){names.COMPRESSED}$"
 
 
 def product_is_selected(products: pd.DataFrame, config: Config) -> pd.Series:
@@ -133,7 +136,7 @@ def product_is_selected(products: pd.DataFrame, config: Config) -> pd.Series:
         selected &= products["calib_level"].isin(config.calib_levels)
     pattern = filetype_pattern(config.filetypes)
     if pattern is not None:
-        selected &= products["filetype"].str.contains(pattern).fillna(False)
+        selected &= products["productFilename"].str.contains(pattern).fillna(False)
     if config.obsnums:
         selected &= products["obsnum"].isin(config.obsnums)
     for keep in (_obsid_range(products, config), _obsid_list(products, config)):

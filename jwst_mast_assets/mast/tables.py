@@ -94,7 +94,7 @@ PRODUCT_TABLE: Schema = {
     "obsnum": Column("Int64", "APT's observation number"),
     "visit": Column("string", "visit number"),
     "sca": Column("string", "detector"),
-    "filetype": Column("string", "last _word.ext of the name"),
+    "filetype": Column("string", "last _word.ext of the name, else its ending"),
     "selected": Column("boolean", "whether the configuration selects it"),
     "outfilename": Column("string", "where the file is or would be on disk"),
     "dl_code": Column("Int64", "state of the file, see downloads.CODES"),

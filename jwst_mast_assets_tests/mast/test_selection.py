@@ -44,6 +44,33 @@ def test_filetypes_are_taken_as_in_the_original(filetypes, expected):
 
 
 @pytest.mark.parametrize(
+    ("filetypes", "names"),
+    [
+        (["ami-oi"], ["_ami-oi.fits"]),
+        (["_ami-oi.fits"], ["_ami-oi.fits"]),
+        (["ami-oi.fits", "psf-ami-oi"], ["_ami-oi.fits", "_psf-ami-oi.fits"]),
+        (["wfscmb-05.jpg"], ["_wfscmb-05.jpg"]),
+        (["rate"], ["_RATE.FITS"]),
+        (["ramp"], ["_ramp.fits.gz"]),
+        (["jpg"], ["_wfscmb-05.jpg", ".JPG"]),
+        ([".jpg"], ["_wfscmb-05.jpg", ".JPG"]),
+        (["txt"], ["-notes.txt"]),
+        (["fits.gz"], ["_ramp.fits.gz"]),
+        (["fits"], ["_ami-oi.fits", "_psf-ami-oi.fits", "_RATE.FITS", "_ramp.fits.gz", ".fits"]),
+        (["oi"], []),
+    ],
+)
+def test_every_name_can_be_selected_by_its_type_or_its_ending(filetypes, names):
+    every = ["_ami-oi.fits", "_psf-ami-oi.fits", "_wfscmb-05.jpg", "_RATE.FITS", "_ramp.fits.gz", ".fits", ".JPG"]
+    every += ["-notes.txt", ""]
+    stem = "jw01138004001_02101_00001_nrca1"
+    table = products(Config.from_mapping({"filetypes": filetypes}), *(stem + name for name in every))
+    assert set(table.loc[table["selected"], "productFilename"]) == {stem + name for name in names}
+    table = products(Config.from_mapping({"filetypes": []}), *(stem + name for name in every))
+    assert table["selected"].all()
+
+
+@pytest.mark.parametrize(
     ("parameters", "expected"),
     [
         ({"guidestars": True, "filetypes": ["uncal"]}, {UNCAL, GUIDE}),
