@@ -10,6 +10,7 @@ from jwst_mast_assets.embedded_archive.default_programs import PROGRAMS, default
 from jwst_mast_assets.embedded_archive.files import DATA_URI_PREFIX, ProductFile
 from jwst_mast_assets.embedded_archive.identifiers import unix_to_mjd
 from jwst_mast_assets.embedded_archive.programs import Candidate, Observation, Planned, Program
+from jwst_mast_assets.embedded_archive.unusual_programs import unusual_observations
 
 _SHORT_DETECTORS = ("a1", "a2", "a3", "a4", "along", "b1", "b2", "b3", "b4", "blong")
 
@@ -59,6 +60,19 @@ class Catalogue:
         """
         catalogue = cls(proposal_ids)
         for declared in default_observations(unix_to_mjd(time.time()) if now is None else now):
+            catalogue.add(declared)
+        return catalogue
+
+    @classmethod
+    def unusual(cls):
+        """The programs described in `unusual_programs`, and no others.
+
+        Returns
+        -------
+        Catalogue
+        """
+        catalogue = cls()
+        for declared in unusual_observations():
             catalogue.add(declared)
         return catalogue
 

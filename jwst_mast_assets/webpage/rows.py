@@ -49,6 +49,12 @@ class File:
         return bool(PICTURE.search(self.name))
 
     @property
+    def obsnums(self) -> list[int]:
+        """The observation numbers that it belongs to: several for a level-3 candidate; none where unknown."""
+        several, one = self.values.get("obsnums"), self.values.get("obsnum")
+        return [int(number) for number in several.split(",")] if several else [] if one is None else [one]
+
+    @property
     def size(self) -> int | None:
         """Bytes on disk, else as MAST has it."""
         return self.values.get("size") if self.bytes_on_disk is None else self.bytes_on_disk
@@ -81,6 +87,11 @@ class Row:
     def state(self) -> str:
         states = {file.state for file in self.files}
         return next((state for state in URGENCY if state in states), PRESENT)
+
+    @property
+    def obsnums(self) -> list[int]:
+        """The observation numbers of its files."""
+        return sorted({number for file in self.files for number in file.obsnums})
 
     def count(self, state: str) -> int:
         """Number of files in a state."""
