@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 
@@ -148,3 +149,16 @@ def test_level3_of_several_observations_is_stored_once_and_shown_under_each(unus
     assert f'<tr data-obsnum="3 4 5" data-sca="" data-state="present"><th scope="row" data-v="{LEVEL3}">' in page
     assert all(f'data-obsnum="{number}" title="Show the rows of observation {number}"' in page for number in (3, 4, 5))
     assert Table.read(command.root / "80002" / "80002.summary.ecsv")["obsnum"].tolist() == [3, 4, 5]
+
+
+def test_tables_of_the_version_before_are_read(unusual_archive, command):
+    assert command.download(*BACKGROUND, "--obsnums", "4", "-f", "i2d").status == 0
+    written = [path for path in command.root.rglob("*.parquet") if "obsnums" in pq.read_schema(path).names]
+    assert written
+    for path in written:
+        pq.write_table(pq.read_table(path).drop_columns("obsnums"), path)
+    # NIRISS has nothing here: all products are taken over from the recorded tables.
+    assert command.query(*BACKGROUND, "-i", "niriss").status == 0
+    outcome = command.download(*BACKGROUND, "--obsnums", "5", "-f", "i2d", "-w")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "### 1 of 1 selected files are there already" in outcome.out
