@@ -96,7 +96,7 @@ def summarize(observations: pd.DataFrame, products: pd.DataFrame, filetypes: lis
     """Per proposal and observation number: files of each type, first date.
 
     The files of an observation count under its number; those of a level-3 candidate of several under each of the
-    numbers of its members.
+    numbers of its members. It began with the first of them, so its date stands only where there is no other.
 
     Parameters
     ----------
@@ -115,11 +115,14 @@ def summarize(observations: pd.DataFrame, products: pd.DataFrame, filetypes: lis
     parents = observations.drop_duplicates("obsid").set_index("obsid")
     products = products[products["parent_obsid"].isin(parents.index)]
     parent, own = products["parent_obsid"], products["obsnum"].astype("string")
+    of_parent = parent.map(parents["obsnum"]).astype("string")
+    started = parent.map(parents["date_min"]).astype("string")
     counted = pd.DataFrame(
         {
             "proposal_id": parent.map(parents["proposal_id"]).astype("Int64"),
-            "obsnum": parent.map(parents["obsnum"]).astype("string").fillna(products["obsnums"]).fillna(own),
-            "date_start": parent.map(parents["date_min"]).astype("string"),
+            "obsnum": of_parent.fillna(products["obsnums"]).fillna(own),
+            "date_start": started.where(of_parent.notna()),
+            "of_several": started,
             "filetype": products["filetype"],
         }
     )
@@ -130,8 +133,8 @@ def summarize(observations: pd.DataFrame, products: pd.DataFrame, filetypes: lis
     counts = counted.groupby([*key, "filetype"], dropna=False, sort=True).size().unstack(fill_value=0)
     counts = counts.reindex(columns=filetypes, fill_value=0).astype("Int64")
     counts.columns.name = None
-    starts = counted.groupby(key, dropna=False, sort=True)["date_start"].min()
-    return counts.join(starts).reset_index()
+    first = counted.groupby(key, dropna=False, sort=True)[["date_start", "of_several"]].min()
+    return counts.join(first["date_start"].fillna(first["of_several"])).reset_index()
 
 
 def to_text(table: pd.DataFrame) -> str:
