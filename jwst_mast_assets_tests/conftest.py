@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jwst_mast_assets.embedded_archive import EmbeddedArchive
+from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
 
 NOW = 60200.5
 """MJD that the shared archive's recent observations are placed before (2023-09-13T12:00)."""
@@ -43,3 +43,18 @@ def own_archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedArchive]:
     with EmbeddedArchive(now=NOW) as archive:
         monkeypatch.setenv("MAST_SERVER", archive.url)
         yield archive
+
+
+@pytest.fixture(scope="session")
+def shared_unusual_archive() -> Iterator[EmbeddedArchive]:
+    """One archive of programs 1101 (odd names), 80001 (new modes) and 80002 (level 3 of several observations)."""
+    with EmbeddedArchive(Catalogue.unusual()) as archive:
+        yield archive
+
+
+@pytest.fixture
+def unusual_archive(shared_unusual_archive: EmbeddedArchive, monkeypatch: pytest.MonkeyPatch) -> EmbeddedArchive:
+    """That archive, as $MAST_SERVER, with an empty request log; do not change its holdings."""
+    shared_unusual_archive.clear_requests()
+    monkeypatch.setenv("MAST_SERVER", shared_unusual_archive.url)
+    return shared_unusual_archive

@@ -20,6 +20,7 @@ from jwst_mast_assets.mast.dates import day_of_mjd
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.layout import make_folder
+from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings, reports
@@ -54,8 +55,6 @@ class Command:
         JwstMastError
             If it cannot be done at all.
         """
-        for warning in selection.mode_warnings(self.config):
-            print(f"WARNING: {warning}", file=sys.stderr)
         if len(self.config.propID) > 1:
             print(
                 f"{len(self.config.propID)} proposals: {', '.join(self.config.propID)} (observation numbers: --obsnums)"
@@ -63,6 +62,8 @@ class Command:
         if self.archive.token:
             self.archive.whoami()
         found = find_observations(self.archive, self.config, self.now)
+        for warning in mode_warnings(self.config, found):
+            print(f"WARNING: {warning}", file=sys.stderr)
         cells = cells_with_data(found)
         if not cells:
             self._say_nothing_found()

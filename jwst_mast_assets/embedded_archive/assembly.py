@@ -70,6 +70,7 @@ def members_of(observation: Observation, program: Program, files: Files) -> list
     stamp = f"{mjd_to_datetime(observation.processed):%Y%m%dt%H%M%S}"
     pool = _pool(program, stamp, [member.header for member in members], observation, files)
     shared = _guide_stars(observation, program, files) if observation.guide_stars else []
+    members[0].files += [_product(name, members[0].header, observation, files) for name in observation.more_files]
     for number, member in enumerate(members, start=1):
         rule, kind = ("Asn_Lv2Image", "image2") if "i2d.fits" in observation.suffixes else ("Asn_Lv2Spec", "spec2")
         sequence = f"{observation.activity[:2]}{number:03d}"
@@ -96,7 +97,8 @@ def level3_members(observation: Observation, program: Program, members: Sequence
     """
     instrument = observation.instrument_name.split("/")[0].lower()
     elements = optical_elements(observation)
-    targets = [f"s{source:09d}" for source in observation.sources] or [observation.target_number]
+    targets = [f"s{source:09d}" if isinstance(source, int) else source for source in observation.sources]
+    targets = targets or [observation.target_number]
     prefix = f"jw{program.number:05d}-o{observation.obsnum:03d}"
     if "i2d.fits" in observation.level3_suffixes:
         add_level2c(members, f"o{observation.obsnum:03d}", observation, files)
@@ -201,7 +203,7 @@ def _product(name: str, header: Header, observation: Observation, files: Files, 
     layout, text = None, None
     if file_type in observation.sizes:
         size = observation.sizes[file_type]
-    elif extension == "fits":
+    elif extension.lower() == "fits":
         layout = fits_files.layout_for(suffix, header["NGROUPS"], header["NINTS"], side)
         size = fits_files.layout_size(layout)
     elif extension == "ecsv":

@@ -14,6 +14,7 @@ from jwst_mast_assets.embedded_archive.files import DATA_URI_PREFIX, ProductFile
 from jwst_mast_assets.embedded_archive.identifiers import unix_to_mjd
 from jwst_mast_assets.embedded_archive.programs import Candidate, Declared, Observation, Planned, Program
 from jwst_mast_assets.embedded_archive.rows import Row
+from jwst_mast_assets.embedded_archive.unusual_programs import unusual_observations
 
 TablePath = str | os.PathLike[str]
 
@@ -65,6 +66,19 @@ class Catalogue:
         """
         catalogue = cls(proposal_ids)
         for declared in default_observations(unix_to_mjd(time.time()) if now is None else now):
+            catalogue.add(declared)
+        return catalogue
+
+    @classmethod
+    def unusual(cls) -> "Catalogue":
+        """The programs described in `unusual_programs`, and no others.
+
+        Returns
+        -------
+        Catalogue
+        """
+        catalogue = cls()
+        for declared in unusual_observations():
             catalogue.add(declared)
         return catalogue
 

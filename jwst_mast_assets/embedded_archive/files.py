@@ -70,8 +70,8 @@ class ProductFile:
 
     @property
     def extension(self) -> str:
-        """What follows the last point of the name, e.g. ``fits``."""
-        return self.name.rpartition(".")[2]
+        """What follows the last point of the name in small letters, e.g. ``fits``."""
+        return self.name.rpartition(".")[2].lower()
 
     @property
     def etag(self) -> str:

@@ -274,3 +274,17 @@ def test_the_schedule_asks_for_the_days_of_the_lookback_that_have_data(archive, 
     ) as context:
         requests = tick_of(context)
     assert {request.partition_key for request in requests} == {"2023-09-13|01138"}
+
+
+def test_a_mode_that_mast_does_not_have_is_named_in_the_skip_and_a_new_one_is_looked_for(
+    unusual_archive, instance, root, monkeypatch, tmp_path
+):
+    path = tmp_path / "my.cfg"
+    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
+    path.write_text("instrument: nircam\nobsmode: [imgae]\n")
+    skipped = tick(instance)
+    assert isinstance(skipped, dg.SkipReason)
+    assert "obsmode: MAST has no mode 'imgae' of nircam; did you mean 'image'?" in (skipped.skip_message or "")
+    instance.add_dynamic_partitions("proposal", ["80001"])
+    path.write_text("instrument: nircam\nobsmode: [lores]\n")
+    assert {key for key in reasons(tick(instance)) if key.endswith("80001")} == {"2022-05-21|80001"}

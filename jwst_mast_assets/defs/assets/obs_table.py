@@ -7,8 +7,8 @@ from jwst_mast_assets.defs.metadata import data_version, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of, grid
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
 from jwst_mast_assets.defs.table_io import column_schema
-from jwst_mast_assets.mast import selection
 from jwst_mast_assets.mast.layout import make_folder
+from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.observations import query_observations
 
 SUDDEN_FALL = 0.5
@@ -48,10 +48,10 @@ def obs_table(
     """
     with plain_failures():
         config, cells, mast = jwst_config.checked(), cells_of(context), archive.open()
-        for warning in selection.mode_warnings(config):
-            context.log.warning(warning)
         known = len(jwst_config.store().read("obs_table", cells))
         table = query_observations(mast, config, cells)
+        for warning in mode_warnings(config, table):
+            context.log.warning(warning)
         # Only now, so that a run that cannot ask MAST leaves no trace; and here, so that no later step finds it out.
         make_folder(config.root)
         context.log.info(f"{len(table)} observations in {len(cells)} partition(s), {table['wanted'].sum()} wanted")
