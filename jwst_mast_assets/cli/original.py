@@ -46,7 +46,7 @@ def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -
         return Command(config, assume_yes=arguments.yes).run(download and not config.skipdownload)
     except JwstMastError as error:
         print(f"{program}: {error}", file=sys.stderr)
-        return 2
+        return error.exit_status
     except KeyboardInterrupt:
         print("\nstopped; what is complete is kept, and the next run goes on from here", file=sys.stderr)
         return 130
