@@ -26,6 +26,8 @@ PREVIEW_COLUMNS = ["kind", "cells", "productFilename", "old_cal_ver", "new_cal_v
     kinds={"mast", "parquet"},
     code_version="1",
     pool="mast",
+    # Shown downstream of what it compares. It waits for no partition: naming all would list the whole grid.
+    deps=[dg.AssetDep("downloaded_files", partition_mapping=dg.SpecificPartitionsPartitionMapping([]))],
     metadata={"dagster/column_schema": schema_of(tables.CHANGE_TABLE)},
 )
 def reprocessed_files(

@@ -1,0 +1,164 @@
+"""A failure is permanent or transient: what a step says, what its run is marked with, and when it is tried again."""
+
+import datetime as dt
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from jwst_mast_assets.definitions import build_defs
+from jwst_mast_assets.defs import attempts
+from jwst_mast_assets.defs.failures import FAILURE, LEAST_ROOM, NEEDS, classify, classify_files, mended, situation
+from jwst_mast_assets.defs.failures import Situation, Verdict, setup_of
+from jwst_mast_assets.downloads import Code
+from jwst_mast_assets.embedded_archive import Fault
+from jwst_mast_assets.mast.config import Config, load_config
+from jwst_mast_assets.mast.errors import ArchiveUnavailable, ConfigError, NoRoom, OutputError, TokenError
+from jwst_mast_assets_tests.defs.conftest import DAY, messages
+
+NAME = "jw01138004001_02101_00001_nrca1_uncal.fits"
+HOUR = dt.timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def config_file(monkeypatch, tmp_path):
+    """Three files of one proposal on the day that the tests look at."""
+    path = tmp_path / "my.cfg"
+    path.write_text("sca: [a1]\ndownload_retries: 0\n")
+    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
+    monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
+    return path
+
+
+@pytest.fixture
+def instance(instance):
+    instance.delete_dynamic_partition("proposal", "01410")
+    return instance
+
+
+class Watch:
+    """The sensor and the runs that it requests, of one day, at whatever time."""
+
+    def __init__(self, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.instance = instance
+        self.now = dt.datetime.now(dt.timezone.utc)
+        monkeypatch.setattr("jwst_mast_assets.defs.sensors.utc_now", lambda: self.now)
+
+    def attempt(self, after: dt.timedelta = dt.timedelta(0)) -> Any:
+        """What became of the day after some time: the run's result, or None where the sensor asked for none."""
+        self.now += after
+        definitions = build_defs()
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            repository_def=definitions.get_repository_def(),
+            resources=dict(definitions.resources or {}),
+        )
+        (sensor,) = [sensor for sensor in definitions.sensors or [] if sensor.name == "new_observations"]
+        found: Any = sensor(context)
+        requests = [] if isinstance(found, dg.SkipReason) else [r for r in found.run_requests if r.partition_key == DAY]
+        for request in requests:
+            return definitions.resolve_job_def("jwst_download").execute_in_process(
+                instance=self.instance,
+                partition_key=request.partition_key,
+                tags=dict(request.tags),
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+        return None
+
+    def tags(self, result: Any) -> dict[str, str]:
+        """Of a run, as they stand in the instance."""
+        run = self.instance.get_run_by_id(result.run_id)
+        assert run is not None
+        return dict(run.tags)
+
+
+@pytest.fixture
+def watch(archive, instance, monkeypatch) -> Watch:
+    return Watch(instance, monkeypatch)
+
+
+def test_a_transient_failure_is_tried_again_after_growing_waits(watch, archive):
+    archive.faults.add(Fault("status", endpoint="download", match=NAME, status=503))
+    first = watch.attempt()
+    assert not first.success
+    assert watch.tags(first)[FAILURE] == "transient"
+    assert "dagster/max_retries" not in watch.tags(first)
+    assert watch.attempt() is None
+    second = watch.attempt(dt.timedelta(minutes=11))
+    assert watch.tags(second)[attempts.ATTEMPT] == "2"
+    assert watch.attempt(dt.timedelta(minutes=11)) is None
+    archive.faults.clear()
+    assert watch.attempt(dt.timedelta(minutes=30)).success
+    assert watch.attempt(dt.timedelta(days=30)) is None
+
+
+def test_a_permanent_failure_is_tried_again_only_when_the_configuration_changes(watch, config_file):
+    config_file.write_text("sca: [a1]\nmax_download_gb: 0.000001\n")
+    failed = watch.attempt()
+    (message,) = messages(failed)
+    assert "max_download_gb is 1e-06; raise it" in message
+    tags = watch.tags(failed)
+    assert tags[FAILURE] == "permanent"
+    assert tags["dagster/max_retries"] == "0"
+    for wait in (HOUR, dt.timedelta(days=7), dt.timedelta(days=365)):
+        assert watch.attempt(wait) is None
+    config_file.write_text("sca: [a1]\nmax_download_gb: 1\n")
+    assert watch.attempt().success
+
+
+def test_a_permanent_failure_is_tried_again_when_mast_has_something_new(own_archive, instance, monkeypatch, config_file):
+    watch = Watch(instance, monkeypatch)
+    config_file.write_text("sca: [a1]\nmax_download_gb: 0.000001\n")
+    assert not watch.attempt().success
+    assert watch.attempt(HOUR) is None
+    own_archive.add_observation(1138, 20, t_min=59679.9)
+    assert watch.attempt() is not None
+
+
+def test_a_full_disk_is_tried_again_when_there_is_room(watch, monkeypatch):
+    usage = type("usage", (), {})
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: type("usage", (), {"free": 5000}))
+    failed = watch.attempt()
+    assert "only 5 kB are free" in messages(failed)[0]
+    tags = watch.tags(failed)
+    assert tags[FAILURE] == "permanent"
+    assert int(tags[NEEDS]) > 5000
+    assert watch.attempt(dt.timedelta(days=365)) is None
+    monkeypatch.undo()
+    del usage
+
+
+def test_an_error_that_nobody_foresaw_is_transient(watch, monkeypatch):
+    def broken(*_args: Any) -> None:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jwst_mast_assets.defs.assets.product_table.query_products", broken)
+        assert FAILURE not in watch.tags(watch.attempt())
+    assert watch.attempt(HOUR).success
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (ArchiveUnavailable("MAST is away"), Verdict(False)),
+        (ConfigError("sca: unknown detector"), Verdict(True)),
+        (TokenError("MAST does not accept the token"), Verdict(True, "token")),
+        (OutputError("the folder cannot be written"), Verdict(True, "folder")),
+        (NoRoom("only 5 kB are free", 7_000_000_000), Verdict(True, "7000000000")),
+    ],
+)
+def test_each_error_has_its_class(error, verdict):
+    assert classify(error) == verdict
+    assert error.exit_status == (2 if verdict.permanent else 1)
+
+
+def test_a_disk_that_is_full_while_a_table_is_written_is_told_from_other_faults(tmp_path):
+    from jwst_mast_assets.records.store import write_text
+
+    with pytest.raises(OutputError) as other:
+        write_text(tmp_path / "\0", "")
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    del other
