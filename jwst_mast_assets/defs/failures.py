@@ -81,10 +81,17 @@ def classify_files(failed: pd.DataFrame) -> Verdict:
 @contextmanager
 def plain_failures(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Iterator[None]:
     """Errors that a person can do something about fail the step with their one sentence, and mark the run."""
+    with plain_failures_of(context.instance, context.run.run_id):
+        yield
+
+
+@contextmanager
+def plain_failures_of(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """:func:`plain_failures` where the context is another one."""
     try:
         yield
     except JwstMastError as error:
-        raise failure(context.instance, context.run.run_id, str(error), classify(error)) from None
+        raise failure(instance, run_id, str(error), classify(error)) from None
 
 
 def failure(

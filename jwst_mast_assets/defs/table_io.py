@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 import pandas as pd
 
-from jwst_mast_assets.defs.failures import classify, failure
+from jwst_mast_assets.defs.failures import plain_failures_of
 from jwst_mast_assets.mast.errors import NothingRecorded
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.tables import Schema
@@ -22,18 +22,16 @@ class TableIOManager(dg.IOManager):
         store = context.resources.jwst_config.store()
         asset = context.asset_key.path[-1]
         cells = [Cell.from_key(key) for key in context.asset_partition_keys]
-        store.write(asset, obj, cells)
+        with plain_failures_of(context.step_context.instance, context.step_context.run_id):
+            store.write(asset, obj, cells)
         context.add_output_metadata({"path": dg.MetadataValue.path(str(store.folder / asset))})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         store = context.resources.jwst_config.store()
         asset, cells = context.asset_key.path[-1], [Cell.from_key(key) for key in context.asset_partition_keys]
-        try:
+        with plain_failures_of(context.step_context.instance, context.step_context.run_id):
             check_recorded(store, asset, cells)
-        except NothingRecorded as error:
-            step = context.step_context
-            raise failure(step.instance, step.run_id, str(error), classify(error)) from None
-        return store.read(asset, cells)
+            return store.read(asset, cells)
 
 
 @dg.io_manager(required_resource_keys={"jwst_config"})
@@ -50,7 +48,7 @@ def check_recorded(store: TableStore, asset: str, cells: Sequence[Cell]) -> None
     NothingRecorded
         If not; it names the first cells that are missing.
     """
-    if missing := store.missing(asset, cells):
+    if missing := sorted(store.missing(asset, cells), key=lambda cell: (cell.proposal, cell.day)):
         named = ", ".join(cell.key for cell in missing[:3])
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         count = f" ({len(missing)} of {len(cells)} partitions)" if len(cells) > 1 else ""
