@@ -14,7 +14,10 @@ from jwst_mast_assets.cli.options import build_parser, config_of
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ConfigError, JwstMastError
 
-QUERY_TEXT = "Ask MAST for JWST observations and products; print and save tables. Exit status: 0 done, 1 MAST failed, 2 bad usage."
+QUERY_TEXT = (
+    "Ask MAST for JWST observations and products; print and save tables. "
+    "Exit status: 0 done, 1 MAST failed (call again), 2 bad usage."
+)
 DOWNLOAD_TEXT = (
     "Ask MAST for JWST observations and products, and download the selected files that are not there yet. "
     "Exit status: 0 done, 1 some files or MAST failed (call again), 2 bad usage, or no room."
