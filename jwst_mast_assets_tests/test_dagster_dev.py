@@ -127,7 +127,8 @@ def test_a_partition_launched_from_the_command_line(server):
 
 def test_the_web_page_explains_itself_and_runs_log_nothing_for_developers(server):
     query = """{ repositoriesOrError { ... on RepositoryConnection { nodes { sensors { name description }
-        schedules { name description } jobs { name description } assetNodes { assetKey { path } description groupName } } } } }"""
+        schedules { name description } jobs { name description }
+        assetNodes { assetKey { path } description groupName } } } } }"""
     (repository,) = server.ask(query)["repositoriesOrError"]["nodes"]
     described = repository["sensors"] + repository["schedules"] + repository["jobs"]
     assert [one["name"] for one in described if not one["description"] and one["name"] != "__ASSET_JOB"] == []
