@@ -126,7 +126,7 @@ def materialize(
         result.success,
         _failures(result),
         any(mark["failure"].value == PERMANENT for mark in marks if "failure" in mark),
-        sum(int(mark[FAILED_FILES].value) for mark in marks if FAILED_FILES in mark),
+        sum(int(str(mark[FAILED_FILES].value)) for mark in marks if FAILED_FILES in mark),
     )
 
 

@@ -45,7 +45,7 @@ def test_a_run_says_in_its_log_what_it_does_and_what_its_page_shows_is_short(a_r
         for found in a_run.asset_materializations_for_node(asset):
             for name, value in found.metadata.items():
                 assert not str(value.value).startswith("file:"), (asset, name)
-                assert not isinstance(value, dg.FloatMetadataValue) or value.value == round(value.value, 1)
+                assert not isinstance(value, dg.FloatMetadataValue) or len(str(value.value)) < 8, (asset, name)
     (event,) = a_run.asset_materializations_for_node("summary_table")
     assert f"`{runner.root}/01138/01138.summary.txt`" in event.metadata["tables"].value
 
@@ -92,7 +92,7 @@ def test_each_asset_has_an_owner_tags_and_a_group_and_says_why_most_of_its_parti
         assert node.owners == ["team:jwst_mast_assets"]
         assert node.tags["telescope"] == "jwst"
         if node.is_partitioned:
-            assert "Most partitions stay grey" in node.description
+            assert "Most partitions stay grey" in str(node.description)
             assert node.group_name == "jwst"
 
 
