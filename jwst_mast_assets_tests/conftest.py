@@ -1,6 +1,7 @@
 """What all tests share: an archive on loopback, and an environment without the user's own settings."""
 
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,22 @@ def unusual_archive(shared_unusual_archive: EmbeddedArchive, monkeypatch: pytest
     shared_unusual_archive.clear_requests()
     monkeypatch.setenv("MAST_SERVER", shared_unusual_archive.url)
     return shared_unusual_archive
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mount a file system of the test's own; the test needs the right to do so."""
+    folders = []
+
+    def mount(*arguments: str) -> Path:
+        folder = tmp_path / f"mounted{len(folders)}"
+        folder.mkdir()
+        done = subprocess.run(["mount", *arguments, str(folder)], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"this machine does not let tests mount a file system: {done.stderr.strip()}")
+        folders.append(folder)
+        return folder
+
+    yield mount
+    for folder in folders:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -46,7 +46,7 @@ def test_a_wrong_token(archive, runner, monkeypatch):
     [
         ({"sca": ["a9"]}, ("sca", "'a9'")),
         ({"instrument": "nircamm"}, ("instrument", "did you mean 'nircam'?")),
-        ({"date_select": ["1", "2", "3"]}, ("date_select", "3 were given")),
+        ({"obsid_select": ["1", "2", "3"]}, ("obsid_select", "3 were given")),
         ({"obsnums": [1000]}, ("obsnums", "1000")),
         ({"outsubdir": "$NO_SUCH_VARIABLE"}, ("outsubdir", "$NO_SUCH_VARIABLE")),
     ],
