@@ -39,7 +39,8 @@ def test_a_run_says_in_its_log_what_it_does_and_what_its_page_shows_is_short(a_r
     (event,) = a_run.asset_materializations_for_node("downloaded_files")
     files = event.metadata["files"].value.splitlines()
     assert files[0] == "| name | size | state | message |"
-    assert files[2].startswith(f"| {NAME} | ") and "| ERRORnotfound | MAST answered with HTTP status 404 |" in files[2]
+    assert files[2].startswith(f"| {NAME} | ")
+    assert "| ERRORnotfound | MAST answered with HTTP status 404 |" in files[2]
     assert [line.count("| downloaded |") for line in files[3:]] == [1, 1]
     for asset in ("obs_table", "product_table", "downloaded_files", "summary_table"):
         for found in a_run.asset_materializations_for_node(asset):
