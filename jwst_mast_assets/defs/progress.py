@@ -28,6 +28,7 @@ class LoggedProgress:
         self._due = time.monotonic() + INTERVAL
 
     def __call__(self, event: Event) -> None:
+        """Take an event of a download."""
         self._passed_on(event)
         if time.monotonic() >= self._due and event.files_done < event.files_total:
             failed = f", {event.failed} failed" if event.failed else ""

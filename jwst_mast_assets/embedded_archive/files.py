@@ -48,7 +48,7 @@ class ProductFile:
     name: str
     size: int
     header: dict[str, Any] = field(default_factory=dict)
-    layout: tuple[fits_files.Extension, ...] | None = None
+    layout: fits_files.Layout | None = None
     picture: str = ""
     text: Callable[[], str] | None = None
     cal_ver: str = "1.18.0"

@@ -51,7 +51,7 @@ class ProductType:
     calib_level: int
 
 
-def describe(filename):
+def describe(filename: str) -> ProductType:
     """The `ProductType` of a file name."""
     stem, _, extension = filename.rpartition(".")
     suffix = stem.rpartition("_")[2]

@@ -27,7 +27,7 @@ class Program:
     padded: bool = False
 
     @property
-    def proposal_id(self):
+    def proposal_id(self) -> str:
         """The text in the ``proposal_id`` column."""
         return f"{self.number:05d}" if self.padded else str(self.number)
 
@@ -100,17 +100,17 @@ class Observation:
     level3_suffixes: tuple[str, ...] = ("i2d.fits", "i2d.jpg", "thumb.jpg", "segm.fits", "cat.ecsv")
     release: float | None = None
     exclusive: bool = False
-    obsids: dict = field(default_factory=dict)
-    sizes: dict = field(default_factory=dict)
+    obsids: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     guide_stars: bool = True
 
     @property
-    def processed(self):
+    def processed(self) -> float:
         """When its files came into the archive, MJD: the last reprocessing, or two hours after they were taken."""
         return max(LAST_REPROCESSING, self.start + 2 * HOUR)
 
     @property
-    def public_from(self):
+    def public_from(self) -> float:
         """When its files are or were released, MJD; a year after the start if it is exclusive and nothing is said."""
         if self.release is not None:
             return self.release
@@ -156,3 +156,6 @@ class Planned:
     filter: str
     ra: float
     dec: float
+
+
+Declared = Observation | Candidate | Planned

@@ -311,7 +311,7 @@ class Config(pydantic.BaseModel):
             raise ConfigError(f"{source}: {_sentence(error)}") from None
 
     def merged(self, values: Mapping[str, Any], source: str = "configuration") -> "Config":
-        """This configuration with some parameters replaced, checked again."""
+        """The same configuration with some parameters replaced, checked again."""
         own = self.model_dump(exclude_unset=True)
         return type(self).from_mapping({**own, **{ALIASES.get(k, k): v for k, v in values.items()}}, source)
 

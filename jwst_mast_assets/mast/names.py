@@ -43,6 +43,12 @@ def obsnum(names: pd.Series) -> pd.Series:
     -------
     Series of Int64
         Missing where the name has none: a level-3 candidate of several observations (``-c1006_``).
+
+    Examples
+    --------
+    >>> names = pd.Series(["jw01138004001_02101_00001_nrca1_uncal.fits", "jw02731-c1006_t017_nircam_clear-f090w"])
+    >>> obsnum(names).tolist()
+    [4, <NA>]
     """
     found = names.astype("string").str.extract(OBSNUM)
     return found[0].fillna(found[1]).astype("Int64")
@@ -86,6 +92,11 @@ def proposal_key(proposal: int | str) -> str:
     ------
     ValueError
         If it is no proposal number from 1 to 99999.
+
+    Examples
+    --------
+    >>> proposal_key(1138)
+    '01138'
     """
     text = str(proposal).strip()
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 99999:

@@ -38,14 +38,17 @@ class File:
 
     @property
     def on_disk(self) -> bool:
+        """Whether it is on disk."""
         return self.bytes_on_disk is not None
 
     @property
     def is_fits(self) -> bool:
+        """Whether it is a FITS file."""
         return self.name.endswith(".fits")
 
     @property
     def is_picture(self) -> bool:
+        """Whether it is a picture that a browser shows."""
         return bool(PICTURE.search(self.name))
 
     @property
@@ -79,6 +82,7 @@ class Row:
 
     @property
     def state(self) -> str:
+        """The state among its files that needs attention most."""
         states = {file.state for file in self.files}
         return next((state for state in URGENCY if state in states), PRESENT)
 

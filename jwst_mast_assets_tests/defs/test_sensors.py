@@ -29,11 +29,11 @@ def root(tmp_path, monkeypatch):
 def tick(instance) -> Any:
     """One tick of the sensor: its requests, or the reason why there are none."""
     definitions = build_defs()
-    context = dg.build_sensor_context(
-        instance=instance, repository_def=definitions.get_repository_def(), resources=dict(definitions.resources or {})
-    )
     (sensor,) = [sensor for sensor in definitions.sensors or [] if sensor.name == "new_observations"]
-    return sensor(context)
+    with dg.build_sensor_context(
+        instance=instance, repository_def=definitions.get_repository_def(), resources=dict(definitions.resources or {})
+    ) as context:
+        return sensor(context)
 
 
 def carry_out(instance, result):
@@ -263,13 +263,14 @@ def test_watching_all_takes_what_is_new_of_an_instrument(archive, instance, root
 
 def test_the_schedule_asks_for_the_days_of_the_lookback_that_have_data(archive, instance, root):
     definitions = build_defs()
-    context = dg.build_schedule_context(
+    (schedule,) = [schedule for schedule in definitions.schedules or [] if schedule.name == "daily_download"]
+    tick_of: Any = schedule
+    # A context that is never left puts its instance in force again when it is collected, in the middle of another test.
+    with dg.build_schedule_context(
         instance=instance,
         scheduled_execution_time=dt.datetime(2023, 9, 13, 6, 30, tzinfo=dt.timezone.utc),
         repository_def=definitions.get_repository_def(),
         resources=dict(definitions.resources or {}),
-    )
-    (schedule,) = [schedule for schedule in definitions.schedules or [] if schedule.name == "daily_download"]
-    tick_of: Any = schedule
-    requests = tick_of(context)
+    ) as context:
+        requests = tick_of(context)
     assert {request.partition_key for request in requests} == {"2023-09-13|01138"}
