@@ -60,13 +60,13 @@ class Watch:
         """What became of the day after some time: the run's result, or None where the sensor asked for none."""
         self.now += after
         definitions = build_defs()
-        context = dg.build_sensor_context(
+        (sensor,) = [sensor for sensor in definitions.sensors or [] if sensor.name == "new_observations"]
+        with dg.build_sensor_context(
             instance=self.instance,
             repository_def=definitions.get_repository_def(),
             resources=dict(definitions.resources or {}),
-        )
-        (sensor,) = [sensor for sensor in definitions.sensors or [] if sensor.name == "new_observations"]
-        found: Any = sensor(context)
+        ) as context:
+            found: Any = sensor(context)
         requests = [] if isinstance(found, dg.SkipReason) else [r for r in found.run_requests if r.partition_key == DAY]
         for request in requests:
             return definitions.resolve_job_def("jwst_download").execute_in_process(
