@@ -68,7 +68,7 @@ class Endpoints:
         service = asked.get("service") or ""
         entry = self.state.log.record(request, "invoke", service=service, params=params)
         faults = self._select(entry, service)
-        broken = await self._broken(faults)
+        broken = await self._broken(faults, request)
         if broken is not None:
             return _finished(entry, broken)
         if "error" in faults:
@@ -82,7 +82,7 @@ class Endpoints:
         """The columns of the service named by ``colConfigId``."""
         config_id = await _parameter(request, "colConfigId")
         entry = self.state.log.record(request, "columnsconfig", service=config_id)
-        broken = await self._broken(self._select(entry, config_id))
+        broken = await self._broken(self._select(entry, config_id), request)
         return _finished(entry, broken or JSONResponse(columns_configuration(config_id)))
 
     async def download(self, request):
@@ -90,7 +90,7 @@ class Endpoints:
         uri = request.query_params.get("uri", "")
         entry = self.state.log.record(request, "download", uri=uri)
         faults = self._select(entry, uri)
-        broken = await self._broken(faults)
+        broken = await self._broken(faults, request)
         if broken is not None:
             return _finished(entry, broken)
         file = self.state.catalogue.file_of(uri)
@@ -104,7 +104,7 @@ class Endpoints:
     async def whoami(self, request):
         """Who the token belongs to; ``anon`` is true without a good one."""
         entry = self.state.log.record(request, "whoami")
-        broken = await self._broken(self._select(entry, ""))
+        broken = await self._broken(self._select(entry, ""), request)
         return _finished(entry, broken or JSONResponse(_identity(self.state.knows(request))))
 
     def _select(self, entry, subject):
@@ -117,7 +117,7 @@ class Endpoints:
             content = mashup.answer(asked, self.state.catalogue)
         return tampered(content, faults) if content["status"] == "COMPLETE" else content
 
-    async def _broken(self, faults):
+    async def _broken(self, faults, request):
         """The answer in place of the right one, when a fault asks for one; after the wait that a fault asks for."""
         if "slow" in faults:
             await asyncio.sleep(faults["slow"].seconds)
@@ -125,6 +125,9 @@ class Endpoints:
             fault = faults["status"]
             headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else None
             return HTMLResponse(fault.body, fault.status, headers)
+        if "redirect" in faults:
+            address = f"{faults['redirect'].location}{request.url.path}?{request.url.query}"
+            return HTMLResponse("", 302, {"Location": address})
         return HTMLResponse(faults["html"].body) if "html" in faults else None
 
 

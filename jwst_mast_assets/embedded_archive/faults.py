@@ -11,7 +11,7 @@ DOWNLOAD_KINDS = (
     "drop", "stall", "length", "chunked", "ignore-range", "etag", "range-416", "corrupt", "truncate", "reprocess",
 )  # fmt: skip
 INVOKE_KINDS = ("busy", "error", "fewer-rows", "wrong-size", "drop-column", "rename-column", "hostile-names")
-ANY_KINDS = ("slow", "status", "html")
+ANY_KINDS = ("slow", "status", "html", "redirect")
 KINDS = (*ANY_KINDS, *DOWNLOAD_KINDS, *INVOKE_KINDS)
 HOSTILE_NAMES = ("../../escaped.fits", "/tmp/absolute.fits", "nul\0inside.fits", "long" * 80 + ".fits")
 
@@ -25,7 +25,8 @@ class Fault:
     kind : str
         ``slow``: wait `seconds` before the first byte, then send at most `rate` bytes/s.
         ``status``: answer `status` with an HTML page, `retry_after` as ``Retry-After``.
-        ``html``: an HTML page (`body`) with status 200.
+        ``html``: an HTML page (`body`) with status 200. ``redirect``: answer 302 to the same path and query at the
+        server `location` (``http://host:port``).
 
         Of downloads: ``drop`` closes the connection after `after_bytes`; ``stall`` sends nothing for `seconds`
         after them; ``length`` announces `delta` bytes more (or less) than are sent; ``chunked`` has no
@@ -68,6 +69,7 @@ class Fault:
     column: str = ""
     new_name: str = ""
     names: tuple[str, ...] = HOSTILE_NAMES
+    location: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
 
     def __post_init__(self):

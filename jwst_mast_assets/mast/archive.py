@@ -6,77 +6,28 @@
 import json
 import math
 import os
-import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import pandas as pd
 import requests
 
 # The class behind astroquery.mast.Observations: the only one that takes a session and addresses of our own.
 from astroquery.mast.discovery_portal import PortalAPI
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
-from jwst_mast_assets import __version__
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.errors import ArchiveError, ArchiveUnavailable, ConfigError, TokenError
+from jwst_mast_assets.mast.session import CONNECT_TIMEOUT, MastSession
 
 DEFAULT_SERVER = "https://mast.stsci.edu"
 TOKEN_PAGE = "https://auth.mast.stsci.edu/token"
-USER_AGENT = f"jwst_mast_assets/{__version__} (+https://github.com/jwst-mast-assets/jwst_mast_assets)"
-
-CONNECT_TIMEOUT = 15.0
-"""Seconds to wait for a connection."""
 
 QUERY_TIMEOUT = 600.0
 """Seconds without a byte before a query is given up; astroquery's own figure."""
 
-PAUSE_WHILE_EXECUTING = 0.5
-"""Seconds between two questions whether a query is done; astroquery itself does not wait."""
-
-EXECUTING = re.compile(rb'"status"\s*:\s*"EXECUTING"')
-
 Filter = dict[str, Any]
-
-
-class MastSession(requests.Session):
-    """A requests session with time-outs, one client identity, the token and patient retries of queries."""
-
-    def __init__(self, token: str | None, read_timeout: float, retries: int, server: str = "") -> None:
-        super().__init__()
-        self.end = math.inf
-        """When, of ``time.monotonic``, no further request is made."""
-        self.headers["User-Agent"] = USER_AGENT
-        self.read_timeout = read_timeout
-        if token:
-            # Bound to its server: without a domain requests would show it to whomever MAST redirects us to.
-            host = urlsplit(server).hostname or ""
-            self.cookies.set("mast_token", token, domain=host if "." in host else f"{host}.local")
-        retry = Retry(
-            retries,
-            backoff_factor=0.5,
-            backoff_jitter=0.5,
-            status_forcelist=(429, 500, 502, 503, 504),
-            allowed_methods=None,
-            raise_on_status=False,
-        )
-        self.mount("http://", HTTPAdapter(max_retries=retry, pool_maxsize=16))
-        self.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=16))
-
-    def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if time.monotonic() > self.end:
-            raise requests.Timeout
-        # astroquery passes timeout=None, which would wait for ever.
-        if kwargs.get("timeout") is None:
-            kwargs["timeout"] = (CONNECT_TIMEOUT, self.read_timeout)
-        response = super().request(*args, **kwargs)
-        if not kwargs.get("stream") and len(response.content) < 10_000 and EXECUTING.search(response.content):
-            time.sleep(PAUSE_WHILE_EXECUTING)
-        return response
 
 
 @dataclass(frozen=True)
@@ -137,7 +88,7 @@ class Archive:
 
     def session(self, read_timeout: float) -> MastSession:
         """A session of its own for one thread that downloads; it does not retry by itself."""
-        return MastSession(self.token, read_timeout, 0, self.server)
+        return MastSession(self.token, read_timeout, 0, self.server, header=True)
 
     def whoami(self) -> Identity:
         """Who MAST takes us for, with the token that we show; asked once.
