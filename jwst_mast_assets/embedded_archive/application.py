@@ -108,13 +108,13 @@ class Endpoints:
         return _finished(entry, broken or JSONResponse(_identity(self.state.knows(request))))
 
     def _select(self, entry, subject):
-        faults = self.state.faults.select(entry.endpoint, subject)
+        faults = self.state.faults.select(entry.endpoint, subject, entry)
         entry.faults = list(faults)
         return faults
 
     def _answer(self, asked, faults):
         with self.state.catalogue.lock:
-            content = mashup.answer(asked, self.state.catalogue)
+            content = mashup.answer(asked, self.state.catalogue, faults)
         return tampered(content, faults) if content["status"] == "COMPLETE" else content
 
     async def _broken(self, faults, request):

@@ -16,7 +16,7 @@ class MashupError(Exception):
     """A request that the service refuses; the text goes into the envelope's ``msg``."""
 
 
-def answer(request, catalogue):
+def answer(request, catalogue, faults=None):
     """Answer one Mashup request.
 
     Parameters
@@ -24,20 +24,32 @@ def answer(request, catalogue):
     request : dict
         ``service``, ``params``, ``pagesize`` and ``page``.
     catalogue : Catalogue
+    faults : dict of str to Fault, optional
+        Of these ``gone-column``, ``short-list`` and ``pages`` have their effect here.
 
     Returns
     -------
     dict
         The envelope: ``status``, ``msg``, ``data``, ``fields`` and ``paging``.
     """
+    faults = faults or {}
     try:
-        rows, types = _evaluate(request.get("service", ""), request.get("params") or {}, catalogue)
+        params = request.get("params") or {}
+        rows, types = _evaluate(request.get("service", ""), params, catalogue)
+        if "gone-column" in faults:
+            types = _without(faults["gone-column"].column, types, params)
         page, page_size = int(request.get("page") or 1), int(request.get("pagesize") or DEFAULT_PAGE_SIZE)
     except MashupError as error:
         return refusal(str(error))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         return refusal(f"Error in request: {error!r}")
-    shown = rows[(page - 1) * page_size : page * page_size]
+    if "short-list" in faults:
+        rows = rows[: faults["short-list"].rows]
+    overlap = 0
+    if "pages" in faults:
+        page_size, overlap = min(page_size, faults["pages"].rows), faults["pages"].overlap
+    first = max(0, (page - 1) * page_size - overlap * (page > 1))
+    shown = rows[first : first + page_size]
     if types is KEYWORD_COLUMNS or "checksum" in types:
         shown = [_complete(row, catalogue) for row in shown]
     return {
@@ -54,6 +66,14 @@ def answer(request, catalogue):
             "rowsTotal": len(rows),
         },
     }
+
+
+def _without(column, types, params):
+    """The columns that are left where one is gone; who names it is refused."""
+    named = params.get("columns") or "*"
+    if column in (named.split(",") if isinstance(named, str) else named):
+        raise MashupError(f"Invalid column name '{column}'.")
+    return {name: kind for name, kind in types.items() if name != column}
 
 
 def refusal(message):

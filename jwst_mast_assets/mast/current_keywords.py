@@ -101,17 +101,25 @@ def _packed(rows: pd.DataFrame, instrument: str, kind: str) -> Iterator[Programs
 
 def _ask_programs(archive: Archive, query: Programs) -> dict[str, Keywords]:
     wanted = set(query.names)
-    filters = [
-        {"paramName": "program", "values": [str(program) for program in query.programs]},
-        {"paramName": "filename", "values": [], "freeText": f"%{query.filetype}"},
-    ]
+
+    def ask(programs: Sequence[int]) -> pd.DataFrame:
+        filters = [
+            {"paramName": "program", "values": [str(program) for program in programs]},
+            {"paramName": "filename", "values": [], "freeText": f"%{query.filetype}"},
+        ]
+        return archive.keywords(query.instrument, filters, COLUMNS)
+
+    kind = f"{query.instrument} keywords of programs"
     try:
-        answer = keywords_of(archive.keywords(query.instrument, filters, COLUMNS))
+        answers = archive.in_parts(kind, query.programs, ask, PROGRAMS_PER_QUERY)
     except ArchiveError as error:
         # Programs can be too large for MAST to answer in time; their files one by one are not.
         log.warning("%s %s of %s: %s; asking by name", query.instrument, query.filetype, query.programs, error)
         return ask_keywords(query.names, archive)
-    found = {name: keywords for name, keywords in answer.items() if name in wanted}
+    found: dict[str, Keywords] = {}
+    for answer in answers:
+        found |= {name: keywords for name, keywords in keywords_of(answer).items() if name in wanted}
+    # Programs that failed by themselves are silent, too.
     return found | ask_keywords(_of_silent_programs(query.names, found), archive)
 
 

@@ -1,8 +1,9 @@
 """What the instrument-keyword service knows of FITS files: checksum, software version, reference context."""
 
+import functools
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -46,10 +47,12 @@ def instrument_of(name: str) -> str | None:
 def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
     """Keywords of files by name, in few queries.
 
+    Files for which the service fails are left out and in ``archive.failures["nircam keywords"]`` and so on.
+
     Raises
     ------
     ArchiveError
-        If the service does not answer.
+        If the service does not answer at all.
     """
     wanted: dict[str, list[str]] = defaultdict(list)
     for name in dict.fromkeys(names):
@@ -57,11 +60,14 @@ def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
             wanted[instrument].append(name)
     found: dict[str, Keywords] = {}
     for instrument, files in wanted.items():
-        for start in range(0, len(files), FILES_PER_QUERY):
-            chunk = files[start : start + FILES_PER_QUERY]
-            table = archive.keywords(instrument, [{"paramName": "filename", "values": chunk}])
+        ask = functools.partial(_ask_names, archive, instrument)
+        for table in archive.in_parts(f"{instrument} keywords", files, ask, FILES_PER_QUERY):
             found |= keywords_of(table)
     return found
+
+
+def _ask_names(archive: Archive, instrument: str, files: Sequence[str]) -> pd.DataFrame:
+    return archive.keywords(instrument, [{"paramName": "filename", "values": list(files)}])
 
 
 def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
