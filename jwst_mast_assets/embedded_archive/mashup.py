@@ -4,10 +4,10 @@ import math
 import re
 
 from jwst_mast_assets.embedded_archive import keywords
-from jwst_mast_assets.embedded_archive.columns import KEYWORD_COLUMNS, service_columns
+from jwst_mast_assets.embedded_archive.columns import service_columns
 
 DEFAULT_PAGE_SIZE = 50_000
-INSTRUMENTS = ("Nircam", "Nirspec", "Niriss", "Miri", "Fgs")
+INSTRUMENTS = ("Nircam", "Nirspec", "Niriss", "Miri", "Fgs", "GuideStar")
 _COUNT = "COUNT_BIG(*)"
 _ANY_CAPITALS = ("instrument_name", "instrume")
 
@@ -38,7 +38,7 @@ def answer(request, catalogue):
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         return refusal(f"Error in request: {error!r}")
     shown = rows[(page - 1) * page_size : page * page_size]
-    if types is KEYWORD_COLUMNS or "checksum" in types:
+    if "checksum" in types:
         shown = [_complete(row, catalogue) for row in shown]
     return {
         "status": "COMPLETE",
@@ -156,7 +156,7 @@ def _like(pattern):
 
 
 def _complete(row, catalogue):
-    file = catalogue.files.get(row["filename"])
+    file = catalogue.files.get(row.get("filename") or row.get("fileName"))
     return keywords.with_checksum(row, file) if file else row
 
 

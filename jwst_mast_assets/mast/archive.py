@@ -29,6 +29,9 @@ QUERY_TIMEOUT = 600.0
 
 Filter = dict[str, Any]
 
+GUIDE_STARS = "guidestar"
+"""Stands, beside the instruments, for the keyword service of guide-star files (``_gs-``)."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -220,7 +223,8 @@ class Archive:
         Parameters
         ----------
         instrument : str
-            ``nircam``, ``nirspec``, ``niriss``, ``miri`` or ``fgs``.
+            ``nircam``, ``nirspec``, ``niriss``, ``miri``, ``fgs``, or ``GUIDE_STARS`` for the files of guide stars, which
+            no instrument's service has.
         filters : list of dict
             Mashup filters (``{"paramName": ..., "values": [...]}``).
         columns : sequence of str
@@ -238,7 +242,14 @@ class Archive:
         """
         asked = ",".join(columns or tables.KEYWORDS_FROM_MAST)
         service = f"Mast.Jwst.Filtered.{instrument.capitalize()}"
+        if instrument == GUIDE_STARS:
+            # Its columns are partly others, so all are asked for; the file's name is in fileName.
+            service, asked = "Mast.Jwst.Filtered.GuideStar", "*"
+            spelled = {"filename": "fileName"}
+            filters = [{**each, "paramName": spelled.get(each["paramName"], each["paramName"])} for each in filters]
         rows, fields = self._invoke(service, {"columns": asked, "filters": filters}, f"{instrument} keywords")
+        if instrument == GUIDE_STARS:
+            rows = [{**row, "filename": row.get("fileName", row.get("filename"))} for row in rows]
         return tables.from_mast(rows, fields, tables.KEYWORDS_FROM_MAST, f"{instrument} keywords")
 
     def _invoke(self, service: str, params: dict[str, Any], what: str) -> tuple[list[dict[str, Any]], set[str]]:
