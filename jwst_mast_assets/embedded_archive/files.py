@@ -39,6 +39,8 @@ class ProductFile:
         When it becomes public, as MJD.
     exclusive : bool
         Needs a token.
+    stale : bool
+        Queued to be processed again.
     version : int
         Processing round, counted from 0.
     """
@@ -54,6 +56,7 @@ class ProductFile:
     ingested: float = 1_749_071_573.0
     release: float | None = None
     exclusive: bool = False
+    stale: bool = False
     version: int = 0
 
     @property
@@ -119,6 +122,7 @@ class ProductFile:
             Otherwise the file grows by 5,760 bytes.
         """
         self.version += 1
+        self.stale = False
         self.cal_ver, self.crds_ctx, self.ingested = cal_ver, crds_ctx, ingested
         if not same_size:
             self.size += 2 * fits_files.BLOCK

@@ -48,6 +48,8 @@ def header_of(name, product, row):
 def _instrument_of(obs_id, name):
     if "_gs-" in name:
         return "FGS"
+    if name.endswith("_msa.fits"):
+        return "NIRSPEC"
     marks = {"_nis": "NIRISS", "niriss": "NIRISS", "_nrs": "NIRSPEC", "nirspec": "NIRSPEC", "_mir": "MIRI"}
     marks |= {"miri": "MIRI", "_nrc": "NIRCAM", "nircam": "NIRCAM", "guider": "FGS"}
     return next((instrument for mark, instrument in marks.items() if mark in obs_id), None)

@@ -39,6 +39,9 @@ PROPOSALS_PER_QUERY = 500
 
 Filter = dict[str, Any]
 
+GUIDE_STARS = "guidestar"
+"""Stands, beside the instruments, for the keyword service of guide-star files (``_gs-``)."""
+
 
 class _Portal(PortalAPI):
     """astroquery's portal without its question, before the first query of a service, how to show the columns."""
@@ -266,7 +269,8 @@ class Archive:
         Parameters
         ----------
         instrument : str
-            ``nircam``, ``nirspec``, ``niriss``, ``miri`` or ``fgs``.
+            ``nircam``, ``nirspec``, ``niriss``, ``miri``, ``fgs``, or ``GUIDE_STARS`` for the files of guide stars, which
+            no instrument's service has.
         filters : list of dict
             Mashup filters (``{"paramName": ..., "values": [...]}``).
         columns : sequence of str
@@ -285,6 +289,11 @@ class Archive:
         asked = list(columns or tables.KEYWORDS_FROM_MAST)
         what = f"{instrument} keywords"
         service = f"Mast.Jwst.Filtered.{instrument.capitalize()}"
+        if instrument == GUIDE_STARS:
+            # Its columns are partly others, so all are asked for; the file's name is in fileName.
+            service, asked = "Mast.Jwst.Filtered.GuideStar", ["*"]
+            spelled = {"filename": "fileName"}
+            filters = [{**each, "paramName": spelled.get(each["paramName"], each["paramName"])} for each in filters]
         reply = self._ask(service, {"columns": ",".join(asked), "filters": filters}, what, asked)
         return tables.from_mast(reply.rows, reply.fields, tables.KEYWORDS_FROM_MAST, what)
 
@@ -318,7 +327,7 @@ class Archive:
         self, service: str, params: Params, what: str, asked: Collection[str], identity: Sequence[str] = ()
     ) -> Reply:
         reply = self._mashup.ask(service, params, what, identity)
-        absent = sorted(set(asked) - set(tables.actual_names(asked, reply.fields)))
+        absent = sorted(set(asked) - {"*"} - set(tables.actual_names(asked, reply.fields)))
         if reply.fields:
             self.absent_columns[what] = absent
         if refusal := self._mashup.refusal(service):

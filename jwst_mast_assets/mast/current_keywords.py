@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.archive import GUIDE_STARS, Archive
 from jwst_mast_assets.mast.errors import ArchiveError
 from jwst_mast_assets.mast.keywords import (
     FILES_PER_QUERY,
@@ -73,7 +73,8 @@ def plan_queries(recorded: pd.Series) -> tuple[list[Programs], list[str]]:
     table = pd.DataFrame({"name": name, "instrument": instrument, "filetype": filetype(name)})
     table["program"] = name.str.extract(r"^jw(\d{5})")[0].astype("Int64")
     table = table[instrument.notna()]
-    unclear = table[["filetype", "program"]].isna().any(axis=1)
+    # Guide stars are asked for by name: their service sends all its columns, of whole programs too much.
+    unclear = table[["filetype", "program"]].isna().any(axis=1) | (table["instrument"] == GUIDE_STARS)
     by_name = table.loc[unclear, "name"].tolist()
     queries: list[Programs] = []
     for (of, kind), rows in table[~unclear].groupby(["instrument", "filetype"]):

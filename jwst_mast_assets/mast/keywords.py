@@ -9,7 +9,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from jwst_mast_assets.downloads.verify import valid_checksum
-from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.archive import GUIDE_STARS, Archive
+from jwst_mast_assets.mast.names import GUIDE_STAR
 
 FILES_PER_QUERY = 500
 
@@ -33,11 +34,16 @@ UNKNOWN = Keywords()
 
 
 def instrument_of(name: str) -> str | None:
-    """The instrument whose keywords have a FITS file (``nircam``, ...); None for other files and unknown names."""
+    """The service that has a FITS file's keywords: an instrument (``nircam``, ...) or ``GUIDE_STARS``.
+
+    None for other files and unknown names.
+    """
     if not name.endswith(".fits"):
         return None
-    if "_gs-" in name:
-        return "fgs"
+    if GUIDE_STAR in name:
+        return GUIDE_STARS
+    if name.endswith("_msa.fits"):
+        return "nirspec"  # one for all detectors, so the name has none
     if match := NAMED.search(name):
         return match[1]
     match = DETECTOR.search(name)

@@ -1,5 +1,6 @@
 """Who gets to see the token: the server's own domain, and nobody else."""
 
+import itertools
 import socket
 from collections.abc import Iterator
 
@@ -41,15 +42,16 @@ def at(embedded: EmbeddedArchive, host: str) -> str:
 
 def shown(embedded: EmbeddedArchive) -> dict[str, bool]:
     """Whether each host that was asked saw the token, in whatever form."""
-    return {
-        request.headers["host"].partition(":")[0]: TOKEN in str(sorted(request.headers.items()))
-        for request in embedded.requests
-    }
+    seen: dict[str, bool] = {}
+    for request in embedded.requests:
+        host = request.headers["host"].partition(":")[0]
+        seen[host] = seen.get(host, False) or TOKEN in str(sorted(request.headers.items()))
+    return seen
 
 
 def download(embedded: EmbeddedArchive, *hosts: str) -> int:
     """The status of the download of an exclusive file from the first host, which each host redirects to the next."""
-    for host, there in zip(hosts, hosts[1:], strict=False):
+    for host, there in itertools.pairwise(hosts):
         embedded.faults.add(Fault("redirect", match=URI, location=at(embedded, there), nth=hosts.index(host) + 1))
     archive = Archive(at(embedded, hosts[0]), TOKEN)
     with archive.session(5.0) as session, session.get(f"{archive.download_url}?uri={URI}") as response:
