@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from jwst_mast_assets.downloads.verify import valid_checksum
 from jwst_mast_assets.mast.archive import GUIDE_STARS, Archive
 from jwst_mast_assets.mast.names import GUIDE_STAR
 
@@ -18,6 +17,7 @@ INSTRUMENTS = {"nrc": "nircam", "nrs": "nirspec", "nis": "niriss", "mir": "miri"
 """The instrument of a detector, by its first letters."""
 
 DETECTOR = re.compile(r"_(nrc|nrs|nis|mir|gui)[a-z0-9]*_")
+MD5 = re.compile(r"[0-9a-fA-F]{32}")
 NAMED = re.compile(r"_(nircam|nirspec|niriss|miri|fgs)_")
 
 
@@ -83,3 +83,8 @@ def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
     columns = ["filename", "checksum", "cal_ver", "crds_ctx"]
     rows = table[columns].astype(object).where(table[columns].notna(), None).itertuples(index=False, name=None)
     return {name: Keywords(valid_checksum(checksum), *versions) for name, checksum, *versions in rows}
+
+
+def valid_checksum(value: object) -> str | None:
+    """An md5 in small letters; None for anything that is none."""
+    return value.lower() if isinstance(value, str) and MD5.fullmatch(value) else None
