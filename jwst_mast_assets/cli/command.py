@@ -62,7 +62,9 @@ class Command:
             )
         if self.archive.token:
             self.archive.whoami()
+            self._warn()
         found = find_observations(self.archive, self.config, self.now)
+        self._warn()
         cells = cells_with_data(found)
         if not cells:
             self._say_nothing_found()
@@ -78,6 +80,10 @@ class Command:
                     return self._download(instance, cells)
             self._save_tables(cells)
         return self._status(results)
+
+    def _warn(self) -> None:
+        for sentence in self.archive.unsaid():
+            print(f"WARNING: {sentence}", file=sys.stderr)
 
     def _query_assets(self, download: bool) -> list[str]:
         assets = ["obs_table", "product_table"]

@@ -74,8 +74,6 @@ def download(
 
     Raises
     ------
-    TokenError
-        If a token is set and MAST does not accept it.
     OutputError
         If the output folder cannot be written, the disk has not enough room, or ``max_download_gb`` not.
     """
