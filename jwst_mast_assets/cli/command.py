@@ -98,7 +98,7 @@ class Command:
         results = self._materialize(instance, "jwst_download", cells, assets)
         run_ids = [result.run_id for result in results]
         listed = self._reports(cells, run_ids)
-        if not all(self._ended_with_files(result) for result in results):
+        if not all(result.success or result.files_failed for result in results):
             print("\n### Download failed.")
             return self._status(results)
         print("\n### Downloaded Selected Products:")
@@ -194,10 +194,6 @@ class Command:
         if self.config.makewebpages:
             for proposal in proposals_of(cells):
                 print(f"page: {self.config.root / proposal / 'index.html'}")
-
-    def _ended_with_files(self, result: Result) -> bool:
-        """Whether a run came to its end; files that could not be had are a matter of their own."""
-        return result.success or any("could not be had" in message for message in result.messages)
 
     def _status(self, results: list[Result]) -> int:
         for message in dict.fromkeys(message for result in results for message in result.messages):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 import filelock
 
+from jwst_mast_assets.defs.checks import FAILED_FILES
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 
@@ -24,6 +25,8 @@ class Result(NamedTuple):
     success: bool
     messages: list[str]
     """Why it failed, a sentence each."""
+    files_failed: bool = False
+    """Whether nothing else went wrong than that some files could not be downloaded."""
 
 
 def open_instance() -> dg.DagsterInstance:
@@ -99,6 +102,11 @@ def materialize(
             "dagster/asset_partition_range_start": first.key,
             "dagster/asset_partition_range_end": last.key,
         }
+    if assets:
+        keys = {dg.AssetKey(name) for name in assets}
+        # With assets alone Dagster brings back the checks that the job leaves out: the audits, which read every file.
+        checks = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in keys}
+        job = job.get_subset(asset_selection=keys, asset_check_selection=checks)
     result = job.execute_in_process(
         instance=instance,
         raise_on_error=False,
@@ -107,20 +115,22 @@ def materialize(
             "loggers": {"console": {"config": {"log_level": log_level}}},
         },
         tags=range_tags,
-        asset_selection=[dg.AssetKey(name) for name in assets] or None,
         **partition,
     )
-    return Result(result.run_id, result.success, _failures(result))
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    only_files = [FAILED_FILES in data.user_failure_data.metadata for data in failures if data.user_failure_data]
+    return Result(
+        result.run_id,
+        result.success,
+        [_message(event) for event in result.all_events if event.is_step_failure],
+        files_failed=len(only_files) == len(failures) > 0 and all(only_files),
+    )
 
 
-def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
-    messages = []
-    for event in result.all_events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            described = data.user_failure_data.description if data.user_failure_data else None
-            messages.append(described or f"{event.step_key}: {_innermost(data.error)}")
-    return messages
+def _message(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    described = data.user_failure_data.description if data.user_failure_data else None
+    return described or f"{event.step_key}: {_innermost(data.error)}"
 
 
 def _innermost(error: Any) -> str:

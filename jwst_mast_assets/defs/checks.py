@@ -14,6 +14,8 @@ from jwst_mast_assets.records.ledger import Ledger
 
 PRESENT, AGREE, OPEN = "all_selected_files_present", "sizes_and_checksums_agree", "contents_open"
 FILES = dg.AssetKey("downloaded_files")
+FAILED_FILES = "failed_files"
+"""Metadata of the failure of a run that did all it could but for these files."""
 
 
 @dg.multi_asset_check(
@@ -47,30 +49,46 @@ def all_selected_files_present(
     )
     # The page and the tables are made all the same, as they do not wait for this check; but the run is not green.
     if len(failures):
-        raise dg.Failure(_told(failures), allow_retries=False)
+        raise dg.Failure(_told(failures), metadata={FAILED_FILES: len(failures)}, allow_retries=False)
 
 
-@dg.asset_check(
-    asset=FILES,
-    name=AGREE,
-    description="Every file on disk has the size and the md5 that were recorded: nothing has been altered since.",
-    partitions_def=grid,
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(
+            AGREE,
+            asset=FILES,
+            description="Every file on disk has the size and the md5 that were recorded: nothing has been altered "
+            "since. Skipped in a run that downloads, which verifies what it fetches.",
+            partitions_def=grid,
+        )
+    ],
+    can_subset=True,
 )
-def sizes_and_checksums_agree(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
-    with plain_failures():
-        return _result(downloads.audit(_files(context, jwst_config)))
+def sizes_and_checksums_agree(
+    context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
+) -> Iterator[dg.AssetCheckResult]:
+    if not _downloads(context):
+        with plain_failures():
+            yield _result(AGREE, downloads.audit(_files(context, jwst_config)))
 
 
-@dg.asset_check(
-    asset=FILES,
-    name=OPEN,
-    description="Every file on disk opens to its end: FITS to the last HDU, pictures, JSON, tables.",
-    partitions_def=grid,
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(
+            OPEN,
+            asset=FILES,
+            description="Every file on disk opens to its end: FITS to the last HDU, pictures, JSON, tables. Skipped in "
+            "a run that downloads, which verifies what it fetches.",
+            partitions_def=grid,
+        )
+    ],
+    can_subset=True,
 )
-def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
-    with plain_failures():
-        # Without an md5 to compare with, the audit opens the file.
-        return _result(downloads.audit(_files(context, jwst_config).assign(md5=None)))
+def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> Iterator[dg.AssetCheckResult]:
+    if not _downloads(context):
+        with plain_failures():
+            # Without an md5 to compare with, the audit opens the file.
+            yield _result(OPEN, downloads.audit(_files(context, jwst_config).assign(md5=None)))
 
 
 @dg.asset_check(
@@ -100,9 +118,16 @@ def _files(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> p
     return jwst_config.store().read("downloaded_files", cells_of(context)).drop_duplicates("dataURI")
 
 
-def _result(audited: pd.DataFrame) -> dg.AssetCheckResult:
+def _downloads(context: dg.AssetCheckExecutionContext) -> bool:
+    """Whether the run materializes the files too: "Materialize" in the page takes every check of an asset along."""
+    return FILES in (context.run.asset_selection or ())
+
+
+def _result(check_name: str, audited: pd.DataFrame) -> dg.AssetCheckResult:
     bad = audited[~audited["ok"]]
     return dg.AssetCheckResult(
+        asset_key=FILES,
+        check_name=check_name,
         passed=bad.empty,
         metadata={"files": len(audited), "bad": len(bad), "what": preview(bad[["outfilename", "problem"]])},
     )
@@ -114,7 +139,7 @@ def _told(failures: pd.DataFrame) -> str:
         f"{row.productFilename}: {row.dl_message or row.dl_str}" for row in failures.head(10).itertuples()
     )
     more = f"; and {len(failures) - 10} more" if len(failures) > 10 else ""
-    return f"{len(failures)} selected file(s) could not be had: {named}{more}"
+    return f"{len(failures)} selected file(s) could not be downloaded: {named}{more}"
 
 
 asset_checks = [all_selected_files_present, sizes_and_checksums_agree, contents_open, obs_table_is_fresh]

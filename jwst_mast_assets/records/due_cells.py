@@ -51,7 +51,7 @@ def due_cells(observations: pd.DataFrame, recorded: Recorded, config: Config, no
         if entry is None and key in recorded.others:
             reason = "selection changed"
         if reason:
-            released = entry.release if entry and reason.startswith("released") else None
+            released = entry.release if entry and _is_released(entry, now) else None
             cause = hashlib.sha256(f"{fingerprint} {selection} {released}".encode()).hexdigest()[:12]
             wanted.append(DueCell(Cell.from_key(key), reason, cause))
     return wanted
@@ -60,8 +60,7 @@ def due_cells(observations: pd.DataFrame, recorded: Recorded, config: Config, no
 def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime) -> str:
     if entry is None:
         return _new(number)
-    # On the day after: a release is at a time of day that MAST keeps to only roughly.
-    if entry.release is not None and entry.release + 1 <= mjd_of(now):
+    if entry.release is not None and _is_released(entry, now):
         return f"released on {day_of_mjd(entry.release)}"
     if entry.observations != fingerprint:
         if not number:
@@ -71,6 +70,11 @@ def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime
     if not entry.complete:
         return "files missing"
     return ""
+
+
+def _is_released(entry: Entry, now: dt.datetime) -> bool:
+    # On the day after: a release is at a time of day that MAST keeps to only roughly.
+    return entry.release is not None and entry.release + 1 <= mjd_of(now)
 
 
 def _new(number: int) -> str:
