@@ -74,10 +74,10 @@ class Command:
         with open_instance() as instance:
             register_proposals(instance, proposals_of(cells))
             results = self._materialize(instance, "jwst_query", cells, self._query_assets(download))
-            if all(result.success for result in results):
+            if all(result.success or result.files_failed for result in results):
                 self._print_tables(cells)
                 if download:
-                    return self._download(instance, cells)
+                    return max(self._download(instance, cells), self._status(results))
             self._save_tables(cells)
         return self._status(results)
 
@@ -198,7 +198,10 @@ class Command:
     def _status(self, results: list[Result]) -> int:
         for message in dict.fromkeys(message for result in results for message in result.messages):
             print(message, file=sys.stderr)
-        return 0 if all(result.success for result in results) else 1
+        failed = self.archive.failures["observations"]
+        for proposal, why in failed.items():
+            print(f"proposal {proposal}: {why}", file=sys.stderr)
+        return 0 if all(result.success for result in results) and not failed else 1
 
     def _check_days(self, cells: list[Cell]) -> None:
         early = [cell for cell in cells if cell.day < first_day()]

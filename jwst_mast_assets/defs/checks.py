@@ -11,9 +11,11 @@ from jwst_mast_assets.defs.metadata import preview
 from jwst_mast_assets.defs.partitions import cells_of, grid, registered_proposals
 from jwst_mast_assets.defs.resources import JwstConfig, plain_failures
 from jwst_mast_assets.records.ledger import Ledger
+from jwst_mast_assets.records.listings import Listings
 
 PRESENT, AGREE, OPEN = "all_selected_files_present", "sizes_and_checksums_agree", "contents_open"
-FILES = dg.AssetKey("downloaded_files")
+ANSWERED = "every_list_answered"
+FILES, PRODUCTS = dg.AssetKey("downloaded_files"), dg.AssetKey("product_table")
 FAILED_FILES = "failed_files"
 """Metadata of the failure of a run that did all it could but for these files."""
 
@@ -50,6 +52,40 @@ def all_selected_files_present(
     # The page and the tables are made all the same, as they do not wait for this check; but the run is not green.
     if len(failures):
         raise dg.Failure(_told(failures), metadata={FAILED_FILES: len(failures)}, allow_retries=False)
+
+
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(
+            ANSWERED,
+            asset=PRODUCTS,
+            description="MAST answered for every observation; of others what is on record is kept. Fails the run "
+            "if not.",
+            partitions_def=grid,
+        )
+    ]
+)
+def every_list_answered(
+    context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
+) -> Iterator[dg.AssetCheckResult]:
+    with plain_failures():
+        failed = [problem for problem in Listings(jwst_config.store()).open(cells_of(context)) if problem.failed]
+    named = [f"{problem.name}: {problem.why}" for problem in failed]
+    yield dg.AssetCheckResult(
+        asset_key=PRODUCTS,
+        check_name=ANSWERED,
+        passed=not failed,
+        metadata={"failed": len(failed), "lists": named[:25]},
+    )
+    # The other observations' files are downloaded all the same, as they do not wait for this check.
+    if failed:
+        more = f"; and {len(failed) - 10} more" if len(failed) > 10 else ""
+        raise dg.Failure(
+            f"MAST did not list the products of {len(failed)} observation(s), of which the recorded ones are kept: "
+            f"{'; '.join(named[:10])}{more}",
+            metadata={FAILED_FILES: len(failed)},
+            allow_retries=False,
+        )
 
 
 @dg.multi_asset_check(
@@ -142,7 +178,13 @@ def _told(failures: pd.DataFrame) -> str:
     return f"{len(failures)} selected file(s) could not be downloaded: {named}{more}"
 
 
-asset_checks = [all_selected_files_present, sizes_and_checksums_agree, contents_open, obs_table_is_fresh]
+asset_checks = [
+    every_list_answered,
+    all_selected_files_present,
+    sizes_and_checksums_agree,
+    contents_open,
+    obs_table_is_fresh,
+]
 
 audits = dg.AssetSelection.checks(
     dg.AssetCheckKey(FILES, PRESENT), dg.AssetCheckKey(FILES, AGREE), dg.AssetCheckKey(FILES, OPEN)
