@@ -209,6 +209,6 @@ def _meant(fault, entry):
 
 def longest_list(params):
     """The longest list in a Mashup request's parameters, as text: its obsids, or the values of a filter."""
-    lists = [str(params.get("obsid") or "").split(",")]
+    lists = [str(params["obsid"]).split(",") if params.get("obsid") else []]
     lists += [[str(value) for value in condition.get("values") or ()] for condition in params.get("filters") or ()]
     return max(lists, key=len)

@@ -1,7 +1,5 @@
 """Belongs here: the asset of observations."""
 
-import datetime as dt
-
 import dagster as dg
 
 from jwst_mast_assets.defs.list_checks import columns_as_expected, no_sudden_fall
@@ -10,6 +8,7 @@ from jwst_mast_assets.defs.partitions import cells_of, grid
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures, warnings_logged
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
 from jwst_mast_assets.mast import selection
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.observations import query_observations
 from jwst_mast_assets.records.listings import Listings
@@ -56,8 +55,7 @@ def obs_table(
             listing = query_observations(mast, config, cells, known)
         # Only now, so that a run that cannot ask MAST leaves no trace; and here, so that no later step finds it out.
         make_folder(config.root)
-        now = dt.datetime.now(dt.timezone.utc)
-        table = Listings(store).settle("obs_table", cells, listing, known, now)
+        table = Listings(store).settle("obs_table", cells, listing, known, utc_now())
         for problem in listing.open:
             context.log.warning(f"{problem.name}: {problem.why}; what is on record is kept")
         context.log.info(f"{len(table)} observations in {len(cells)} partition(s), {table['wanted'].sum()} wanted")

@@ -1,7 +1,5 @@
 """Belongs here: the asset of products."""
 
-import datetime as dt
-
 import dagster as dg
 import pandas as pd
 
@@ -11,6 +9,7 @@ from jwst_mast_assets.defs.partitions import cells_of, grid
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures, warnings_logged
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
 from jwst_mast_assets.downloads import state_on_disk
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.products import query_products
 from jwst_mast_assets.records.listings import Listings
@@ -56,8 +55,7 @@ def product_table(
             listing = query_products(mast, config, obs_table, known)
         # A file on disk counts as recorded also where an earlier version has taken it off the list at once.
         recorded = pd.concat([known, on_disk(store, cells)[known.columns]], ignore_index=True)
-        now = dt.datetime.now(dt.timezone.utc)
-        table = Listings(store).settle("product_table", cells, listing, recorded, now)
+        table = Listings(store).settle("product_table", cells, listing, recorded, utc_now())
         for problem in listing.open:
             context.log.warning(f"{problem.name}: {problem.why}; its recorded products are kept")
         table = table.assign(**state_on_disk(table, config))
