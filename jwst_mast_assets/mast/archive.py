@@ -257,7 +257,7 @@ class Archive:
         params = {"obsid": ",".join(str(obsid) for obsid in obsids)}
         reply = self._ask("Mast.Caom.Products", params, "products", tables.PRODUCTS_FROM_MAST)
         part = tables.from_mast(reply.rows, reply.fields, tables.PRODUCTS_FROM_MAST, "products")
-        part["productFilename"] = part["productFilename"].fillna(part["dataURI"].str.rpartition("/")[2])
+        part["productFilename"] = part["productFilename"].fillna(part["dataURI"].str.replace(r"^.*/", "", regex=True))
         named = part["dataURI"].notna() & part["parent_obsid"].notna()
         self.unusable_rows += int((~named).sum())
         # MAST repeats rows: 94 % of one level-3 observation's are guide-star files listed many times.

@@ -1,7 +1,7 @@
 """Lists that are not believed at once: MAST sends a short or empty one now and then, and says that it is complete."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -44,21 +44,21 @@ def asked_again(
     known: pd.DataFrame,
     asked: Collection[Any],
     group: str,
-    keys: Sequence[str],
+    key: str,
     ask: Callable[[list[Any]], pd.DataFrame],
     least: int = 0,
 ) -> tuple[pd.DataFrame, dict[Any, str]]:
-    """An answer, completed by more answers where it has fewer rows than are known.
+    """An answer, completed by more answers where it lacks rows that are known.
 
     Parameters
     ----------
     found, known : DataFrame
-        The first answer, and what is recorded; both with `group` and the `keys`.
+        The first answer, and what is recorded; both with `group` and `key`.
     asked : collection
         The lists that were asked for: values of `group`.
     group : str
-    keys : sequence of str
-        The columns that tell one row from another.
+    key : str
+        The column that names a row; one row can be in several lists.
     ask : callable
         Asks for some of the lists again.
     least : int
@@ -72,7 +72,7 @@ def asked_again(
         The lists that are still shorter, each with ``12 of 30``.
     """
     for pause in PAUSES:
-        short = _shorter(found, known, asked, group, keys, least)
+        short = _shorter(found, known, asked, group, key, least)
         if not short:
             return found, short
         time.sleep(pause)
@@ -82,13 +82,16 @@ def asked_again(
             continue
         parts = [part for part in (found, more) if len(part)]
         if parts:
-            found = pd.concat(parts).drop_duplicates(keys, keep="last", ignore_index=True)
-    return found, _shorter(found, known, asked, group, keys, least)
+            found = pd.concat(parts).drop_duplicates([group, key], keep="last", ignore_index=True)
+    return found, _shorter(found, known, asked, group, key, least)
 
 
 def _shorter(
-    found: pd.DataFrame, known: pd.DataFrame, asked: Collection[Any], group: str, keys: Sequence[str], least: int
+    found: pd.DataFrame, known: pd.DataFrame, asked: Collection[Any], group: str, key: str, least: int
 ) -> dict[Any, str]:
-    now, before = (table.drop_duplicates(keys)[group].value_counts().to_dict() for table in (found, known))
-    wanted = {one: max(before.get(one, 0), least) for one in asked}
-    return {one: f"{now.get(one, 0)} of {number}" for one, number in wanted.items() if now.get(one, 0) < number}
+    """The lists that lack more of what is known than they have new: a renamed file is none that is missing."""
+    missing = known[known[group].isin(asked) & ~known[key].isin(found[key])].groupby(group)[key].nunique().to_dict()
+    new = found[~found[key].isin(known[key])].groupby(group)[key].nunique().to_dict()
+    now = found.groupby(group)[key].nunique().to_dict()
+    lost = {one: max(missing.get(one, 0) - new.get(one, 0), least - now.get(one, 0)) for one in asked}
+    return {one: f"{now.get(one, 0)} of {now.get(one, 0) + number}" for one, number in lost.items() if number > 0}

@@ -51,7 +51,7 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
         proposal: why for proposal, why in archive.failures["observations"].items() if proposal in proposals_of(cells)
     }
     unanswered = {cell.key for cell in cells if cell.proposal in failed}
-    found, short = asked_again(found, known, asked - unanswered, "cell", ["obsid"], ask)
+    found, short = asked_again(found, known, asked - unanswered, "cell", "obsid", ask)
     kept = known[known["cell"].isin(unanswered | short.keys()) & ~known["obsid"].isin(found["obsid"])]
     kept = tables.conform(kept, tables.OBS_FROM_MAST)
     everything = pd.concat([part for part in (found, kept) if len(part)] or [found], ignore_index=True)

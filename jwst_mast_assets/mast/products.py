@@ -49,7 +49,7 @@ def query_products(archive: Archive, config: Config, observations: pd.DataFrame,
     found = ask(asked)
     failed = {obsid: why for obsid, why in archive.failures["products"].items() if obsid in set(asked)}
     answered = set(asked) - failed.keys()
-    found, short = asked_again(found, known, answered, "parent_obsid", ["parent_obsid", "dataURI"], ask, least=1)
+    found, short = asked_again(found, known, answered, "parent_obsid", "dataURI", ask, least=1)
     unanswered = set(observations["obsid"]) - answered
     doubtful = known["parent_obsid"].isin(short.keys()) & ~known["dataURI"].isin(found["dataURI"])
     kept = tables.conform(known[known["parent_obsid"].isin(unanswered) | doubtful], tables.PRODUCTS_FROM_MAST)
