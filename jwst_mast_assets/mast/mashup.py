@@ -3,8 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import requests
@@ -31,7 +30,7 @@ Row = dict[str, Any]
 class Portal(Protocol):
     """What is used of astroquery's ``PortalAPI``."""
 
-    def service_request_async(self, service: str, params: Params, pagesize: int) -> list[requests.Response]: ...
+    service_request_async: Any
 
 
 class Refusal(ArchiveUnavailable):
@@ -100,9 +99,7 @@ class Mashup:
         """An answer with as many rows as announced; asked for again where it is shorter."""
         so_far: dict[Any, Row] = {}
         for pause in (*PAUSES, None):
-            with as_sentences(self.server):
-                replies = self._portal.service_request_async(service, params, pagesize=PAGE_SIZE)
-                reply = joined([self._complete(response.json(), what) for response in replies], identity)
+            reply = self._once(service, params, what, identity)
             if len(reply.rows) >= reply.announced:
                 return reply
             if identity:
@@ -117,6 +114,13 @@ class Mashup:
         raise ArchiveUnavailable(
             f"MAST sent only {number} of {reply.announced} {what}; try again, or lower Nobs_per_batch"
         )
+
+    def _once(self, service: str, params: Params, what: str, identity: Sequence[str]) -> Reply:
+        try:
+            replies = self._portal.service_request_async(service, params, pagesize=PAGE_SIZE)
+            return joined([self._complete(response.json(), what) for response in replies], identity)
+        except Exception as error:
+            raise as_sentence(error, self.server) from None
 
     def _complete(self, envelope: Any, what: str) -> dict[str, Any]:
         if envelope.get("status") == "ERROR":
@@ -158,26 +162,22 @@ def not_mast(server: str) -> str:
     return f"{server} answered with something that is not MAST's JSON; is MAST_SERVER right?"
 
 
-@contextmanager
-def as_sentences(server: str) -> Iterator[None]:
-    """What goes wrong with requests to a server becomes one sentence; what nobody foresaw stays as it is."""
-    try:
-        yield
-    except requests.HTTPError as error:
+def as_sentence(error: Exception, server: str) -> Exception:
+    """What goes wrong with a request to a server as one sentence; what nobody foresaw stays as it is."""
+    if isinstance(error, requests.HTTPError):
         status = error.response.status_code
         kind = ArchiveUnavailable if status == 429 or status >= 500 else ArchiveError
         address = error.response.url.partition("?")[0]
-        raise kind(f"MAST answered with HTTP status {status} ({error.response.reason}) at {address}") from None
-    except json.JSONDecodeError:
-        raise ArchiveUnavailable(not_mast(server)) from None
-    except (requests.RequestException, TimeoutError) as error:
+        return kind(f"MAST answered with HTTP status {status} ({error.response.reason}) at {address}")
+    if isinstance(error, json.JSONDecodeError):
+        return ArchiveUnavailable(not_mast(server))
+    if isinstance(error, requests.RequestException | TimeoutError):
         kind = ArchiveUnreachable if _no_connection(error) else ArchiveUnavailable
-        raise kind(
-            f"MAST at {server} cannot be reached ({_reason(error)}); check MAST_SERVER and the network"
-        ) from None
-    except (AttributeError, KeyError, TypeError):
+        return kind(f"MAST at {server} cannot be reached ({_reason(error)}); check MAST_SERVER and the network")
+    if isinstance(error, AttributeError | KeyError | TypeError):
         # Raised by astroquery where a reply lacks what every reply of MAST has.
-        raise ArchiveUnavailable(not_mast(server)) from None
+        return ArchiveUnavailable(not_mast(server))
+    return error
 
 
 def _causes(error: BaseException) -> list[BaseException]:

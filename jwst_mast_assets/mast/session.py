@@ -115,7 +115,7 @@ class MastSession(requests.Session):
             time.sleep(PAUSE_WHILE_EXECUTING)
         return response
 
-    def get_adapter(self, url: str | bytes) -> BaseAdapter:
+    def get_adapter(self, url: str) -> BaseAdapter:
         """The connections to use, with the repetitions that are wanted now."""
         return super().get_adapter(url) if self.patient else self._impatient
 

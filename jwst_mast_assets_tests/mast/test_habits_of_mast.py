@@ -1,6 +1,6 @@
 """MAST's habits, each as the embedded archive has learned it: tokens, columns, long lists, pages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -203,7 +203,7 @@ def test_where_nothing_is_answered_few_questions_are_asked(mast: EmbeddedArchive
 def test_a_server_that_cannot_be_reached_is_not_asked_for_less(mast: EmbeddedArchive) -> None:
     asked = []
 
-    def ask(part: list[int]) -> None:
+    def ask(part: Sequence[int]) -> None:
         asked.append(len(part))
         Archive("http://127.0.0.1:9", retries=0).observations(part)
 
@@ -213,7 +213,7 @@ def test_a_server_that_cannot_be_reached_is_not_asked_for_less(mast: EmbeddedArc
 
 
 def test_no_more_is_asked_when_failing_has_taken_too_long() -> None:
-    def ask(part: list[int]) -> list[int]:
+    def ask(part: Sequence[int]) -> list[int]:
         if 3 in part:
             raise ArchiveUnavailable("time-out")
         return list(part)
@@ -227,7 +227,7 @@ def test_a_larger_part_is_tried_again_after_many_that_worked(monkeypatch: pytest
     monkeypatch.setattr(adaptive, "GROW_AFTER", 3)
     most, asked = 2, []
 
-    def ask(part: list[int]) -> None:
+    def ask(part: Sequence[int]) -> None:
         asked.append(len(part))
         if len(part) > most:
             raise ArchiveUnavailable("too many")
