@@ -9,6 +9,7 @@ from jwst_mast_assets.mast.archive import OBS_COLUMNS, Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import iso_of_mjd
 from jwst_mast_assets.mast.listing import Listing, OpenList, asked_again
+from jwst_mast_assets.mast.modes import check_modes
 from jwst_mast_assets.mast.partition_cells import Cell, cell_keys, proposals_of, t_min_range
 
 
@@ -36,6 +37,8 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
     ------
     ArchiveError
         If MAST does not answer at all, or not with what is needed.
+    ConfigError
+        If MAST has no such ``obsmode``.
     """
     asked = {cell.key for cell in cells}
     columns = (*OBS_COLUMNS, *config.mastcolumns_obsTable)
@@ -61,6 +64,7 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
         if cell.proposal in failed
     ]
     problems += [OpenList(cell, cell, f"MAST lists {count} observations", False) for cell, count in short.items()]
+    check_modes(archive, everything, config)
     table = describe_observations(everything, config)
     return Listing(table, "obsid", "cell", frozenset(found["obsid"]), problems, frozenset(unanswered))
 

@@ -103,6 +103,7 @@ class MastSession(requests.Session):
         self.mount("https://", adapter)
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """As the base class does, with a time-out, and without a token that the server refuses."""
         if time.monotonic() > self.end:
             raise NoTimeLeft
         # astroquery passes timeout=None, which would wait for ever.

@@ -48,7 +48,7 @@ def test_a_wrong_token_is_named_once_and_stops_no_public_data(archive, runner, m
     [
         ({"sca": ["a9"]}, ("sca", "'a9'")),
         ({"instrument": "nircamm"}, ("instrument", "did you mean 'nircam'?")),
-        ({"date_select": ["1", "2", "3"]}, ("date_select", "3 were given")),
+        ({"obsid_select": ["1", "2", "3"]}, ("obsid_select", "3 were given")),
         ({"obsnums": [1000]}, ("obsnums", "1000")),
         ({"outsubdir": "$NO_SUCH_VARIABLE"}, ("outsubdir", "$NO_SUCH_VARIABLE")),
     ],
@@ -97,3 +97,9 @@ def test_more_proposals_than_dagster_carries_are_refused(instance):
 def test_what_is_no_proposal_cannot_be_registered(instance, given):
     with pytest.raises(ConfigError, match="not a proposal number"):
         register_proposals(instance, [given])
+
+
+def test_a_mode_that_mast_does_not_have(archive, runner):
+    result = runner.run(instrument="nircam", obsmode=["imgae"])
+    one_sentence(result, "obsmode: MAST has no mode 'imgae' of nircam", "did you mean 'image'?", "answer: image")
+    assert not runner.root.exists()
