@@ -61,7 +61,9 @@ class Command:
             )
         if self.archive.token:
             self.archive.whoami()
+            self._warn()
         found = find_observations(self.archive, self.config, self.now)
+        self._warn()
         for warning in mode_warnings(self.config, found):
             print(f"WARNING: {warning}", file=sys.stderr)
         cells = cells_with_data(found)
@@ -73,12 +75,16 @@ class Command:
         with open_instance() as instance:
             register_proposals(instance, proposals_of(cells))
             results = self._materialize(instance, "jwst_query", cells, self._query_assets(download))
-            if all(result.success for result in results):
+            if all(result.success or result.files_failed for result in results):
                 self._print_tables(cells)
                 if download:
-                    return self._download(instance, cells)
+                    return max(self._download(instance, cells), self._status(results))
             self._save_tables(cells)
         return self._status(results)
+
+    def _warn(self) -> None:
+        for sentence in self.archive.unsaid():
+            print(f"WARNING: {sentence}", file=sys.stderr)
 
     def _query_assets(self, download: bool) -> list[str]:
         assets = ["obs_table", "product_table"]
@@ -93,7 +99,7 @@ class Command:
         results = self._materialize(instance, "jwst_download", cells, assets)
         run_ids = [result.run_id for result in results]
         listed = self._reports(cells, run_ids)
-        if not all(self._ended_with_files(result) for result in results):
+        if not all(result.success or result.files_failed for result in results):
             print("\n### Download failed.")
             return self._status(results)
         print("\n### Downloaded Selected Products:")
@@ -190,16 +196,15 @@ class Command:
             for proposal in proposals_of(cells):
                 print(f"page: {self.config.root / proposal / 'index.html'}")
 
-    def _ended_with_files(self, result: Result) -> bool:
-        """Whether a run came to its end; files that failed are a matter of their own."""
-        return result.success or result.failed_files > 0
-
     def _status(self, results: list[Result]) -> int:
         for message in dict.fromkeys(message for result in results for message in result.messages):
             print(message, file=sys.stderr)
+        failed = self.archive.failures["observations"]
+        for proposal, why in failed.items():
+            print(f"proposal {proposal}: {why}", file=sys.stderr)
         if all(result.success for result in results):
-            return 0
-        return 2 if any(result.permanent and not result.failed_files for result in results) else 1
+            return 1 if failed else 0
+        return 2 if any(result.permanent and not result.files_failed for result in results) else 1
 
     def _check_days(self, cells: list[Cell]) -> None:
         early = [cell for cell in cells if cell.day < first_day()]

@@ -3,7 +3,8 @@
 import datetime as dt
 import os
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
 import dagster as dg
@@ -102,19 +103,13 @@ class ArchiveResource(dg.ConfigurableResource):
     _archive: Archive | None = pydantic.PrivateAttr(default=None)
 
     def open(self) -> Archive:
-        """The run's connection; a token that is set has been shown to MAST.
-
-        Raises
-        ------
-        TokenError
-            If MAST does not accept the token.
-        """
+        """The run's connection. A token that MAST does not accept is not used; the archive's warnings say so."""
         if self._archive is None:
             self._archive = Archive(self.server, current_token())
         return _known_to_mast(self._archive)
 
     def open_for_a_tick(self) -> Archive:
-        """A connection for a sensor or schedule, which has less time. Raises as :meth:`open`."""
+        """A connection for a sensor or schedule, which has less time."""
         return _known_to_mast(Archive(self.server, current_token(), READ_TIMEOUT, retries=1, time_limit=TIME_LIMIT))
 
 
@@ -122,6 +117,16 @@ def _known_to_mast(archive: Archive) -> Archive:
     if archive.token:
         archive.whoami()
     return archive
+
+
+@contextmanager
+def warnings_logged(context: dg.AssetExecutionContext, archive: Archive) -> Iterator[None]:
+    """What the archive has to tell the user is in the run's log, also where the step fails."""
+    try:
+        yield
+    finally:
+        for sentence in archive.unsaid():
+            context.log.warning(sentence)
 
 
 def current_token() -> str | None:

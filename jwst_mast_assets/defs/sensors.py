@@ -14,7 +14,7 @@ from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.discovery import list_observations
 from jwst_mast_assets.mast.errors import JwstMastError
-from jwst_mast_assets.records.due_cells import DueCell, due_cells
+from jwst_mast_assets.records.due_cells import DueCell, due_cells, fallen
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
 
@@ -40,7 +40,13 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         changed or newly released ones. It keeps no cursor: what is done stands in the output folder, what is under
         way and what failed in the runs themselves."""
         try:
-            return _tick(context.instance, daemon_config(context.instance), archive.open_for_a_tick())
+            mast = archive.open_for_a_tick()
+            result = _tick(context.instance, daemon_config(context.instance), mast)
+            for sentence in (warnings := mast.unsaid()):
+                context.log.warning(sentence)
+            if isinstance(result, dg.SkipReason) and warnings:
+                return dg.SkipReason(" ".join([result.skip_message or "", *(f"{each}." for each in warnings)]))
+            return result
         except JwstMastError as error:
             return dg.SkipReason(f"Skipped: {error}")
 
@@ -62,16 +68,22 @@ def _tick(instance: dg.DagsterInstance, config: Config, archive: Archive) -> dg.
             "file, or set watch: all"
         )
     observations = list_observations(archive, config, watched, first_day(), now)
+    failed = archive.failures["observations"]
+    if failed:
+        first, why = next(iter(failed.items()))
+        archive.warn(f"MAST did not answer for {len(failed)} proposal(s), {first} among them: {why}")
     found = sorted(set(observations["cell"].str[-5:])) if config.watch == "all" else []
     new = sorted({*watched, *found} - set(registered))
     if new:
         check_grid(len(registered) + len(new))
     ledger = Ledger(TableStore(config.root))
     recorded = ledger.recorded({*watched, *found}, config)
-    wanted = due_cells(observations, recorded, config, now)
-    requests = _requests(instance, wanted, now, situation(config, token_accepted=bool(archive.token)))
+    wanted = due_cells(observations, recorded, config, now, with_token=archive.token is not None)
+    if fell := [key for key in fallen(observations, recorded) if key[-5:] not in failed]:
+        archive.warn(f"MAST lists fewer observations than before on {len(fell)} day(s), {fell[0]} among them")
+    requests = _requests(instance, wanted, now, situation(config))
     if ledger.store.state.exists():
-        ledger.note_checked(watched, now)
+        ledger.note_checked([proposal for proposal in watched if proposal not in failed], now)
     if not requests and not new:
         waiting = f"; {len(wanted)} wait for runs under way or their next attempt" if wanted else ""
         return dg.SkipReason(f"Nothing new: {len(observations)} observations of {len(watched)} proposals{waiting}.")

@@ -11,6 +11,9 @@ from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.tables import Schema
 from jwst_mast_assets.records.store import SCHEMAS, TableStore
 
+TABLE = dg.PythonObjectDagsterType(pd.DataFrame)
+"""The type of an asset with check results, of which the annotation cannot say that its value is a table."""
+
 
 class TableIOManager(dg.IOManager):
     """Stores an asset's table cell by cell below the run's output folder.

@@ -127,14 +127,20 @@ class Catalogue:
         return list(self.keyword_rows())
 
     def keyword_rows(self, instrument: str | None = None) -> Iterator[Row]:
-        """Keyword rows, without checksums, of the FITS files of one instrument (any capitals) or all."""
+        """Keyword rows, without checksums, of the FITS files of one instrument (any capitals) or all.
+
+        The files of guide stars are those of ``GuideStar``, whose rows have ``fileName``, not of ``Fgs``.
+        """
         for file in list(self.files.values()):
             if file.extension != "fits":
                 continue
-            if instrument and (file.header.get("INSTRUME") or "").lower() != instrument.lower():
+            guide_star = "_gs-" in file.name
+            service = "guidestar" if guide_star else (file.header.get("INSTRUME") or "").lower()
+            if instrument and service != instrument.lower():
                 continue
             recorded = self._recorded_keywords.get(file.name)
-            yield keywords.recorded_row(recorded, file) if recorded else keywords.keyword_row(file)
+            row = keywords.recorded_row(recorded, file) if recorded else keywords.keyword_row(file)
+            yield keywords.guide_star_row(row) if guide_star else row
 
     def file_of(self, uri: str) -> ProductFile | None:
         """The `ProductFile` of a ``dataURI``, or None."""

@@ -120,6 +120,15 @@ KEYWORD_COLUMNS = {
     "isItar": "boolean",
 }
 
+# What the guide-star service has of them; it spells the name's column in its own way.
+_NOT_OF_GUIDE_STARS = ("filename", "dataURI", "filter", "pupil", "asntable", "asnpool", "template", "effinttm")
+GUIDE_STAR_COLUMNS = {
+    "fileName": "string",
+    **{name: kind for name, kind in KEYWORD_COLUMNS.items() if name not in _NOT_OF_GUIDE_STARS},
+    "gdstarid": "string",
+    "gs_order": "int",
+}
+
 # column: (label, unit, description) for the columns that people ask by
 _DESCRIBED = {
     "intentType": ("Observation Type", "", "Whether observation is for science or calibration."),
@@ -161,6 +170,8 @@ def service_columns(service: str) -> dict[str, str]:
     dict
         Column name to Mashup type; empty for a service that the archive does not have.
     """
+    if service == "Mast.Jwst.Filtered.GuideStar":
+        return GUIDE_STAR_COLUMNS
     if service.startswith("Mast.Jwst.Filtered"):
         return KEYWORD_COLUMNS
     if service.startswith("Mast.Caom.Products"):

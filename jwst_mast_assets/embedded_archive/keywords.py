@@ -3,7 +3,7 @@
 import re
 from datetime import datetime, timezone
 
-from jwst_mast_assets.embedded_archive.columns import KEYWORD_COLUMNS
+from jwst_mast_assets.embedded_archive.columns import GUIDE_STAR_COLUMNS, KEYWORD_COLUMNS
 from jwst_mast_assets.embedded_archive.files import ProductFile
 from jwst_mast_assets.embedded_archive.identifiers import mjd_to_unix, stable_id
 from jwst_mast_assets.embedded_archive.product_types import describe
@@ -98,7 +98,6 @@ def keyword_row(file: ProductFile) -> Row:
         cal_vcs="RELEASE",
         crds_ver="12.1.5",
         sdp_ver="2025_2",
-        isStale=False,
         isItar=False,
     )
     row.update(_state(file))
@@ -114,6 +113,7 @@ def _state(file: ProductFile) -> Row:
         "ingestCompletionDate": as_date(file.ingested),
         "publicReleaseDate": as_date(mjd_to_unix(file.release) if file.release else file.ingested),
         "isRestricted": file.exclusive,
+        "isStale": file.stale,
     }
 
 
@@ -122,8 +122,14 @@ def recorded_row(row: Row, file: ProductFile) -> Row:
 
     The checksum is left to `with_checksum`: the bytes served are not the recorded ones.
     """
-    changed = _state(file) if file.version else {"isRestricted": file.exclusive}
+    changed = _state(file) if file.version else {"isRestricted": file.exclusive, "isStale": file.stale}
     return {**row, "fileSize": file.size, "checksum": None, **changed}
+
+
+def guide_star_row(row: Row) -> Row:
+    """The row as the guide-star service has it."""
+    others = {name: row.get(name) for name in GUIDE_STAR_COLUMNS}
+    return {**others, "fileName": row["filename"], "gs_order": 1}
 
 
 def with_checksum(row: Row, file: ProductFile) -> Row:

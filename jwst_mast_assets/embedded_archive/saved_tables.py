@@ -52,6 +52,8 @@ def header_of(name: str, product: Row, row: Row) -> dict[str, Any]:
 def _instrument_of(obs_id: str, name: str) -> str | None:
     if "_gs-" in name:
         return "FGS"
+    if name.endswith("_msa.fits"):
+        return "NIRSPEC"
     marks = {"_nis": "NIRISS", "niriss": "NIRISS", "_nrs": "NIRSPEC", "nirspec": "NIRSPEC", "_mir": "MIRI"}
     marks |= {"miri": "MIRI", "_nrc": "NIRCAM", "nircam": "NIRCAM", "guider": "FGS"}
     return next((instrument for mark, instrument in marks.items() if mark in obs_id), None)

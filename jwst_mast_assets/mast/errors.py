@@ -31,10 +31,8 @@ class ArchiveUnavailable(ArchiveError):
     """MAST did not answer, or answered that it cannot now (time-out, 429, 5xx)."""
 
 
-class TokenError(ArchiveError):
-    """MAST does not accept the token."""
-
-    permanent = True
+class ArchiveUnreachable(ArchiveUnavailable):
+    """There is no connection to MAST, or no time left to ask: asking for less would not help."""
 
 
 class SchemaError(ArchiveError):

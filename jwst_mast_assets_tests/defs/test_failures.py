@@ -24,7 +24,7 @@ from jwst_mast_assets.defs.failures import (
 from jwst_mast_assets.downloads import Code
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.errors import ArchiveUnavailable, ConfigError, NoRoom, OutputError, TokenError
+from jwst_mast_assets.mast.errors import ArchiveUnavailable, ConfigError, NoRoom, OutputError
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets_tests.defs.conftest import DAY, messages
 
@@ -158,7 +158,6 @@ def test_an_error_that_nobody_foresaw_is_transient(watch, monkeypatch):
     [
         (ArchiveUnavailable("MAST is away"), Verdict(False)),
         (ConfigError("sca: unknown detector"), Verdict(True)),
-        (TokenError("MAST does not accept the token"), Verdict(True, "token")),
         (OutputError("the folder cannot be written"), Verdict(True, "folder")),
         (NoRoom("only 5 kB are free", 7_000_000_000), Verdict(True, "7000000000")),
     ],
@@ -191,7 +190,7 @@ def test_what_a_permanent_failure_waits_for():
     assert mended(failed, now._replace(setup="another"))
     assert mended(failed._replace(needs="1000"), now)
     assert not mended(failed._replace(needs="1001"), now)
-    for needs, mend in (("token", {"token_accepted": True}), ("folder", {"writable": True})):
+    for needs, mend in (("folder", {"writable": True}),):
         assert not mended(failed._replace(needs=needs), now)
         assert mended(failed._replace(needs=needs), now._replace(**mend))
 

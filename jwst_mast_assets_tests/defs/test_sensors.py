@@ -214,8 +214,12 @@ def test_the_token_of_the_config_file_is_shown_to_mast(archive, instance, monkey
     path = tmp_path / "my.cfg"
     path.write_text("token: wrong-token\n")
     monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
+    assert reasons(tick(instance))[DAY] == "30 new observations"
+    carry_out(instance, tick(instance))
     message = tick(instance).skip_message
+    assert "Nothing new" in message
     assert "MAST does not accept the token" in message
+    assert "https://auth.mast.stsci.edu/token" in message
     assert "wrong-token" not in message
 
 
