@@ -16,6 +16,7 @@ from jwst_mast_assets.defs.attempts import (
     under_way,
 )
 from jwst_mast_assets.defs.daemon_config import daemon_config
+from jwst_mast_assets.defs.failures import situation
 from jwst_mast_assets.defs.jobs import freshness, jwst_download
 from jwst_mast_assets.defs.partitions import SINGLE_KEY, on_the_grid, registered_proposals
 from jwst_mast_assets.defs.watching import watched_proposals
@@ -51,7 +52,12 @@ daily_reprocessing = dg.ScheduleDefinition(
 def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
     """The sensors, for partitions from a first day on."""
 
-    @dg.sensor(job=jwst_download, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+    @dg.sensor(
+        job=jwst_download,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Requests a download of each day that has reprocessed files, as reprocessed_files lists them.",
+    )
     def reprocessing_sensor(
         context: dg.SensorEvaluationContext,
     ) -> dg.SensorResult | dg.SkipReason:
@@ -90,7 +96,7 @@ def _requests(
     instance: dg.DagsterInstance, config: Config, first_day: dt.date, now: dt.datetime
 ) -> tuple[list[dg.RunRequest], int, list[str]]:
     """The runs to request, how many days with changes have to wait, and a sentence for each thing skipped."""
-    store = TableStore(config.root)
+    store, around = TableStore(config.root), situation(config)
     watched = set(watched_proposals(instance, store, config))
     changed = {Cell.from_key(key): changes for key, changes in changes_by_cell(read_changes(store)).items()}
     cells, skipped = on_the_grid(
@@ -106,7 +112,7 @@ def _requests(
             continue
         attempt = None
         if cell.key not in busy.cells and len(requests) + busy.runs < MOST_REQUESTS:
-            attempt = next_attempt(tries.get((cell.key, cause)), now)
+            attempt = next_attempt(tries.get((cell.key, cause)), now, around)
         if attempt is None:
             waiting += 1
         else:

@@ -24,6 +24,8 @@ def build_schedules(first_day: dt.date) -> list[dg.ScheduleDefinition]:
         cron_schedule="30 6 * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Each morning (UTC) the days of the last lookbacktime days that have data, of every watched "
+        "proposal, whatever the sensor did.",
     )
     def daily_download(
         context: dg.ScheduleEvaluationContext, archive: ArchiveResource

@@ -6,6 +6,7 @@ import dagster as dg
 
 from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, next_attempt, tries_so_far, under_way
 from jwst_mast_assets.defs.daemon_config import daemon_config
+from jwst_mast_assets.defs.failures import Situation, situation
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import check_grid, on_the_grid, proposals, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
@@ -15,7 +16,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import MJD_EPOCH
 from jwst_mast_assets.mast.discovery import list_observations
 from jwst_mast_assets.mast.errors import ConfigError, JwstMastError
-from jwst_mast_assets.records.due_cells import DueCell, due_cells
+from jwst_mast_assets.records.due_cells import DueCell, due_cells, fallen
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
 
@@ -31,6 +32,8 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         job=jwst_download,
         minimum_interval_seconds=config.sensor_interval,
         default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks MAST for the observations of the watched proposals, and requests a run for each day that "
+        "has new, changed or newly released ones, or whose files are still missing.",
     )
     def new_observations(
         context: dg.SensorEvaluationContext, archive: ArchiveResource
@@ -41,13 +44,14 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         try:
             # The grid is that of the loaded code location, whatever the file says by now.
             current = daemon_config(context.instance).model_copy(update={"first_day": config.first_day})
-            result, skipped = _tick(context.instance, current, archive.open_for_a_tick())
+            mast = archive.open_for_a_tick()
+            result, skipped = _tick(context.instance, current, mast)
         except JwstMastError as error:
             return dg.SkipReason(f"Skipped: {error}")
-        for sentence in skipped:
+        for sentence in (notes := [*mast.unsaid(), *skipped]):
             context.log.warning(sentence)
         if isinstance(result, dg.SkipReason):
-            return dg.SkipReason(" ".join([result.skip_message or "", *(f"Note: {sentence}." for sentence in skipped)]))
+            return dg.SkipReason(" ".join([result.skip_message or "", *(f"Note: {sentence}." for sentence in notes)]))
         return result
 
     return [new_observations]
@@ -74,6 +78,10 @@ def _tick(
         return dg.SkipReason(reason), skipped
     # Of all dates: what lies outside the partitions is named.
     observations = list_observations(archive, config, watched, MJD_EPOCH.date(), now)
+    failed = archive.failures["observations"]
+    if failed:
+        first, why = next(iter(failed.items()))
+        archive.warn(f"MAST did not answer for {len(failed)} proposal(s), {first} among them: {why}")
     if archive.unusable_rows:
         skipped.append(f"{archive.unusable_rows} rows of MAST name no observation, proposal or day and are left out")
     found = sorted(set(observations["cell"].str[-5:])) if config.watch == "all" else []
@@ -85,24 +93,28 @@ def _tick(
         skipped.append(f"{', '.join(new)}: {error}")
         new = []
     recorded = ledger.recorded({*watched, *found}, config)
-    due = due_cells(observations, recorded, config, now)
+    due = due_cells(observations, recorded, config, now, with_token=archive.token is not None)
     possible, outside = on_the_grid((item.cell for item in due), {*registered, *new}, config.first_day, now)
     skipped += outside
     inside = set(possible)
     wanted = [item for item in due if item.cell in inside]
-    requests = _requests(instance, wanted, now)
+    if fell := [key for key in fallen(observations, recorded) if key[-5:] not in failed]:
+        archive.warn(f"MAST lists fewer observations than before on {len(fell)} day(s), {fell[0]} among them")
+    requests = _requests(instance, wanted, now, situation(config))
     if ledger.store.state.exists():
-        ledger.note_checked(watched, now)
+        ledger.note_checked([proposal for proposal in watched if proposal not in failed], now)
         ledger.note_skipped(skipped)
     if not requests and not new:
-        waiting = f"; {len(wanted)} wait for runs under way or their next try" if wanted else ""
+        waiting = f"; {len(wanted)} wait for runs under way or their next attempt" if wanted else ""
         reason = f"Nothing new: {len(observations)} observations of {len(watched)} proposals{waiting}."
         return dg.SkipReason(reason), skipped
     additions = [proposals.build_add_request(new)] if new else []
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=additions), skipped
 
 
-def _requests(instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datetime) -> list[dg.RunRequest]:
+def _requests(
+    instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datetime, around: Situation
+) -> list[dg.RunRequest]:
     if not wanted:
         return []
     busy = under_way(instance)
@@ -111,7 +123,7 @@ def _requests(instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datet
     for cell, reason, cause in wanted:
         if busy.runs + len(requests) >= MOST_REQUESTS:
             break
-        attempt = next_attempt(tries.get((cell.key, cause)), now)
+        attempt = next_attempt(tries.get((cell.key, cause)), now, around)
         if attempt is not None and cell.key not in busy.cells:
             requests.append(
                 dg.RunRequest(

@@ -10,10 +10,11 @@ import dagster as dg
 import pydantic
 
 from jwst_mast_assets.defs.daemon_config import check_folder_is_set
+from jwst_mast_assets.defs.failures import plain_failures_of
 from jwst_mast_assets.defs.partitions import PROPOSAL, odd_keys, proposal_keys, register_proposals, registered_proposals
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig
 from jwst_mast_assets.mast.archive import Archive
-from jwst_mast_assets.mast.config import Config, load_config
+from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ArchiveError
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records.ledger import Ledger
@@ -200,11 +201,8 @@ def watch_these(
     context: dg.OpExecutionContext, config: WatchRequest, jwst_config: JwstConfig, archive: ArchiveResource
 ) -> None:
     """Asks MAST what there is of the proposals, says it, and has the sensor look after them from now on."""
-    with plain_failures():
-        file = load_config()
-        settled = {"first_day": file.first_day, "sensor_interval": file.sensor_interval}
-        current = jwst_config.checked().model_copy(update=settled)
-        outcome = watch(context.instance, archive.open, current, config.proposals, config.force)
+    with plain_failures_of(context.instance, context.run_id):
+        outcome = watch(context.instance, archive.open, jwst_config.checked(), config.proposals, config.force)
     for sentence in outcome.sentences:
         context.log.info(sentence)
     if outcome.refused:
@@ -216,6 +214,7 @@ def watch_these(
     "the list that the sensor new_observations goes by. Launchpad: ops: watch_these: config: proposals: ['1138']."
 )
 def watch_proposals() -> None:
+    """Watch proposals from the web page."""
     watch_these()
 
 

@@ -50,11 +50,15 @@ def look(instance):
     return {name: value.value for name, value in event.metadata.items()}
 
 
+def sensor() -> dg.SensorDefinition:
+    (only,) = reprocessing.build_sensors(Config().first_day)
+    return only
+
+
 def tick(instance) -> Any:
     """The runs that one tick of the sensor requests."""
-    context = dg.build_sensor_context(instance=instance, resources=build_resources(Config()))
-    (sensor,) = reprocessing.build_sensors(Config().first_day)
-    result: Any = sensor(context)
+    with dg.build_sensor_context(instance=instance, resources=build_resources(Config())) as context:
+        result: Any = sensor()(context)
     return [] if isinstance(result, dg.SkipReason) else result.run_requests
 
 
@@ -89,8 +93,8 @@ def test_files_just_downloaded_are_not_reprocessed(archive, runner, instance):
 
 
 def test_before_the_first_look_the_sensor_says_which_job_to_run(archive, instance):
-    context = dg.build_sensor_context(instance=instance, resources=build_resources(Config()))
-    skipped = reprocessing.reprocessing_sensor(context)
+    with dg.build_sensor_context(instance=instance, resources=build_resources(Config())) as context:
+        skipped = sensor()(context)
     assert isinstance(skipped, dg.SkipReason)
     assert "jwst_reprocessing" in (skipped.skip_message or "")
 
@@ -236,5 +240,5 @@ def test_the_look_is_daily_and_runs_by_itself():
     (schedule,) = reprocessing.schedules
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 5 * * *", "UTC")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
-    assert reprocessing.reprocessing_sensor.default_status == dg.DefaultSensorStatus.RUNNING
-    assert reprocessing.reprocessing_sensor.job.name == jwst_download.name
+    assert sensor().default_status == dg.DefaultSensorStatus.RUNNING
+    assert sensor().job.name == jwst_download.name

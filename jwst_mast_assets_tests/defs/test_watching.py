@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import re
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -103,9 +104,8 @@ def test_the_daily_looks_are_for_watched_proposals_only(archive, instance, runne
 def test_the_job_says_what_there_is_and_has_it_watched(archive, instance, root):
     result, log = watch(instance, proposals=["2731", "1138"])
     assert result.success
-    assert re.search(r"02731: 6 observations, 0 files, 0 B selected; free: [\d.]+ [GT]B\n", log)
-    print(log)
-    assert re.search(r"01138: \d+ observations, \d+ files, [\d.]+ MB selected; free: [\d.]+ [GT]B; the first", log)
+    assert re.search(r"01138: 61 observations, 10 files, 1\.01 MB selected; free: [\d.]+ [GMT]B; the first files", log)
+    assert re.search(r"02731: 5 observations, 6 files, 605 kB selected; free: [\d.]+ [GMT]B; the first files", log)
     assert "; free: " in log
     assert "; the first files within 10 minutes" in log
     assert WatchList(TableStore(root)).read() == ["01138", "02731"]
@@ -207,14 +207,18 @@ def test_a_change_of_a_proposal_that_is_no_partition_is_not_requested(own_archiv
     own_archive.reprocess(["jw01138004001_02101_00001_nrca1_uncal.fits"])
     assert runner.run("jwst_reprocessing", keys="").success
     instance.delete_dynamic_partition("proposal", "01138")
-    (sensor,) = reprocessing.build_sensors(dt.date(2021, 8, 1))
     assert "01138 (2022-04-10) is skipped: the proposal is not registered yet" in told(
-        sensor(dg.build_sensor_context(instance=instance))
+        tick_for_reprocessed(instance, dt.date(2021, 8, 1))
     )
     instance.add_dynamic_partitions("proposal", ["01138"])
-    (late,) = reprocessing.build_sensors(dt.date(2023, 1, 1))
-    assert "before first_day, 2023-01-01" in told(late(dg.build_sensor_context(instance=instance)))
-    assert len(sensor(dg.build_sensor_context(instance=instance)).run_requests) == 1
+    assert "before first_day, 2023-01-01" in told(tick_for_reprocessed(instance, dt.date(2023, 1, 1)))
+    assert len(tick_for_reprocessed(instance, dt.date(2021, 8, 1)).run_requests) == 1
+
+
+def tick_for_reprocessed(instance, first_day) -> Any:
+    (sensor,) = reprocessing.build_sensors(first_day)
+    with dg.build_sensor_context(instance=instance) as context:
+        return sensor(context)
 
 
 def test_more_proposals_than_dagster_carries_leave_the_others_in_peace(archive, instance, root, monkeypatch):
