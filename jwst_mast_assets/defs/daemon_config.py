@@ -9,6 +9,18 @@ from jwst_mast_assets.mast.errors import ConfigError, OutputError
 from jwst_mast_assets.records.store import TableStore
 
 
+def require_output_folder(config: Config) -> None:
+    """See that an output folder is set: the folder that a daemon happens to run in is no place for data.
+
+    Raises
+    ------
+    ConfigError
+        If none is.
+    """
+    if not config.outrootdir and not config.environment_root:
+        raise ConfigError("No output folder is set: give outrootdir in the config file, or $JWSTDOWNLOAD_OUTDIR")
+
+
 def daemon_config(instance: dg.DagsterInstance) -> Config:
     """The config file as it is now, for work that nobody looks at.
 
@@ -18,13 +30,12 @@ def daemon_config(instance: dg.DagsterInstance) -> Config:
     Raises
     ------
     ConfigError
-        If the file is bad, or no output folder is set: the folder that a daemon happens to run in is no place for data.
+        If the file is bad, or no output folder is set.
     OutputError
         If the output folder that was used last is not there, or empty: its disk is not mounted.
     """
     config = load_config()
-    if not config.outrootdir and not config.environment_root:
-        raise ConfigError("No output folder is set: give outrootdir in the config file, or $JWSTDOWNLOAD_OUTDIR")
+    require_output_folder(config)
     store = TableStore(config.root)
     last = instance.get_latest_materialization_event(dg.AssetKey("downloaded_files"))
     if last is not None and last.asset_materialization is not None and not store.folder.exists():

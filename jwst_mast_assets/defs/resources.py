@@ -5,6 +5,7 @@ import os
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import dagster as dg
@@ -16,6 +17,7 @@ from jwst_mast_assets.downloads import Event
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
 from jwst_mast_assets.mast.config import SECRETS, Config, load_config
 from jwst_mast_assets.mast.errors import JwstMastError
+from jwst_mast_assets.records.archive_identity import open_archive
 from jwst_mast_assets.records.store import TableStore
 
 NOT_IN_LAUNCHPAD = (*SECRETS, "first_day", "sensor_interval")
@@ -85,22 +87,24 @@ class ArchiveResource(dg.ConfigurableResource):
 
     _archive: Archive | None = pydantic.PrivateAttr(default=None)
 
-    def open(self) -> Archive:
-        """The run's connection; a token that is set has been shown to MAST.
+    def open(self, root: Path) -> Archive:
+        """The run's connection, for its output folder; a token that is set has been shown to MAST.
 
         Raises
         ------
+        WrongArchive
+            If the folder was filled from another archive.
         TokenError
             If MAST does not accept the token.
         """
         if self._archive is None:
-            self._archive = Archive(self.server, _token_of_the_config_file())
+            self._archive = open_archive(root, self.server, token=_token_of_the_config_file())
         return _known_to_mast(self._archive)
 
-    def open_for_a_tick(self) -> Archive:
+    def open_for_a_tick(self, root: Path) -> Archive:
         """A connection for a sensor or schedule, which has less time. Raises as :meth:`open`."""
-        token = _token_of_the_config_file()
-        return _known_to_mast(Archive(self.server, token, READ_TIMEOUT, retries=1, time_limit=TIME_LIMIT))
+        options = {"token": _token_of_the_config_file(), "read_timeout": READ_TIMEOUT}
+        return _known_to_mast(open_archive(root, self.server, **options, retries=1, time_limit=TIME_LIMIT))
 
 
 def _known_to_mast(archive: Archive) -> Archive:

@@ -32,7 +32,7 @@ def daily_download(
     try:
         config = daemon_config(context.instance)
         since = max(first_day(), day_of_mjd(mjd_of(now) - config.lookbacktime))
-        observations = list_observations(archive.open_for_a_tick(), config, watched, since, now)
+        observations = list_observations(archive.open_for_a_tick(config.root), config, watched, since, now)
     except JwstMastError as error:
         return dg.SkipReason(f"Not done this time: {error}")
     return [

@@ -37,7 +37,8 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         changed or newly released ones. It keeps no cursor: what is done stands in the output folder, what is under
         way and what failed in the runs themselves."""
         try:
-            return _tick(context.instance, daemon_config(context.instance), archive.open_for_a_tick())
+            config = daemon_config(context.instance)
+            return _tick(context.instance, config, archive.open_for_a_tick(config.root))
         except JwstMastError as error:
             return dg.SkipReason(f"Not done this time: {error}")
 

@@ -29,6 +29,10 @@ class OutputError(JwstMastError):
     """The output folder cannot be used: not writable, full, or in the way of a file."""
 
 
+class WrongArchive(OutputError):
+    """The output folder was filled from another archive."""
+
+
 class UnknownProposal(JwstMastError):
     """A partition names a proposal that is not registered."""
 

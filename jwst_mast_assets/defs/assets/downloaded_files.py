@@ -13,6 +13,7 @@ from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progres
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.records import holdings, reprocessing
+from jwst_mast_assets.records.archive_identity import claim
 from jwst_mast_assets.records.history import record_fetches
 from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
 
@@ -40,13 +41,15 @@ def downloaded_files(
     an earlier run selected stay listed.
     """
     with plain_failures():
-        config, mast, start = jwst_config.checked(), archive.open(), time.monotonic()
+        config, start = jwst_config.checked(), time.monotonic()
         store, cells = jwst_config.store(), cells_of(context)
+        mast = archive.open(store.root)
         known = store.read("downloaded_files", cells)
         plan = downloads.plan_download(product_table, config, mast, known)
         for warning in plan.warnings:
             context.log.warning(warning)
         context.log.info(f"{plan.n_files} files to fetch, {plan.n_bytes / 1e6:.1f} MB")
+        claim(store.root, mast.server)
         table = downloads.download(product_table, config, mast, known, progress, plan)
         table = holdings.carry_over(table, known, product_table, config, context.run.run_id)
         now = dt.datetime.now(dt.timezone.utc)

@@ -10,6 +10,7 @@ from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast import selection
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.observations import query_observations
+from jwst_mast_assets.records.archive_identity import claim
 
 SUDDEN_FALL = 0.5
 """Fewer than this share of the observations known before is worth a look."""
@@ -47,13 +48,16 @@ def obs_table(
     Observations that are only planned are not listed.
     """
     with plain_failures():
-        config, cells, mast = jwst_config.checked(), cells_of(context), archive.open()
+        config, cells, store = jwst_config.checked(), cells_of(context), jwst_config.store()
+        mast = archive.open(store.root)
         for warning in selection.mode_warnings(config):
             context.log.warning(warning)
-        known = len(jwst_config.store().read("obs_table", cells))
+        known = len(store.read("obs_table", cells))
         table = query_observations(mast, config, cells)
         # Only now, so that a run that cannot ask MAST leaves no trace; and here, so that no later step finds it out.
-        make_folder(config.root)
+        make_folder(store.root)
+        if not store.folder.exists():
+            claim(store.root, mast.server)
         context.log.info(f"{len(table)} observations in {len(cells)} partition(s), {table['wanted'].sum()} wanted")
         absent = mast.absent_columns.get("observations", [])
         return dg.MaterializeResult(

@@ -29,7 +29,8 @@ def product_table(
     or would be on disk, `dl_code` whether it is there.
     """
     with plain_failures():
-        config, mast = jwst_config.checked(), archive.open()
+        config = jwst_config.checked()
+        mast = archive.open(config.root)
         known = jwst_config.store().read("product_table", cells_of(context))
         table = query_products(mast, config, obs_table, known)
         table = table.assign(**state_on_disk(table, config))

@@ -37,7 +37,8 @@ def reprocessed_files(
     Its metadata also have the `status` of every proposal and the `calendar` of what becomes public when.
     """
     with plain_failures():
-        config, store, mast = jwst_config.checked(), jwst_config.store(), archive.open()
+        config, store = jwst_config.checked(), jwst_config.store()
+        mast = archive.open(store.root)
         registered = registered_proposals(context.instance)
         recorded, events = [], []
         for proposal in registered:
