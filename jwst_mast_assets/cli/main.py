@@ -72,7 +72,10 @@ def build_parser() -> argparse.ArgumentParser:
 def _add(arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.cli.runs import open_instance
     from jwst_mast_assets.defs.partitions import register_proposals
+    from jwst_mast_assets.mast.config import load_config
+    from jwst_mast_assets.records.archive_identity import open_archive
 
+    open_archive(load_config().root)
     with open_instance() as instance:
         new = register_proposals(instance, arguments.proposal)
     print(f"registered: {' '.join(new)}" if new else "all were registered already")

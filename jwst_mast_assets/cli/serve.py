@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import datetime as dt
 import json
 import logging
 import logging.handlers
@@ -16,7 +17,6 @@ import urllib.request
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
@@ -77,6 +77,8 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
     ConfigError
         If a port is taken or the host is not of this machine.
     """
+    from jwst_mast_assets.defs.lost_runs import end_lost_runs
+
     port = free_port(arguments.host, arguments.port, "--port")
     wanted = arguments.pages_port
     if wanted is None:
@@ -103,7 +105,11 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
                 return _ended_by_itself(process, log)
             except KeyboardInterrupt:
                 print("\nStopping Dagster ... (Ctrl-C again ends it at once)", flush=True)
-    print("Stopped.")
+        ended = end_lost_runs(
+            instance, "jwst-mast serve was stopped; this is tried again when it runs.", dt.timedelta()
+        )
+        more = f" {len(ended)} run(s) under way were ended; they continue at the next start." if ended else ""
+        print(f"Stopped.{more}")
     return 0
 
 
@@ -142,7 +148,7 @@ class Log:
     def _take(self, line: str) -> None:
         level, logger, text = _parsed(line)
         shown = f"{level} {logger}: {text}" if level else text
-        self._file.emit(logging.makeLogRecord({"msg": f"{datetime.now():%Y-%m-%d %H:%M:%S} {shown}"}))
+        self._file.emit(logging.makeLogRecord({"msg": f"{dt.datetime.now():%Y-%m-%d %H:%M:%S} {shown}"}))
         self.last.append(shown)
         if self._verbose:
             print(shown, flush=True)
@@ -191,7 +197,7 @@ def free_port(host: str, port: int, option: str) -> int:
 
 def say(line: str) -> None:
     """Print a line with the time."""
-    print(f"{datetime.now():%H:%M:%S} {line}", flush=True)
+    print(f"{dt.datetime.now():%H:%M:%S} {line}", flush=True)
 
 
 def address_of(host: str, port: int) -> str:

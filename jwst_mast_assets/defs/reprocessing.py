@@ -18,6 +18,7 @@ from jwst_mast_assets.defs.attempts import (
 from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.jobs import freshness, jwst_download
 from jwst_mast_assets.defs.partitions import registered_proposals
+from jwst_mast_assets.defs.resources import ArchiveResource
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
@@ -36,7 +37,8 @@ jwst_reprocessing = dg.define_asset_job(
     "downloads nothing.",
 )
 
-daily_reprocessing = dg.ScheduleDefinition(
+
+@dg.schedule(
     name="daily_reprocessing",
     job=jwst_reprocessing,
     cron_schedule="0 5 * * *",
@@ -44,11 +46,19 @@ daily_reprocessing = dg.ScheduleDefinition(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Each morning (UTC) all files on disk are compared with what MAST has now.",
 )
+def daily_reprocessing(
+    context: dg.ScheduleEvaluationContext, archive: ArchiveResource
+) -> dg.RunRequest | dg.SkipReason:
+    try:
+        archive.check(daemon_config(context.instance).root)
+    except JwstMastError as error:
+        return dg.SkipReason(f"Not done this time: {error}")
+    return dg.RunRequest()
 
 
 @dg.sensor(job=jwst_download, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
 def reprocessing_sensor(
-    context: dg.SensorEvaluationContext,
+    context: dg.SensorEvaluationContext, archive: ArchiveResource
 ) -> dg.SensorResult | dg.SkipReason:
     """Requests a download of each proposal and day that has reprocessed files, as `reprocessed_files` lists them.
 
@@ -58,7 +68,9 @@ def reprocessing_sensor(
     if latest is None:
         return dg.SkipReason("reprocessed_files has not been made yet; the job jwst_reprocessing makes it.")
     try:
-        requests, waiting = _requests(context.instance, TableStore(daemon_config(context.instance).root), utc_now())
+        root = daemon_config(context.instance).root
+        archive.check(root)
+        requests, waiting = _requests(context.instance, TableStore(root), utc_now())
     except JwstMastError as error:
         return dg.SkipReason(f"Not done this time: {error}")
     if not requests:

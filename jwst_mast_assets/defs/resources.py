@@ -17,7 +17,7 @@ from jwst_mast_assets.downloads import Event
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
 from jwst_mast_assets.mast.config import SECRETS, Config, load_config
 from jwst_mast_assets.mast.errors import JwstMastError
-from jwst_mast_assets.records.archive_identity import open_archive
+from jwst_mast_assets.records.archive_identity import check, open_archive
 from jwst_mast_assets.records.store import TableStore
 
 NOT_IN_LAUNCHPAD = (*SECRETS, "first_day", "sensor_interval")
@@ -100,6 +100,10 @@ class ArchiveResource(dg.ConfigurableResource):
         if self._archive is None:
             self._archive = open_archive(root, self.server, token=_token_of_the_config_file())
         return _known_to_mast(self._archive)
+
+    def check(self, root: Path) -> None:
+        """Raises WrongArchive if the output folder was filled from another archive; asks MAST nothing."""
+        check(root, self.server)
 
     def open_for_a_tick(self, root: Path) -> Archive:
         """A connection for a sensor or schedule, which has less time. Raises as :meth:`open`."""
