@@ -1,5 +1,7 @@
 """The code location: assembles what is in ``defs/``, and nothing else."""
 
+import logging
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,7 @@ from jwst_mast_assets.defs.assets.obs_table import obs_table
 from jwst_mast_assets.defs.assets.product_table import product_table
 from jwst_mast_assets.defs.assets.summary_table import summary_table
 from jwst_mast_assets.defs.checks import asset_checks
+from jwst_mast_assets.defs.home import home_warning
 from jwst_mast_assets.defs.jobs import jobs
 from jwst_mast_assets.defs.resources import build_resources
 from jwst_mast_assets.defs.schedules import schedules
@@ -49,4 +52,6 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
 
 @dg.definitions
 def defs() -> dg.Definitions:
+    if warning := home_warning(os.environ.get("DAGSTER_HOME")):
+        logging.getLogger("dagster").warning(warning)
     return build_defs()

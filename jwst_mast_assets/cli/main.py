@@ -108,9 +108,12 @@ def _config(_arguments: argparse.Namespace) -> int:
 
 
 def _archive(arguments: argparse.Namespace) -> int:
+    from jwst_mast_assets.cli.ports import free_port
     from jwst_mast_assets.embedded_archive import serve
 
-    serve(arguments.host, arguments.port)
+    port = free_port(arguments.host, arguments.port, "--port")
+    print(f"embedded archive at http://{arguments.host}:{port}", flush=True)
+    serve(arguments.host, port)
     return 0
 
 

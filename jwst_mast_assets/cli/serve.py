@@ -9,7 +9,6 @@ import logging.handlers
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,9 +21,10 @@ from pathlib import Path
 import dagster as dg
 
 from jwst_mast_assets.cli.dagster_process import dagster_dev
+from jwst_mast_assets.cli.ports import address_of, free_port
 from jwst_mast_assets.cli.run_lines import RunWatch
 from jwst_mast_assets.cli.runs import dagster_home, home_in_use, open_instance, prepare_home
-from jwst_mast_assets.mast.errors import ConfigError, JwstMastError
+from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.webpage.pages_server import PagesServer
 
 START_TIMEOUT = 180
@@ -169,41 +169,9 @@ def _parsed(line: str) -> tuple[str, str, str]:
         return "", "", line
 
 
-def free_port(host: str, port: int, option: str) -> int:
-    """A port that nobody uses: the one given, or any for 0.
-
-    Raises
-    ------
-    ConfigError
-        If it does not exist, is taken, or the host is not of this machine.
-    """
-    if not 0 <= port <= 65535:
-        raise ConfigError(f"{option}: there is no port {port}; give a number from 1 to 65535, or 0 for any free port")
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            return probe.getsockname()[1]
-    except socket.gaierror:
-        raise ConfigError(f"--host: {host!r} is not an address of this machine") from None
-    except PermissionError:
-        raise ConfigError(f"{option}: port {port} is for the administrator; choose one above 1023") from None
-    except OSError as error:
-        if "assign" in str(error):
-            raise ConfigError(f"--host: {host!r} is not an address of this machine") from None
-        raise ConfigError(f"{option}: port {port} is in use by another program; choose another") from None
-
-
 def say(line: str) -> None:
     """Print a line with the time."""
     print(f"{dt.datetime.now():%H:%M:%S} {line}", flush=True)
-
-
-def address_of(host: str, port: int) -> str:
-    """What to type into a browser on this machine."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
 
 
 def _answers(process: "subprocess.Popen[str]", host: str, port: int) -> bool:

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
 from jwst_mast_assets.mast.errors import ConfigError, OutputError, WrongArchive
-from jwst_mast_assets.records.store import STATE_FOLDER, TableStore, write_text
+from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.store import STATE_FOLDER, TableStore
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
