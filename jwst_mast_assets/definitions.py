@@ -1,7 +1,5 @@
 """The code location: assembles what is in ``defs/``, and nothing else."""
 
-import logging
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +12,7 @@ from jwst_mast_assets.defs.assets.obs_table import obs_table
 from jwst_mast_assets.defs.assets.product_table import product_table
 from jwst_mast_assets.defs.assets.summary_table import summary_table
 from jwst_mast_assets.defs.checks import asset_checks
-from jwst_mast_assets.defs.home import home_warning
+from jwst_mast_assets.defs.home import warn_of_home
 from jwst_mast_assets.defs.jobs import jobs
 from jwst_mast_assets.defs.resources import build_resources
 from jwst_mast_assets.defs.schedules import schedules
@@ -52,6 +50,5 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    if warning := home_warning(os.environ.get("DAGSTER_HOME")):
-        logging.getLogger("dagster").warning(warning)
+    warn_of_home()
     return build_defs()

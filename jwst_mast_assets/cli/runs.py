@@ -17,6 +17,9 @@ from jwst_mast_assets.mast.partition_cells import Cell
 MERGE_GAP = 10
 """Days without data that a run spans rather than end: a run costs about as much as this many empty cells."""
 
+LOCATION_TAG = {".dagster/repository": "__repository__@jwst_mast_assets"}
+"""Has a run of this process listed in the web page with its job's other runs."""
+
 DAGSTER_FOLDERS = {"history", "storage", "schedules"}
 """What Dagster makes in a home."""
 
@@ -149,7 +152,7 @@ def materialize(
             "resources": {"jwst_config": {"config": dict(parameters)}},
             "loggers": {"console": {"config": {"log_level": log_level}}},
         },
-        tags=range_tags,
+        tags={**range_tags, **LOCATION_TAG},
         asset_selection=[dg.AssetKey(name) for name in assets] or None,
         **partition,
     )

@@ -1,8 +1,18 @@
 """Belongs here: what is said where Dagster runs without the home that ``jwst-mast`` makes."""
 
+import logging
+import os
+from functools import cache
 from pathlib import Path
 
 from jwst_mast_assets.mast.commands import suggest
+
+
+@cache
+def warn_of_home() -> None:
+    """Say once in a process what is wrong with its Dagster home."""
+    if warning := home_warning(os.environ.get("DAGSTER_HOME")):
+        logging.getLogger("dagster").warning(warning)
 
 
 def home_warning(home: str | None) -> str | None:

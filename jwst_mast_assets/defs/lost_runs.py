@@ -52,14 +52,14 @@ def is_lost(instance: dg.DagsterInstance, run_id: str) -> bool:
         return False
 
 
-def end_lost_runs(instance: dg.DagsterInstance, reason: str, grace: dt.timedelta = GRACE) -> list[str]:
+def end_lost_runs(instance: dg.DagsterInstance, reason: str, grace: dt.timedelta | None = None) -> list[str]:
     """Mark the runs whose process is gone as failed, so that they are tried again; returns their ids."""
     now = dt.datetime.now(dt.timezone.utc)
     lost = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
         run = record.dagster_run
         began = dt.datetime.fromtimestamp(record.start_time or now.timestamp(), dt.timezone.utc)
-        if now - began > grace and is_lost(instance, run.run_id):
+        if now - began > (GRACE if grace is None else grace) and is_lost(instance, run.run_id):
             instance.report_run_failed(run, reason)
             lock_path(instance, run.run_id).unlink(missing_ok=True)
             lost.append(run.run_id)
