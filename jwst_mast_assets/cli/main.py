@@ -7,6 +7,7 @@ from importlib import resources
 
 from jwst_mast_assets import __version__
 from jwst_mast_assets.cli import records
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.errors import JwstMastError
 
 
@@ -98,7 +99,7 @@ def _list(_arguments: argparse.Namespace) -> int:
 
     with open_instance() as instance:
         known = registered_proposals(instance)
-    print("\n".join(known) if known else "no proposal is registered; add one with: jwst-mast proposals add 1138")
+    print("\n".join(known) if known else f"no proposal is registered; add one with: {suggest('proposals add 1138')}")
     return 0
 
 

@@ -24,6 +24,7 @@ from jwst_mast_assets.cli.dagster_process import dagster_dev
 from jwst_mast_assets.cli.ports import address_of, free_port
 from jwst_mast_assets.cli.run_lines import RunWatch
 from jwst_mast_assets.cli.runs import dagster_home, home_in_use, open_instance, prepare_home
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.webpage.pages_server import PagesServer
 
@@ -197,7 +198,6 @@ def _ended_by_itself(process: "subprocess.Popen[str]", log: Log) -> int:
 
 def _print_addresses(instance: dg.DagsterInstance, root: Path, host: str, port: int, pages_url: str, log: Path) -> None:
     from jwst_mast_assets.defs.partitions import registered_proposals
-    from jwst_mast_assets.mast.commands import suggest
 
     known = registered_proposals(instance)
     watched = " ".join(known) or f"none yet; add one with: {suggest('proposals add 1138')}"

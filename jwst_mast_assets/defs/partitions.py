@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from jwst_mast_assets.mast import names
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.errors import ConfigError, UnknownProposal
 from jwst_mast_assets.mast.partition_cells import Cell
@@ -46,7 +47,7 @@ def cells_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) 
     for proposal in sorted({cell.proposal for cell in cells}):
         if not context.instance.has_dynamic_partition(PROPOSAL, proposal):
             raise UnknownProposal(
-                f"Proposal {proposal} is not registered; register it with: jwst-mast proposals add {proposal}"
+                f"Proposal {proposal} is not registered; register it with: {suggest(f'proposals add {proposal}')}"
             )
     return cells
 
@@ -89,7 +90,7 @@ def check_grid(n_proposals: int) -> None:
         raise ConfigError(
             f"{n_proposals} proposals x {n_days} days are {n_proposals * n_days:,} partitions, more than the "
             f"{MAX_PARTITIONS:,} that Dagster carries well; set a later first_day in the config file, "
-            "or remove proposals with: jwst-mast proposals remove"
+            f"or remove proposals with: {suggest('proposals remove')}"
         )
 
 

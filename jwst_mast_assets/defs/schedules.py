@@ -9,6 +9,7 @@ from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import first_day, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, list_observations
 from jwst_mast_assets.mast.errors import JwstMastError
@@ -27,7 +28,7 @@ def daily_download(
     whatever the sensor did."""
     watched = registered_proposals(context.instance)
     if not watched:
-        return dg.SkipReason("No proposal is registered. Register some with: jwst-mast proposals add 1138")
+        return dg.SkipReason(f"No proposal is registered. Register some with: {suggest('proposals add 1138')}")
     now = context.scheduled_execution_time.astimezone(dt.timezone.utc)
     try:
         config = daemon_config(context.instance)

@@ -10,6 +10,7 @@ from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import check_grid, first_day, proposals, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
 from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.discovery import list_observations
 from jwst_mast_assets.mast.errors import JwstMastError
@@ -56,8 +57,8 @@ def _tick(instance: dg.DagsterInstance, config: Config, archive: Archive) -> dg.
     watched = sorted({*registered, *config.propID})
     if not watched and config.watch != "all":
         return dg.SkipReason(
-            "No proposal is registered. Register some with: jwst-mast proposals add 1138, with propID in the config "
-            "file, or set watch: all"
+            f"No proposal is registered. Register some with: {suggest('proposals add 1138')}, with propID in the "
+            "config file, or set watch: all"
         )
     observations = list_observations(archive, config, watched, first_day(), now)
     found = sorted(set(observations["cell"].str[-5:])) if config.watch == "all" else []
