@@ -1,7 +1,7 @@
 """Belongs here: ``dagster dev`` as a child process that never outlives the command that started it.
 
 Run as a module it is that child: ``python -m dagster``, which is interrupted when its standard input ends. The system
-ends that with the parent, however the parent died.
+ends that with the parent, however the parent died. Its code server and the runs under way end with it.
 """
 
 import os
@@ -10,12 +10,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PATIENCE = 40.0
-"""Seconds for Dagster to end its services; half a minute of them is how long it waits for runs under way."""
+PATIENCE = 60.0
+"""Seconds for Dagster to end its services; some are usual, more on a busy machine."""
+
+TIME_TO_END = 2.0
+"""Seconds for what is left then, as runs under way, to end."""
 
 WORKSPACE = """load_from:
   - python_module:
@@ -71,13 +75,8 @@ def _end(process: "subprocess.Popen[str]") -> None:
         # A second Ctrl-C, or Dagster hangs.
         pass
     finally:
-        # What is left of its session, as runs that did not end.
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, number)
-                threading.Event().wait(2)
-            except (ProcessLookupError, PermissionError):
-                break
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -89,7 +88,14 @@ def _interrupt_when_the_parent_is_gone() -> None:
 def main() -> None:
     """Be ``python -m dagster`` with the arguments given, for as long as the parent lives."""
     threading.Thread(target=_interrupt_when_the_parent_is_gone, daemon=True).start()
-    runpy.run_module("dagster", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("dagster", run_name="__main__", alter_sys=True)
+    finally:
+        # The code server waits for the runs under way, and they for MAST; they are started again the next time.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
+        time.sleep(TIME_TO_END)
+        os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import requests
 
 from jwst_mast_assets.cli.main import main
 from jwst_mast_assets.cli.run_lines import cells_in_words
+from jwst_mast_assets.cli.runs import prepare_home
+from jwst_mast_assets.defs.home import home_warning
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
 from jwst_mast_assets.mast.commands import suggest
 
@@ -228,15 +230,13 @@ def test_dev_shows_a_watched_proposal_and_its_first_run_whatever_is_exported(tmp
 
 def test_a_dagster_of_ones_own_without_a_home_says_what_is_missing(tmp_path):
     command = [BIN / "dagster", "job", "list", "-m", "jwst_mast_assets"]
-    for home, words in (
-        ("", "DAGSTER_HOME is not set: Dagster will forget all runs"),
-        (str(tmp_path), f"DAGSTER_HOME {tmp_path} has no dagster.yaml"),
-    ):
-        environment = {**os.environ, "DAGSTER_HOME": home}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
-        said = done.stdout + done.stderr
-        assert words in said
-        assert said.count(f"start it with: {suggest('serve')}") == 1
+    environment = {**os.environ, "DAGSTER_HOME": ""}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    assert "DAGSTER_HOME is not set: Dagster will forget all runs" in done.stdout + done.stderr
+    assert (done.stdout + done.stderr).count(f"start it with: {suggest('serve')}") == 1
+    assert f"DAGSTER_HOME {tmp_path} has no dagster.yaml" in (home_warning(str(tmp_path)) or "")
+    prepare_home(tmp_path)
+    assert home_warning(str(tmp_path)) is None
 
 
 def test_a_suggested_command_has_its_path_where_it_is_not_on_the_path(monkeypatch):
