@@ -1,7 +1,7 @@
 """Belongs here: one line for each run that starts or ends, for those who watch ``jwst-mast serve``."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
@@ -75,7 +75,7 @@ class RunWatch:
         return ""
 
 
-def cells_in_words(tags: dict[str, str]) -> str:
+def cells_in_words(tags: Mapping[str, str]) -> str:
     """The proposals and days of a run: ``01138 2022-04-10``, ``01138 2022-04-10 to 2022-04-14``."""
     sides = [tags.get(f"dagster/asset_partition_range_{side}") for side in ("start", "end")]
     keys = [key for key in (sides if all(sides) else [tags.get("dagster/partition")]) if key]

@@ -90,7 +90,7 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
         _ended_by_signals(),
     ):
         environment = {**os.environ, "JWST_PAGES_URL": pages.url, "JWST_PAGES_FOLDER": str(root)}
-        print("Starting Dagster ...", flush=True)
+        print("Starting Dagster, which takes about half a minute ...", flush=True)
         with dagster_dev(dagster_home(), folder, arguments.host, port, environment) as process:
             log = Log(process, dagster_home() / "serve.log", arguments.verbose)
             try:

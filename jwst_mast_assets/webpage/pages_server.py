@@ -96,7 +96,7 @@ class Pages(http.server.SimpleHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    def log_message(self, *_arguments: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Nothing: nobody reads it."""
 
     def _found(self) -> Path | None:
