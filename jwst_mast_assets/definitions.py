@@ -50,5 +50,6 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
 
 @dg.definitions
 def defs() -> dg.Definitions:
+    """Load the definitions with the configuration of the environment."""
     warn_of_home()
     return build_defs()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 import filelock
 
+from jwst_mast_assets.defs.failures import FAILED_FILES, PERMANENT
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 
@@ -31,6 +32,10 @@ class Result(NamedTuple):
     success: bool
     messages: list[str]
     """Why it failed, a sentence each."""
+    permanent: bool = False
+    """Whether it would fail again as long as nothing is changed."""
+    files_failed: bool = False
+    """Whether nothing else went wrong than that some files could not be downloaded, or listed."""
 
 
 def open_instance() -> dg.DagsterInstance:
@@ -145,6 +150,11 @@ def materialize(
             "dagster/asset_partition_range_start": first.key,
             "dagster/asset_partition_range_end": last.key,
         }
+    if assets:
+        keys = {dg.AssetKey(name) for name in assets}
+        # With assets alone Dagster brings back the checks that the job leaves out: the audits, which read every file.
+        checks = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in keys}
+        job = job.get_subset(asset_selection=keys, asset_check_selection=checks)
     result = job.execute_in_process(
         instance=instance,
         raise_on_error=False,
@@ -153,20 +163,24 @@ def materialize(
             "loggers": {"console": {"config": {"log_level": log_level}}},
         },
         tags={**range_tags, **LOCATION_TAG},
-        asset_selection=[dg.AssetKey(name) for name in assets] or None,
         **partition,
     )
-    return Result(result.run_id, result.success, _failures(result))
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    marks = [data.user_failure_data.metadata for data in failures if data.user_failure_data]
+    counts = [int(str(mark[FAILED_FILES].value)) if FAILED_FILES in mark else 0 for mark in marks]
+    return Result(
+        result.run_id,
+        result.success,
+        [_message(event) for event in result.all_events if event.is_step_failure],
+        any(mark["failure"].value == PERMANENT for mark in marks if "failure" in mark),
+        files_failed=len(marks) == len(failures) > 0 and all(counts),
+    )
 
 
-def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
-    messages = []
-    for event in result.all_events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            described = data.user_failure_data.description if data.user_failure_data else None
-            messages.append(described or f"{event.step_key}: {_innermost(data.error)}")
-    return messages
+def _message(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    described = data.user_failure_data.description if data.user_failure_data else None
+    return described or f"{event.step_key}: {_innermost(data.error)}"
 
 
 def _innermost(error: Any) -> str:

@@ -34,7 +34,7 @@ START_TIMEOUT = 180
 LOOK = 1.0
 """Seconds between two looks at the runs."""
 
-WORTH_KNOWING = re.compile(r"\w+ \w+ skipped: ((?:Not done|No proposal|No output).*)", re.DOTALL)
+WORTH_KNOWING = re.compile(r"\w+ \w+ skipped: ((?:Skipped: |No proposal).*)", re.DOTALL)
 """Ticks that did nothing although there may be something to do."""
 
 LAST_LINES = 20

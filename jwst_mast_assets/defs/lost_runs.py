@@ -41,7 +41,7 @@ def lock_path(instance: dg.DagsterInstance, run_id: str) -> Path:
 
 
 def is_lost(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether a run had its lock on this machine and holds it no more."""
+    """Whether a run had its lock on this machine and no longer holds it."""
     path = lock_path(instance, run_id)
     if not path.exists():
         return False
@@ -66,7 +66,11 @@ def end_lost_runs(instance: dg.DagsterInstance, reason: str, grace: dt.timedelta
     return lost
 
 
-@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Ends runs whose process is gone, as after a power cut, so that they are tried again.",
+)
 def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Ends runs whose process is gone, as after a power cut, so that they are tried again."""
     lost = end_lost_runs(context.instance, "The process of this run is gone: killed, or the machine was off.")

@@ -16,9 +16,11 @@ from jwst_mast_assets.defs.attempts import (
     under_way,
 )
 from jwst_mast_assets.defs.daemon_config import daemon_config
+from jwst_mast_assets.defs.failures import situation
 from jwst_mast_assets.defs.jobs import freshness, jwst_download
 from jwst_mast_assets.defs.partitions import registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
+from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
@@ -49,14 +51,20 @@ jwst_reprocessing = dg.define_asset_job(
 def daily_reprocessing(
     context: dg.ScheduleEvaluationContext, archive: ArchiveResource
 ) -> dg.RunRequest | dg.SkipReason:
+    """Requests the comparison of all files on disk with MAST."""
     try:
         archive.check(daemon_config(context.instance).root)
     except JwstMastError as error:
-        return dg.SkipReason(f"Not done this time: {error}")
+        return dg.SkipReason(f"Skipped: {error}")
     return dg.RunRequest()
 
 
-@dg.sensor(job=jwst_download, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    job=jwst_download,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Requests a download of each day that has reprocessed files, as reprocessed_files lists them.",
+)
 def reprocessing_sensor(
     context: dg.SensorEvaluationContext, archive: ArchiveResource
 ) -> dg.SensorResult | dg.SkipReason:
@@ -68,11 +76,11 @@ def reprocessing_sensor(
     if latest is None:
         return dg.SkipReason("reprocessed_files has not been made yet; the job jwst_reprocessing makes it.")
     try:
-        root = daemon_config(context.instance).root
-        archive.check(root)
-        requests, waiting = _requests(context.instance, TableStore(root), utc_now())
+        config = daemon_config(context.instance)
+        archive.check(config.root)
+        requests, waiting = _requests(context.instance, config, utc_now())
     except JwstMastError as error:
-        return dg.SkipReason(f"Not done this time: {error}")
+        return dg.SkipReason(f"Skipped: {error}")
     if not requests:
         return dg.SkipReason(
             f"{waiting} days with reprocessed files wait for runs."
@@ -87,8 +95,9 @@ def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.timezone.utc)
 
 
-def _requests(instance: dg.DagsterInstance, store: TableStore, now: dt.datetime) -> tuple[list[dg.RunRequest], int]:
+def _requests(instance: dg.DagsterInstance, config: Config, now: dt.datetime) -> tuple[list[dg.RunRequest], int]:
     """The runs to request, and how many days with changes have to wait."""
+    store, around = TableStore(config.root), situation(config)
     registered = set(registered_proposals(instance))
     wanted = {
         (Cell.from_key(key), fingerprint(changes)): describe_changes(changes)
@@ -104,7 +113,7 @@ def _requests(instance: dg.DagsterInstance, store: TableStore, now: dt.datetime)
             continue
         attempt = None
         if cell.key not in busy.cells and len(requests) + busy.runs < MOST_REQUESTS:
-            attempt = next_attempt(tries.get((cell.key, cause)), now)
+            attempt = next_attempt(tries.get((cell.key, cause)), now, around)
         if attempt is None:
             waiting += 1
         else:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, next_attempt, tries_so_far, under_way
 from jwst_mast_assets.defs.daemon_config import daemon_config
+from jwst_mast_assets.defs.failures import Situation, situation
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import check_grid, first_day, proposals, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
@@ -14,7 +15,7 @@ from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.discovery import list_observations
 from jwst_mast_assets.mast.errors import JwstMastError
-from jwst_mast_assets.records.due_cells import DueCell, due_cells
+from jwst_mast_assets.records.due_cells import DueCell, due_cells, fallen
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
 
@@ -30,6 +31,8 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         job=jwst_download,
         minimum_interval_seconds=config.sensor_interval,
         default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks MAST for the observations of the registered proposals, and requests a run for each day that "
+        "has new, changed or newly released ones, or whose files are still missing.",
     )
     def new_observations(
         context: dg.SensorEvaluationContext, archive: ArchiveResource
@@ -39,9 +42,15 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         way and what failed in the runs themselves."""
         try:
             config = daemon_config(context.instance)
-            return _tick(context.instance, config, archive.open_for_a_tick(config.root))
+            mast = archive.open_for_a_tick(config.root)
+            result = _tick(context.instance, config, mast)
+            for sentence in (warnings := mast.unsaid()):
+                context.log.warning(sentence)
+            if isinstance(result, dg.SkipReason) and warnings:
+                return dg.SkipReason(" ".join([result.skip_message or "", *(f"{each}." for each in warnings)]))
+            return result
         except JwstMastError as error:
-            return dg.SkipReason(f"Not done this time: {error}")
+            return dg.SkipReason(f"Skipped: {error}")
 
     return [new_observations]
 
@@ -61,25 +70,33 @@ def _tick(instance: dg.DagsterInstance, config: Config, archive: Archive) -> dg.
             "config file, or set watch: all"
         )
     observations = list_observations(archive, config, watched, first_day(), now)
+    failed = archive.failures["observations"]
+    if failed:
+        first, why = next(iter(failed.items()))
+        archive.warn(f"MAST did not answer for {len(failed)} proposal(s), {first} among them: {why}")
     found = sorted(set(observations["cell"].str[-5:])) if config.watch == "all" else []
     new = sorted({*watched, *found} - set(registered))
     if new:
         check_grid(len(registered) + len(new))
     ledger = Ledger(TableStore(config.root))
     recorded = ledger.recorded({*watched, *found}, config)
-    wanted = due_cells(observations, recorded, config, now)
-    requests = _requests(instance, wanted, now)
+    wanted = due_cells(observations, recorded, config, now, with_token=archive.token is not None)
+    if fell := [key for key in fallen(observations, recorded) if key[-5:] not in failed]:
+        archive.warn(f"MAST lists fewer observations than before on {len(fell)} day(s), {fell[0]} among them")
+    requests = _requests(instance, wanted, now, situation(config))
     if ledger.store.state.exists():
-        ledger.note_checked(watched, now)
+        ledger.note_checked([proposal for proposal in watched if proposal not in failed], now)
     if not requests and not new:
-        waiting = f"; {len(wanted)} wait for runs under way or their next try" if wanted else ""
+        waiting = f"; {len(wanted)} wait for runs under way or their next attempt" if wanted else ""
         return dg.SkipReason(f"Nothing new: {len(observations)} observations of {len(watched)} proposals{waiting}.")
     return dg.SensorResult(
         run_requests=requests, dynamic_partitions_requests=[proposals.build_add_request(new)] if new else []
     )
 
 
-def _requests(instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datetime) -> list[dg.RunRequest]:
+def _requests(
+    instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datetime, around: Situation
+) -> list[dg.RunRequest]:
     if not wanted:
         return []
     busy = under_way(instance)
@@ -88,7 +105,7 @@ def _requests(instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datet
     for cell, reason, cause in wanted:
         if busy.runs + len(requests) >= MOST_REQUESTS:
             break
-        attempt = next_attempt(tries.get((cell.key, cause)), now)
+        attempt = next_attempt(tries.get((cell.key, cause)), now, around)
         if attempt is not None and cell.key not in busy.cells:
             requests.append(
                 dg.RunRequest(

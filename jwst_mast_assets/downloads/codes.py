@@ -55,7 +55,8 @@ PRESENT = (Code.DOWNLOADED, Code.EXISTS, Code.REPLACED)
 FETCHED = (Code.DOWNLOADED, Code.REPLACED)
 """Codes of files that this run fetched."""
 
-FAILURES = tuple(code for code, text in CODES.items() if (text.dl_str or "").startswith("ERR"))
+FAILURES = (Code.BAD_NAME, Code.BAD_SIZE, Code.BLOCKED, Code.FAILED, Code.UNVERIFIED, Code.VANISHED, Code.NOT_FOUND)
+FAILURES += (Code.DISK_FULL,)
 """Codes that something must be done about."""
 
 

@@ -176,13 +176,13 @@ def test_level_3_brings_its_members_files_once_each_with_their_number(archive, r
     assert named["obsnum"].notna().all()
 
 
-def test_a_file_that_cannot_be_had_fails_the_run_but_not_the_others(archive, runner):
+def test_a_file_that_cannot_be_downloaded_fails_the_run_but_not_the_others(archive, runner):
     name = "jw01138004001_02101_00001_nrca1_uncal.fits"
     archive.faults.add(Fault("status", endpoint="download", match=name, status=404))
     result = runner.run()
     assert not result.success
     (message,) = messages(result)
-    assert "1 selected file(s) could not be had" in message
+    assert "1 selected file(s) could not be downloaded" in message
     assert name in message
     assert len(runner.files()) == 29
     assert (runner.root / "01138" / "index.html").exists()
