@@ -242,8 +242,9 @@ class Archive:
             {"paramName": "obs_collection", "values": ["JWST"]},
             {"paramName": "instrument_name", "values": list(instruments)},
         ]
-        rows, _ = self._invoke("Mast.Caom.Filtered", {"columns": "COUNT_BIG(*)", "filters": filters}, "observations")
-        return sum(int(value) for row in rows for value in row.values())
+        params = {"columns": "COUNT_BIG(*)", "filters": filters}
+        reply = self._mashup.ask("Mast.Caom.Filtered", params, "observations")
+        return sum(int(value) for row in reply.rows for value in row.values())
 
     def products(self, obsids: Sequence[int], batch: int) -> pd.DataFrame:
         """Every product of some observations, one row per observation asked for and ``dataURI``.

@@ -75,7 +75,8 @@ class Mashup:
         ArchiveError
             If MAST does not answer, answers with an error, or sends fewer rows than it has.
         """
-        named = params.get("columns") not in (None, "*")
+        # A count (*) names no column either.
+        named = "*" not in (params.get("columns") or "*")
         if named and (self.server, service) in REFUSED:
             return self._whole(service, {**params, "columns": "*"}, what, identity)
         try:
@@ -97,7 +98,7 @@ class Mashup:
 
     def _whole(self, service: str, params: Params, what: str, identity: Sequence[str]) -> Reply:
         """An answer with as many rows as announced; asked for again where it is shorter."""
-        so_far: dict[Any, Row] = {}
+        reply, so_far = Reply([], set()), dict[Any, Row]()
         for pause in (*PAUSES, None):
             reply = self._once(service, params, what, identity)
             if len(reply.rows) >= reply.announced:
