@@ -3,10 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib import resources
 
 from jwst_mast_assets import __version__
 from jwst_mast_assets.cli import records
+from jwst_mast_assets.mast.config_file import annotated_config
 from jwst_mast_assets.mast.errors import JwstMastError
 
 
@@ -89,7 +89,7 @@ def _list(_arguments: argparse.Namespace) -> int:
 
 
 def _config(_arguments: argparse.Namespace) -> int:
-    print(resources.files("jwst_mast_assets").joinpath("jwst_query.cfg").read_text(encoding="utf-8"), end="")
+    print(annotated_config(), end="")
     return 0
 
 

@@ -202,10 +202,10 @@ def test_the_calendar_says_what_becomes_public_when(ask, story):
     ("argv", "words"),
     [
         (["manifest", "abc"], ["'abc' is not a proposal number"]),
-        (["manifest", "1138", "--at", "soon"], ["'soon' is no date", "2026-01-15"]),
+        (["manifest", "1138", "--at", "soon"], ["'soon' is not a date", "2026-01-15"]),
         (["manifest", "1138", "--at", "2022-01-01"], ["Nothing was on disk of 01138", "its history begins"]),
         (["manifest", "1410"], ["of 01410", "(there is of 01138)", "jwst_download.py --propID 1410 --all_dates"]),
-        (["diff", "1138", "2026"], ["'2026' is no date"]),
+        (["diff", "1138", "2026"], ["'2026' is not a date"]),
         (["diff", "1138", "2022-01-02", "2022-01-01"], ["DATE1 is later than DATE2"]),
         (["status", "1138", "1410"], ["Nothing is recorded of 01410", "--outrootdir"]),
         (["calendar", "0"], ["'0' is not a proposal number"]),
