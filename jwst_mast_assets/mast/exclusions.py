@@ -26,7 +26,7 @@ ALL_FILES: Mapping[str, Any] = {
 """A selection of every file; each parameter is tried against it by itself."""
 
 
-def excluded_observations(observations: pd.DataFrame, config: Config, now: dt.datetime) -> str | None:
+def excluded_observations(observations: pd.DataFrame, config: Config, now: dt.datetime | None = None) -> str | None:
     """Why none of some observations is wanted.
 
     Parameters
@@ -35,8 +35,8 @@ def excluded_observations(observations: pd.DataFrame, config: Config, now: dt.da
         Columns of ``tables.OBS_TABLE``: all that there are, of every instrument, mode and date.
     config : Config
         ``instrument``, ``obsmode``, and the dates: ``date_select``, ``lookbacktime``, ``all_dates``.
-    now : datetime
-        Aware.
+    now : datetime, optional
+        Aware. Without it ``lookbacktime`` does not count, as in a run, whose partitions stand for the dates.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def excluded_observations(observations: pd.DataFrame, config: Config, now: dt.da
         name: selection.observation_is_wanted(observations, free.model_copy(update={name: getattr(config, name)}))
         for name in ("instrument", "obsmode")
     }
-    lower, upper = selection.window(config, now)
+    lower, upper = selection.window(config, now) if now else selection.date_limits(config)
     start = observations["t_min"]
     dates = "date_select" if config.date_select else "lookbacktime"
     keeps[dates] = start.between(-math.inf if lower is None else lower, math.inf if upper is None else upper)

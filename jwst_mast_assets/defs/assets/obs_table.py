@@ -8,6 +8,7 @@ from jwst_mast_assets.defs.partitions import cells_of, grid
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast import selection
+from jwst_mast_assets.mast.exclusions import excluded_observations
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.observations import query_observations
 
@@ -55,10 +56,15 @@ def obs_table(
         # Only now, so that a run that cannot ask MAST leaves no trace; and here, so that no later step finds it out.
         make_folder(config.root)
         context.log.info(f"{len(table)} observations in {len(cells)} partition(s), {table['wanted'].sum()} wanted")
+        if excluded := excluded_observations(table, config):
+            context.log.warning(excluded)
         absent = mast.absent_columns.get("observations", [])
         return dg.MaterializeResult(
             value=table,
-            metadata=table_metadata(table, config.outcolumns_obsTable),
+            metadata={
+                **table_metadata(table, config.outcolumns_obsTable),
+                **({"excluded": excluded} if excluded else {}),
+            },
             data_version=data_version(table, ["cell", "obsid", "t_min", "calib_level", "wanted"]),
             check_results=[
                 dg.AssetCheckResult(

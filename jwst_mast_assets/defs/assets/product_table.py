@@ -8,6 +8,7 @@ from jwst_mast_assets.defs.partitions import cells_of, grid
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.downloads import state_on_disk
+from jwst_mast_assets.mast.exclusions import excluded_files
 from jwst_mast_assets.mast.products import query_products
 
 
@@ -36,6 +37,8 @@ def product_table(
         if mast.unusable_rows:
             context.log.warning(f"{mast.unusable_rows} rows of MAST name no file or observation and are left out")
         selected = table[table["selected"].fillna(False)]
+        if excluded := excluded_files(table, obs_table, config):
+            context.log.warning(excluded)
         refused = table.loc[table["outfilename"].isna(), "productFilename"]
         for name in refused.head(25):
             context.log.warning(f"MAST sent a file name that cannot be used here and is not fetched: {name!r}")
@@ -49,5 +52,6 @@ def product_table(
                 "selected": len(selected),
                 "selected_bytes": int(selected["size"].fillna(0).sum()),
                 "refused_names": len(refused),
+                **({"excluded": excluded} if excluded else {}),
             },
         )
