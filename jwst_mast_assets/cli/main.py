@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from jwst_mast_assets import __version__
 from jwst_mast_assets.cli import records
+from jwst_mast_assets.cli.options import Parser, port
+from jwst_mast_assets.cli.screen import CLOSED_PIPE, ignore_closed_pipe
 from jwst_mast_assets.mast.config_file import annotated_config
 from jwst_mast_assets.mast.errors import JwstMastError
 
@@ -14,17 +16,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``jwst-mast``; returns the exit status: 0 done, 1 something failed, 2 bad usage."""
     arguments = build_parser().parse_args(argv)
     try:
-        return arguments.run(arguments)
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
     except (JwstMastError, ValueError) as error:
         print(f"jwst-mast: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        ignore_closed_pipe()
+        return CLOSED_PIPE
+    except OSError as error:
+        print(f"jwst-mast: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    parser = argparse.ArgumentParser(prog="jwst-mast", description="Your own copy of JWST data, kept current.")
+    parser = Parser(prog="jwst-mast", description="Your own copy of JWST data, kept current.")
     parser.add_argument("--version", action="version", version=f"jwst_mast_assets {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -43,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     archive = commands.add_parser("archive", help="run the embedded archive: a small MAST on this machine")
     archive.add_argument("--host", default="127.0.0.1", help="loopback address (default %(default)s)")
-    archive.add_argument("--port", type=int, default=8765, help="port, 0 for a free one (default %(default)s)")
+    archive.add_argument("--port", type=port, default=8765, help="port, 0 for a free one (default %(default)s)")
     archive.set_defaults(run=_archive)
 
     demo = commands.add_parser("demo", help="run the main job against the embedded archive")
@@ -52,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     dev = commands.add_parser("dev", help="run the embedded archive and Dagster's web page on it")
     dev.add_argument("--folder", default="jwst_data", help="where everything goes (default %(default)s)")
-    dev.add_argument("--port", type=int, default=3000, help="port of the page (default %(default)s)")
+    dev.add_argument("--port", type=port, default=3000, help="port of the page (default %(default)s)")
     dev.set_defaults(run=_dev)
     records.add_commands(commands)
     return parser
@@ -96,7 +106,12 @@ def _config(_arguments: argparse.Namespace) -> int:
 def _archive(arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.embedded_archive import serve
 
-    serve(arguments.host, arguments.port)
+    try:
+        serve(arguments.host, arguments.port)
+    except OSError as error:
+        raise JwstMastError(
+            f"port {arguments.port} cannot be used ({error.strerror}); choose another with --port"
+        ) from None
     return 0
 
 
