@@ -36,9 +36,8 @@ class Parser(argparse.ArgumentParser):
         """As argparse's; ends the program with status 2 if there is something that it does not know."""
         arguments, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            options = [flag for flag in self._option_string_actions if flag.startswith("--")]
             word = unknown[0].partition("=")[0]
-            near = difflib.get_close_matches(word, options, n=1) if word.startswith("-") else []
+            near = difflib.get_close_matches(word, _long_options(self), n=1) if word.startswith("-") else []
             hint = f"; did you mean {near[0]}?" if near else ""
             self.error(f"unknown {'option' if word.startswith('-') else 'argument'} {word}{hint}")
         return arguments
@@ -47,6 +46,15 @@ class Parser(argparse.ArgumentParser):
         """One line, and exit status 2."""
         print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
         raise SystemExit(2)
+
+
+def _long_options(parser: argparse.ArgumentParser) -> set[str]:
+    """Of a parser and of its commands."""
+    found = {flag for flag in parser._option_string_actions if flag.startswith("--")}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found = found.union(*(_long_options(command) for command in action.choices.values()))
+    return found
 
 
 def port(text: str) -> int:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 
 import pandas as pd
@@ -57,7 +58,7 @@ def as_lines(table: pd.DataFrame, width: int | None = None, first: Sequence[str]
         colalign=["right" if side else "left" for side in right] if len(text) else None,
     ).splitlines()
     lines = [line.rstrip() for line in lines]
-    return [*lines, f"(no room for: {', '.join(left_out)})"] if left_out else lines
+    return [*lines, *textwrap.wrap(f"(no room for: {', '.join(left_out)})", width or 80)] if left_out else lines
 
 
 def _fitting(text: pd.DataFrame, width: int, order: Sequence[str]) -> tuple[list[str], list[str]]:
