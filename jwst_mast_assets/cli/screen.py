@@ -88,7 +88,7 @@ def _text(value: object) -> str:
 
 
 def _is_size(column: pd.Series) -> bool:
-    return len(column) > 0 and column.str.fullmatch(r"-|\d[\d.]* [kMGT]?B").all()
+    return (column != "-").any() and bool(column.str.fullmatch(r"-|\d[\d.]* [kMGT]?B").all())
 
 
 def show(lines: Sequence[str]) -> None:
