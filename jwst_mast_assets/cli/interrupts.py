@@ -1,5 +1,6 @@
 """Belongs here: Ctrl-C and SIGTERM. The first ends a command in good order, the second at once."""
 
+import atexit
 import contextlib
 import os
 import signal
@@ -58,6 +59,9 @@ class Interrupts:
             self._reader.close()
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
+            if self.received:
+                # While the interpreter ends; else Python would print a traceback of its own.
+                atexit.register(signal.signal, signal.SIGINT, lambda _number, _frame: os._exit(self.status))
 
     @contextlib.contextmanager
     def canceling(self, instance: "dg.DagsterInstance", run_id: str) -> Iterator[None]:
