@@ -1,11 +1,13 @@
 """What all tests share: an archive on loopback, and an environment without the user's own settings."""
 
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from jwst_mast_assets.embedded_archive import EmbeddedArchive
+from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
+from jwst_mast_assets.mast import adaptive, listing, mashup
 
 NOW = 60200.5
 """MJD that the shared archive's recent observations are placed before (2023-09-13T12:00)."""
@@ -18,6 +20,20 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("JWST_QUERY_CFGFILE", "JWSTDOWNLOAD_OUTDIR", "MAST_API_TOKEN", "MAST_SERVER", "JWST_NOTIFY_URLS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster_home"))
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked again is asked at once."""
+    monkeypatch.setattr(mashup, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(listing, "PAUSES", (0.0, 0.0, 0.0))
+
+
+@pytest.fixture(autouse=True)
+def nothing_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test knows what an archive before it, perhaps at the same address, could do."""
+    monkeypatch.setattr(adaptive, "SIZES", {})
+    monkeypatch.setattr(mashup, "REFUSED", {})
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +59,37 @@ def own_archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedArchive]:
     with EmbeddedArchive(now=NOW) as archive:
         monkeypatch.setenv("MAST_SERVER", archive.url)
         yield archive
+
+
+@pytest.fixture(scope="session")
+def shared_unusual_archive() -> Iterator[EmbeddedArchive]:
+    """One archive of programs 1101 (odd names), 80001 (new modes) and 80002 (level 3 of several observations)."""
+    with EmbeddedArchive(Catalogue.unusual()) as archive:
+        yield archive
+
+
+@pytest.fixture
+def unusual_archive(shared_unusual_archive: EmbeddedArchive, monkeypatch: pytest.MonkeyPatch) -> EmbeddedArchive:
+    """That archive, as $MAST_SERVER, with an empty request log; do not change its holdings."""
+    shared_unusual_archive.clear_requests()
+    monkeypatch.setenv("MAST_SERVER", shared_unusual_archive.url)
+    return shared_unusual_archive
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mount a file system of the test's own; the test needs the right to do so."""
+    folders = []
+
+    def mount(*arguments: str) -> Path:
+        folder = tmp_path / f"mounted{len(folders)}"
+        folder.mkdir()
+        done = subprocess.run(["mount", *arguments, str(folder)], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"this machine does not let tests mount a file system: {done.stderr.strip()}")
+        folders.append(folder)
+        return folder
+
+    yield mount
+    for folder in folders:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

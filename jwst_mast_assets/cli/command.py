@@ -27,12 +27,13 @@ from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.exclusions import excluded_files, excluded_observations
 from jwst_mast_assets.mast.layout import make_folder
+from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.store import TableStore
 
-NOT_PASSED_ON = (*NOT_IN_LAUNCHPAD, "propID", "lookbacktime", "all_dates", "date_select", "savetables", "verbose")
+NOT_PASSED_ON = (*NOT_IN_LAUNCHPAD, "savetables")
 """Parameters that the session itself takes care of: the partitions stand for proposals and dates."""
 
 STEPS = {"jwst_query": "Asking MAST for the files of", "jwst_download": "Downloading files of"}
@@ -85,14 +86,16 @@ class Command:
         KeyboardInterrupt
             If it was interrupted; see :meth:`interruption`.
         """
-        for warning in selection.mode_warnings(self.config):
-            print(f"WARNING: {warning}", file=sys.stderr)
         if len(self.config.propID) > 1:
             numbers = ", ".join(self.config.propID)
             self._say(f"{len(self.config.propID)} proposals: {numbers} (observation numbers: --obsnums)")
         if self.archive.token:
             self.archive.whoami()
+            self._warn()
         found = find_observations(self.archive, self.config, self.now)
+        self._warn()
+        for warning in mode_warnings(self.config, found):
+            print(f"WARNING: {warning}", file=sys.stderr)
         cells = cells_with_data(found)
         if not cells:
             self._say_nothing_found()
@@ -105,7 +108,7 @@ class Command:
             register_proposals(instance, proposals_of(cells))
             results = self._materialize(instance, "jwst_query", cells, self._query_assets(download))
             recorded = self._read(cells)
-            if not all(result.success for result in results):
+            if not all(result.success or result.files_failed for result in results):
                 self._save_tables(recorded)
                 return self._status(results)
             excluded = excluded_files(recorded.products, recorded.observations, self.config)
@@ -114,11 +117,15 @@ class Command:
             else:
                 self._print_tables(recorded)
             if download and not excluded:
-                return self._download(instance, cells, recorded)
+                return max(self._download(instance, cells, recorded), self._status(results))
             self._save_tables(recorded)
             if not download:
                 self._say_where(cells)
         return self._status(results)
+
+    def _warn(self) -> None:
+        for sentence in self.archive.unsaid():
+            print(f"WARNING: {sentence}", file=sys.stderr)
 
     def interruption(self) -> str:
         """What is done when the command was interrupted, and how to go on."""
@@ -148,20 +155,20 @@ class Command:
         self._save_tables(recorded, run_ids)
         self._print_outcome(recorded.files, run_ids)
         self._say_where(cells)
-        return self._status(results)
+        return self._status(results, files_named=True)
 
     def _materialize(
         self, instance: dg.DagsterInstance, job: str, cells: list[Cell], assets: list[str]
     ) -> list[Result]:
         progress = TqdmProgress(shown=not self.quiet)
-        definitions = build_defs(self.config, {"progress": progress})
+        dates = {"date_select": self._dates(), "all_dates": False}
+        definitions = build_defs(self.config.merged(dates), {"progress": progress})
         parameters: dict[str, Any] = {
             name: value
             for name, value in self.config.model_dump(exclude_unset=True).items()
             if name not in NOT_PASSED_ON
         }
         parameters["outrootdir"], parameters["outsubdir"] = str(self.config.root), None
-        parameters["date_select"] = self._dates()
         log_level = {0: "CRITICAL", 1: "CRITICAL", 2: "INFO"}.get(self.config.verbose, "DEBUG")
         results = []
         for first, last in ranges(cells):
@@ -265,11 +272,17 @@ class Command:
         if len(noted) > most:
             self._say(f"note: and {len(noted) - most} more like this (-v prints them)")
 
-    def _status(self, results: list[Result]) -> int:
-        messages = (message for result in results if not result.files_failed for message in result.messages)
-        for message in dict.fromkeys(messages):
+    def _status(self, results: list[Result], files_named: bool = False) -> int:
+        """The exit status; says why it is not 0, but of files that were named before."""
+        told = (result.messages for result in results if not (files_named and result.files_failed))
+        for message in dict.fromkeys(message for messages in told for message in messages):
             print(message, file=sys.stderr)
-        return 0 if all(result.success for result in results) else 1
+        failed = self.archive.failures["observations"]
+        for proposal, why in failed.items():
+            print(f"proposal {proposal}: {why}", file=sys.stderr)
+        if all(result.success for result in results):
+            return 1 if failed else 0
+        return 2 if any(result.permanent and not result.files_failed for result in results) else 1
 
     def _check_days(self, cells: list[Cell]) -> None:
         early = [cell for cell in cells if cell.day < first_day()]
@@ -296,7 +309,8 @@ class Command:
         whenever = self.config.model_copy(update={"all_dates": True})
         outside = everything[selection.observation_is_wanted(everything, whenever).fillna(False).astype(bool)]
         if outside.empty:
-            self._say(f"### {excluded_observations(everything, whenever, self.now)}.")
+            excluded = excluded_observations(everything, whenever, self.now)
+            self._say(f"### {excluded or f'The configuration excludes all {len(everything)} observations of {what}'}.")
             return
         dates = outside["date_min"].str[:10]
         self._say(

@@ -20,8 +20,7 @@ PATIENCE = 1.0
 
 
 class Interrupts:
-    """Turns the first signal into a ``KeyboardInterrupt``, with the run under way marked as canceled; ends the process
-    at the second.
+    """Makes a ``KeyboardInterrupt`` of the first signal, and a canceled run; ends the process at the second.
 
     Dagster puts handlers of its own in place while it runs a step, and takes a run for failed whose process is
     interrupted, unless it is marked as being canceled before. So a thread is told of the signals beside the handlers.

@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except (JwstMastError, ValueError) as error:
         print(f"jwst-mast: {error}", file=sys.stderr)
-        return 2
+        return error.exit_status if isinstance(error, JwstMastError) else 2
     except BrokenPipeError:
         ignore_closed_pipe()
         return CLOSED_PIPE

@@ -17,10 +17,13 @@ from jwst_mast_assets.cli.screen import CLOSED_PIPE, ignore_closed_pipe
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ConfigError, JwstMastError
 
-QUERY_TEXT = "Ask MAST for JWST observations and products; print and save tables. Exit status: 0 done, 2 bad usage."
+QUERY_TEXT = (
+    "Ask MAST for JWST observations and products; print and save tables. "
+    "Exit status: 0 done, 1 MAST failed (call again), 2 bad usage."
+)
 DOWNLOAD_TEXT = (
     "Ask MAST for JWST observations and products, and download the selected files that are not there yet. "
-    "Exit status: 0 done, 1 some files failed, 2 bad usage."
+    "Exit status: 0 done, 1 some files or MAST failed (call again), 2 bad usage, or no room."
 )
 
 
@@ -41,7 +44,7 @@ def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -
             return _run(arguments, interrupts, download)
     except JwstMastError as error:
         print(f"{program}: {error}", file=sys.stderr)
-        return 2
+        return error.exit_status
     except BrokenPipeError:
         ignore_closed_pipe()
         return CLOSED_PIPE

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 import filelock
 
-from jwst_mast_assets.defs.checks import FAILED_FILES
+from jwst_mast_assets.defs.failures import FAILED_FILES, PERMANENT
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 
@@ -25,8 +25,10 @@ class Result(NamedTuple):
     success: bool
     messages: list[str]
     """Why it failed, a sentence each."""
+    permanent: bool = False
+    """Whether it would fail again as long as nothing is changed."""
     files_failed: bool = False
-    """Whether nothing else went wrong than that some files could not be downloaded."""
+    """Whether nothing else went wrong than that some files could not be downloaded, or listed."""
 
 
 def open_instance() -> dg.DagsterInstance:
@@ -122,12 +124,14 @@ def materialize(
         **partition,
     )
     failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
-    only_files = [FAILED_FILES in data.user_failure_data.metadata for data in failures if data.user_failure_data]
+    marks = [data.user_failure_data.metadata for data in failures if data.user_failure_data]
+    counts = [int(str(mark[FAILED_FILES].value)) if FAILED_FILES in mark else 0 for mark in marks]
     return Result(
         result.run_id,
         result.success,
         [_message(event) for event in result.all_events if event.is_step_failure],
-        files_failed=len(only_files) == len(failures) > 0 and all(only_files),
+        any(mark["failure"].value == PERMANENT for mark in marks if "failure" in mark),
+        files_failed=len(marks) == len(failures) > 0 and all(counts),
     )
 
 

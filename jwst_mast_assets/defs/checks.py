@@ -7,15 +7,16 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets import downloads
+from jwst_mast_assets.defs.failures import Verdict, classify_files, failure, plain_failures
 from jwst_mast_assets.defs.metadata import preview
 from jwst_mast_assets.defs.partitions import cells_of, grid, registered_proposals
-from jwst_mast_assets.defs.resources import JwstConfig, plain_failures
+from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.records.ledger import Ledger
+from jwst_mast_assets.records.listings import Listings
 
 PRESENT, AGREE, OPEN = "all_selected_files_present", "sizes_and_checksums_agree", "contents_open"
-FILES = dg.AssetKey("downloaded_files")
-FAILED_FILES = "failed_files"
-"""Metadata of the failure of a run that did all it could but for these files."""
+ANSWERED = "every_list_answered"
+FILES, PRODUCTS = dg.AssetKey("downloaded_files"), dg.AssetKey("product_table")
 
 
 @dg.multi_asset_check(
@@ -31,7 +32,7 @@ FAILED_FILES = "failed_files"
 def all_selected_files_present(
     context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
 ) -> Iterator[dg.AssetCheckResult]:
-    with plain_failures():
+    with plain_failures(context):
         files = _files(context, jwst_config)
         selected = files[files["selected"].fillna(False).astype(bool)]
         failures = selected[selected["dl_code"].isin(downloads.FAILURES)]
@@ -49,7 +50,41 @@ def all_selected_files_present(
     )
     # The page and the tables are made all the same, as they do not wait for this check; but the run is not green.
     if len(failures):
-        raise dg.Failure(_told(failures), metadata={FAILED_FILES: len(failures)}, allow_retries=False)
+        verdict = classify_files(failures)
+        raise failure(context.instance, context.run.run_id, _sentence(failures), verdict, failed_files=len(failures))
+
+
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(
+            ANSWERED,
+            asset=PRODUCTS,
+            description="MAST answered for every observation; of others what is on record is kept. Fails the run "
+            "if not.",
+            partitions_def=grid,
+        )
+    ]
+)
+def every_list_answered(
+    context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
+) -> Iterator[dg.AssetCheckResult]:
+    with plain_failures(context):
+        failed = [problem for problem in Listings(jwst_config.store()).open(cells_of(context)) if problem.failed]
+    named = [f"{problem.name}: {problem.why}" for problem in failed]
+    yield dg.AssetCheckResult(
+        asset_key=PRODUCTS,
+        check_name=ANSWERED,
+        passed=not failed,
+        metadata={"failed": len(failed), "lists": named[:25]},
+    )
+    # The other observations' files are downloaded all the same, as they do not wait for this check.
+    if failed:
+        more = f"; and {len(failed) - 10} more" if len(failed) > 10 else ""
+        sentence = (
+            f"MAST did not list the products of {len(failed)} observation(s), of which the recorded ones are kept: "
+            f"{'; '.join(named[:10])}{more}"
+        )
+        raise failure(context.instance, context.run.run_id, sentence, Verdict(False), failed_files=len(failed))
 
 
 @dg.multi_asset_check(
@@ -68,7 +103,7 @@ def sizes_and_checksums_agree(
     context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
 ) -> Iterator[dg.AssetCheckResult]:
     if not _downloads(context):
-        with plain_failures():
+        with plain_failures(context):
             yield _result(AGREE, downloads.audit(_files(context, jwst_config)))
 
 
@@ -86,7 +121,7 @@ def sizes_and_checksums_agree(
 )
 def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> Iterator[dg.AssetCheckResult]:
     if not _downloads(context):
-        with plain_failures():
+        with plain_failures(context):
             # Without an md5 to compare with, the audit opens the file.
             yield _result(OPEN, downloads.audit(_files(context, jwst_config).assign(md5=None)))
 
@@ -97,7 +132,7 @@ def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfi
     description="Every registered proposal was compared with MAST in the last freshness_hours.",
 )
 def obs_table_is_fresh(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
-    with plain_failures():
+    with plain_failures(context):
         config = jwst_config.checked()
         checked = Ledger(jwst_config.store()).checked()
         limit = dt.datetime.now(dt.timezone.utc) - dt.timedelta(hours=config.freshness_hours)
@@ -133,7 +168,7 @@ def _result(check_name: str, audited: pd.DataFrame) -> dg.AssetCheckResult:
     )
 
 
-def _told(failures: pd.DataFrame) -> str:
+def _sentence(failures: pd.DataFrame) -> str:
     """One sentence that names the files and why."""
     named = "; ".join(
         f"{row.productFilename}: {row.dl_message or row.dl_str}" for row in failures.head(10).itertuples()
@@ -142,7 +177,13 @@ def _told(failures: pd.DataFrame) -> str:
     return f"{len(failures)} selected file(s) could not be downloaded: {named}{more}"
 
 
-asset_checks = [all_selected_files_present, sizes_and_checksums_agree, contents_open, obs_table_is_fresh]
+asset_checks = [
+    every_list_answered,
+    all_selected_files_present,
+    sizes_and_checksums_agree,
+    contents_open,
+    obs_table_is_fresh,
+]
 
 audits = dg.AssetSelection.checks(
     dg.AssetCheckKey(FILES, PRESENT), dg.AssetCheckKey(FILES, AGREE), dg.AssetCheckKey(FILES, OPEN)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, next_attempt, tries_so_far, under_way
 from jwst_mast_assets.defs.daemon_config import daemon_config
+from jwst_mast_assets.defs.failures import Situation, situation
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import check_grid, first_day, proposals, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
@@ -15,7 +16,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.discovery import list_observations
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.exclusions import excluded_observations
-from jwst_mast_assets.records.due_cells import DueCell, due_cells
+from jwst_mast_assets.records.due_cells import DueCell, due_cells, fallen
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
 
@@ -31,6 +32,8 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         job=jwst_download,
         minimum_interval_seconds=config.sensor_interval,
         default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks MAST for the observations of the registered proposals, and requests a run for each day that "
+        "has new, changed or newly released ones, or whose files are still missing.",
     )
     def new_observations(
         context: dg.SensorEvaluationContext, archive: ArchiveResource
@@ -39,9 +42,15 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         changed or newly released ones. It keeps no cursor: what is done stands in the output folder, what is under
         way and what failed in the runs themselves."""
         try:
-            return _tick(context.instance, daemon_config(context.instance), archive.open_for_a_tick())
+            mast = archive.open_for_a_tick()
+            result = _tick(context.instance, daemon_config(context.instance), mast)
+            for sentence in (warnings := mast.unsaid()):
+                context.log.warning(sentence)
+            if isinstance(result, dg.SkipReason) and warnings:
+                return dg.SkipReason(" ".join([result.skip_message or "", *(f"{each}." for each in warnings)]))
+            return result
         except JwstMastError as error:
-            return dg.SkipReason(f"Not done this time: {error}")
+            return dg.SkipReason(f"Skipped: {error}")
 
     return [new_observations]
 
@@ -61,18 +70,24 @@ def _tick(instance: dg.DagsterInstance, config: Config, archive: Archive) -> dg.
             "file, or set watch: all"
         )
     observations = list_observations(archive, config, watched, first_day(), now)
+    failed = archive.failures["observations"]
+    if failed:
+        first, why = next(iter(failed.items()))
+        archive.warn(f"MAST did not answer for {len(failed)} proposal(s), {first} among them: {why}")
     found = sorted(set(observations["cell"].str[-5:])) if config.watch == "all" else []
     new = sorted({*watched, *found} - set(registered))
     if new:
         check_grid(len(registered) + len(new))
     ledger = Ledger(TableStore(config.root))
     recorded = ledger.recorded({*watched, *found}, config)
-    wanted = due_cells(observations, recorded, config, now)
-    requests = _requests(instance, wanted, now)
+    wanted = due_cells(observations, recorded, config, now, with_token=archive.token is not None)
+    if fell := [key for key in fallen(observations, recorded) if key[-5:] not in failed]:
+        archive.warn(f"MAST lists fewer observations than before on {len(fell)} day(s), {fell[0]} among them")
+    requests = _requests(instance, wanted, now, situation(config))
     if ledger.store.state.exists():
-        ledger.note_checked(watched, now)
+        ledger.note_checked([proposal for proposal in watched if proposal not in failed], now)
     if not requests and not new:
-        waiting = f"; {len(wanted)} wait for runs under way or their next try" if wanted else ""
+        waiting = f"; {len(wanted)} wait for runs under way or their next attempt" if wanted else ""
         excluded = "".join(f" {sentence}." for sentence in _excluded(observations, config))
         return dg.SkipReason(
             f"Nothing new: {len(observations)} observations of {len(watched)} proposals{waiting}.{excluded}"
@@ -89,7 +104,9 @@ def _excluded(observations: pd.DataFrame, config: Config) -> list[str]:
     return [sentence for rows in none if (sentence := excluded_observations(rows, config))]
 
 
-def _requests(instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datetime) -> list[dg.RunRequest]:
+def _requests(
+    instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datetime, around: Situation
+) -> list[dg.RunRequest]:
     if not wanted:
         return []
     busy = under_way(instance)
@@ -98,7 +115,7 @@ def _requests(instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datet
     for cell, reason, cause in wanted:
         if busy.runs + len(requests) >= MOST_REQUESTS:
             break
-        attempt = next_attempt(tries.get((cell.key, cause)), now)
+        attempt = next_attempt(tries.get((cell.key, cause)), now, around)
         if attempt is not None and cell.key not in busy.cells:
             requests.append(
                 dg.RunRequest(

@@ -21,7 +21,7 @@ from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import iso_of_mjd, mjd_of
-from jwst_mast_assets.mast.errors import ArchiveError, OutputError
+from jwst_mast_assets.mast.errors import ArchiveError, ConfigError, NoRoom
 from jwst_mast_assets.mast.keywords import UNKNOWN, Keywords, ask_keywords
 from jwst_mast_assets.mast.sizes import human_bytes
 
@@ -106,19 +106,22 @@ class Plan:
 
         Raises
         ------
-        OutputError
-            If more is to come than ``max_download_gb`` allows or the disk has free.
+        ConfigError
+            If more is to come than ``max_download_gb`` allows.
+        NoRoom
+            If more is to come than the disk has free.
         """
         if self.limit_gb is not None and self.n_bytes > self.limit_gb * GB:
-            raise OutputError(
+            raise ConfigError(
                 f"{self.n_files} files with {human_bytes(self.n_bytes)} are to be fetched, but max_download_gb is "
                 f"{self.limit_gb:g}; raise it, or select less"
             )
         for folder, (needed, free) in self.free.items():
             if needed > free:
-                raise OutputError(
+                raise NoRoom(
                     f"{human_bytes(needed)} are to be fetched to {folder}, but only {human_bytes(free)} are free "
-                    "there; make room, choose another outrootdir, or select less"
+                    "there; make room, choose another outrootdir, or select less",
+                    needed,
                 )
 
 
@@ -183,7 +186,11 @@ def exclusive_message(item: Item, with_token: bool) -> str:
     until = ""
     if item.release is not None:
         until = f" until {iso_of_mjd(pd.Series([item.release])).iloc[0][:19]} (UTC)"
-    hint = "the token that is set gives no access to it" if with_token else "with access, set MAST_API_TOKEN"
+    hint = (
+        "the token that is set gives no access to it"
+        if with_token
+        else "waiting for a token: with access, set MAST_API_TOKEN"
+    )
     return f"exclusive access{until}; {hint}"
 
 

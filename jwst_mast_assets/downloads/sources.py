@@ -8,8 +8,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from jwst_mast_assets.mast.archive import Archive, MastSession
+from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.session import MastSession
 
 BUCKET = "stpubdata"
 ENDPOINT = "https://s3.amazonaws.com"

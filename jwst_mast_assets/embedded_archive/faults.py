@@ -4,14 +4,21 @@ import re
 import threading
 import uuid
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from jwst_mast_assets.embedded_archive.exchange import RecordedRequest
 
 ENDPOINTS = ("download", "invoke", "whoami", "columnsconfig")
 DOWNLOAD_KINDS = (
     "drop", "stall", "length", "chunked", "ignore-range", "etag", "range-416", "corrupt", "truncate", "reprocess",
 )  # fmt: skip
-INVOKE_KINDS = ("busy", "error", "fewer-rows", "wrong-size", "drop-column", "rename-column", "hostile-names")
-ANY_KINDS = ("slow", "status", "html")
+INVOKE_KINDS = (
+    "busy", "error", "fewer-rows", "wrong-size", "drop-column", "rename-column", "hostile-names",
+    "gone-column", "short-list", "pages",
+)  # fmt: skip
+ANY_KINDS = ("slow", "status", "html", "redirect")
 KINDS = (*ANY_KINDS, *DOWNLOAD_KINDS, *INVOKE_KINDS)
 HOSTILE_NAMES = ("../../escaped.fits", "/tmp/absolute.fits", "nul\0inside.fits", "long" * 80 + ".fits")
 
@@ -25,7 +32,8 @@ class Fault:
     kind : str
         ``slow``: wait `seconds` before the first byte, then send at most `rate` bytes/s.
         ``status``: answer `status` with an HTML page, `retry_after` as ``Retry-After``.
-        ``html``: an HTML page (`body`) with status 200.
+        ``html``: an HTML page (`body`) with status 200. ``redirect``: answer 302 to the same path and query at the
+        server `location` (``http://host:port``).
 
         Of downloads: ``drop`` closes the connection after `after_bytes`; ``stall`` sends nothing for `seconds`
         after them; ``length`` announces `delta` bytes more (or less) than are sent; ``chunked`` has no
@@ -38,7 +46,11 @@ class Fault:
         ``ERROR`` with `message`; ``fewer-rows`` serves `rows` although ``rowsTotal`` says more;
         ``wrong-size`` adds `delta` to ``size``; ``drop-column`` and ``rename-column`` (to `new_name`) change
         `column`; ``hostile-names`` gives the first rows the ``productFilename``s in `names`, each with a
-        ``dataURI`` that works, and adds to the last one a twin that differs in its capitals only.
+        ``dataURI`` that works, and adds to the last one a twin that differs in its capitals only;
+        ``gone-column`` answers ``ERROR`` to whoever names `column`, and leaves it out of ``*``; ``short-list``
+        has only the first `rows` rows and says that there are no more; ``pages`` makes pages of at most `rows`
+        rows, whatever was asked for, and all but the first begin `overlap` rows too early, so that the last rows
+        are on no page.
     endpoint : str, optional
         ``download``, ``invoke``, ``whoami`` or ``columnsconfig``; by default what the kind is about.
     match : str, optional
@@ -47,6 +59,12 @@ class Fault:
         How many requests are hit at most.
     nth : int, optional
         Only the n-th request, counted from 1, for each ``dataURI`` or service.
+    more_than : int, optional
+        Only Mashup requests with a list (of obsids, of a filter's values) longer than this.
+    among : tuple of str, optional
+        Only Mashup requests whose list has one of these.
+    header : str, optional
+        Only requests of which this regular expression is found in a header, written ``name: value``.
     """
 
     kind: str
@@ -54,6 +72,9 @@ class Fault:
     match: str | None = None
     times: int | None = None
     nth: int | None = None
+    more_than: int | None = None
+    among: tuple[str, ...] | None = None
+    header: str | None = None
     seconds: float = 0.0
     rate: float | None = None
     after_bytes: int = 0
@@ -65,12 +86,14 @@ class Fault:
     rounds: int = 1
     message: str = "Internal error in the service"
     rows: int = 0
+    overlap: int = 0
     column: str = ""
     new_name: str = ""
     names: tuple[str, ...] = HOSTILE_NAMES
+    location: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"no fault is called {self.kind!r}; there are {', '.join(KINDS)}")
         if self.endpoint is None:
@@ -78,10 +101,11 @@ class Fault:
         if self.endpoint not in ENDPOINTS:
             raise ValueError(f"no endpoint is called {self.endpoint!r}; there are {', '.join(ENDPOINTS)}")
         self.names = tuple(self.names)
+        self.among = None if self.among is None else tuple(str(value) for value in self.among)
         self.retry_after = None if self.retry_after is None else str(self.retry_after)
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: Mapping[str, Any]) -> "Fault":
         """A fault from its JSON form.
 
         Raises
@@ -94,7 +118,7 @@ class Fault:
             raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")
         return cls(**values)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Its JSON form."""
         return asdict(self)
 
@@ -102,42 +126,42 @@ class Fault:
 class FaultBook:
     """The faults in force."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._faults: list[Fault] = []
-        self._hits: Counter = Counter()
-        self._asked: Counter = Counter()
-        self._rounds: Counter = Counter()
+        self._hits: Counter[str] = Counter()
+        self._asked: Counter[tuple[str, str]] = Counter()
+        self._rounds: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Fault]:
         return iter(list(self._faults))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._faults)
 
-    def add(self, *faults):
+    def add(self, *faults: Fault) -> Fault:
         """Put faults in force; returns the last one."""
         with self._lock:
             self._faults += faults
         return faults[-1]
 
-    def remove(self, fault_id):
+    def remove(self, fault_id: str) -> None:
         """Take back the fault with this ``id``."""
         with self._lock:
             self._faults = [fault for fault in self._faults if fault.id != fault_id]
 
-    def clear(self):
+    def clear(self) -> None:
         """Take back all faults, and count requests from the beginning."""
         with self._lock:
             self._faults = []
             for counter in (self._hits, self._asked, self._rounds):
                 counter.clear()
 
-    def hits(self, fault):
+    def hits(self, fault: Fault) -> int:
         """How many requests a fault has hit."""
         return self._hits[fault.id]
 
-    def select(self, endpoint, subject):
+    def select(self, endpoint: str, subject: str, entry: RecordedRequest | None = None) -> dict[str, Fault]:
         """Faults that hit this request, which is counted.
 
         Parameters
@@ -145,6 +169,8 @@ class FaultBook:
         endpoint : str
         subject : str
             The ``dataURI`` or the service.
+        entry : RecordedRequest, optional
+            The request, for what it asks and its headers.
 
         Returns
         -------
@@ -152,9 +178,11 @@ class FaultBook:
             By kind.
         """
         with self._lock:
-            chosen = {}
+            chosen: dict[str, Fault] = {}
             for fault in self._faults:
                 if fault.endpoint != endpoint or not re.search(fault.match or "", subject):
+                    continue
+                if entry is not None and not _meant(fault, entry):
                     continue
                 self._asked[fault.id, subject] += 1
                 if fault.nth is not None and self._asked[fault.id, subject] != fault.nth:
@@ -165,8 +193,26 @@ class FaultBook:
                 chosen.setdefault(fault.kind, fault)
             return chosen
 
-    def still_busy(self, fault, request_text):
+    def still_busy(self, fault: Fault, request_text: str) -> bool:
         """Whether the same request has been told to ask again fewer than `rounds` times."""
         with self._lock:
             self._rounds[fault.id, request_text] += 1
             return self._rounds[fault.id, request_text] <= fault.rounds
+
+
+def _meant(fault: Fault, entry: RecordedRequest) -> bool:
+    """Whether a request fulfils a fault's conditions on its list and its headers."""
+    asked = longest_list(entry.params)
+    if fault.more_than is not None and len(asked) <= fault.more_than:
+        return False
+    if fault.among is not None and not set(fault.among) & set(asked):
+        return False
+    lines = [f"{name}: {value}" for name, value in entry.headers.items()]
+    return fault.header is None or any(re.search(fault.header, line) for line in lines)
+
+
+def longest_list(params: dict[str, Any]) -> list[str]:
+    """The longest list in a Mashup request's parameters, as text: its obsids, or the values of a filter."""
+    lists = [str(params["obsid"]).split(",") if params.get("obsid") else []]
+    lists += [[str(value) for value in condition.get("values") or ()] for condition in params.get("filters") or ()]
+    return max(lists, key=len)

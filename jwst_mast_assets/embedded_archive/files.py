@@ -41,6 +41,8 @@ class ProductFile:
         When it becomes public, as MJD.
     exclusive : bool
         Needs a token.
+    stale : bool
+        Queued to be processed again.
     version : int
         Processing round, counted from 0.
     """
@@ -48,7 +50,7 @@ class ProductFile:
     name: str
     size: int
     header: dict[str, Any] = field(default_factory=dict)
-    layout: tuple[fits_files.Extension, ...] | None = None
+    layout: fits_files.Layout | None = None
     picture: str = ""
     text: Callable[[], str] | None = None
     cal_ver: str = "1.18.0"
@@ -56,6 +58,7 @@ class ProductFile:
     ingested: float = 1_749_071_573.0
     release: float | None = None
     exclusive: bool = False
+    stale: bool = False
     version: int = 0
 
     @property
@@ -70,8 +73,8 @@ class ProductFile:
 
     @property
     def extension(self) -> str:
-        """What follows the last point of the name, e.g. ``fits``."""
-        return self.name.rpartition(".")[2]
+        """What follows the last point of the name in small letters, e.g. ``fits``."""
+        return self.name.rpartition(".")[2].lower()
 
     @property
     def etag(self) -> str:
@@ -124,6 +127,7 @@ class ProductFile:
         """
         with self.lock:
             self.version += 1
+            self.stale = False
             self.cal_ver, self.crds_ctx, self.ingested = cal_ver, crds_ctx, ingested
             if not same_size:
                 self.size += 2 * fits_files.BLOCK

@@ -9,6 +9,11 @@ MJD_EPOCH = dt.datetime(1858, 11, 17, tzinfo=dt.timezone.utc)
 """MJD 0."""
 
 
+def utc_now() -> dt.datetime:
+    """The present moment."""
+    return dt.datetime.now(dt.timezone.utc)
+
+
 def mjd_of(moment: dt.datetime) -> float:
     """MJD (days, UTC) of an aware datetime."""
     return (moment - MJD_EPOCH) / dt.timedelta(days=1)
@@ -20,7 +25,13 @@ def mjd_of_day(day: dt.date) -> int:
 
 
 def day_of_mjd(mjd: float) -> dt.date:
-    """The UTC day on which an MJD falls."""
+    """The UTC day on which an MJD falls.
+
+    Examples
+    --------
+    >>> day_of_mjd(59679.999)
+    datetime.date(2022, 4, 10)
+    """
     return MJD_EPOCH.date() + dt.timedelta(days=int(mjd // 1))
 
 
@@ -38,6 +49,11 @@ def parse_mjd(text: str) -> float:
     ------
     ValueError
         If it is neither.
+
+    Examples
+    --------
+    >>> parse_mjd("59430.0"), parse_mjd("2022-04-10T12:00")
+    (59430.0, 59679.5)
     """
     try:
         mjd = float(text)
@@ -70,6 +86,11 @@ def moment(when: dt.datetime | str) -> str:
     ------
     ValueError
         If it is not a time.
+
+    Examples
+    --------
+    >>> moment("2026-01-15T12:00"), moment("2026-01-15")
+    ('2026-01-15T12:00:00.000000', '2026-01-15T23:59:59.999999')
     """
     if isinstance(when, str):
         text = when.strip()

@@ -9,12 +9,13 @@ from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import mjd_of, mjd_of_day
+from jwst_mast_assets.mast.modes import check_modes
 from jwst_mast_assets.mast.observations import describe_observations
 from jwst_mast_assets.mast.partition_cells import Cell
 
 
 def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.DataFrame:
-    """The observations that the configuration's proposals, dates, instrument and mode mean, with one query.
+    """The observations that the configuration's proposals, dates, instrument and mode mean.
 
     Parameters
     ----------
@@ -27,12 +28,15 @@ def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.
     Returns
     -------
     DataFrame
-        Columns of ``tables.OBS_TABLE``.
+        Columns of ``tables.OBS_TABLE``. Proposals for which MAST did not answer are in
+        ``archive.failures["observations"]``.
 
     Raises
     ------
     ArchiveError
-        If MAST does not answer.
+        If MAST does not answer at all.
+    ConfigError
+        If MAST has no such ``obsmode``.
     """
     lower, upper = selection.window(config, now)
     span = None
@@ -40,15 +44,13 @@ def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.
         # Nothing was taken later than now; a day more forgives a clock that is late.
         span = (0.0 if lower is None else lower, mjd_of(now) + 1 if upper is None else upper)
     found = archive.observations(config.propID, span, selection.instrument_names(config))
+    check_modes(archive, found, config)
     table = describe_observations(found, config)
     return table[table["wanted"].fillna(False).astype(bool)].reset_index(drop=True)
 
 
 RIGHTS = ("dataRights", "t_obs_release")
 """The only columns asked for beside the required ones: enough to see what is new, changed or released."""
-
-PROPOSALS_PER_QUERY = 500
-"""A thousand proposals with their hundred thousand observations are two queries."""
 
 
 def list_observations(
@@ -70,22 +72,23 @@ def list_observations(
     Returns
     -------
     DataFrame
-        Columns of ``tables.OBS_TABLE``; only those needed to know the cells and what changed are filled.
+        Columns of ``tables.OBS_TABLE``; only those needed to know the cells and what changed are filled. Proposals
+        for which MAST did not answer are in ``archive.failures["observations"]``.
 
     Raises
     ------
     ArchiveError
-        If MAST does not answer.
+        If MAST does not answer at all.
+    ConfigError
+        If MAST has no such ``obsmode``.
     """
     end = mjd_of(now) + 1
-    parts = [
-        archive.observations(proposals[start : start + PROPOSALS_PER_QUERY], (mjd_of_day(since), end), columns=RIGHTS)
-        for start in range(0, len(proposals), PROPOSALS_PER_QUERY)
-    ]
+    parts = [archive.observations(proposals, (mjd_of_day(since), end), columns=RIGHTS)] if proposals else []
     if config.watch == "all":
         window = (max(float(mjd_of_day(since)), mjd_of(now) - config.lookbacktime), end)
         parts.append(archive.observations((), window, selection.instrument_names(config), columns=RIGHTS))
     found = pd.concat([part for part in parts if len(part)] or [tables.empty(tables.OBS_FROM_MAST)], ignore_index=True)
+    check_modes(archive, found, config)
     return describe_observations(found.drop_duplicates("obsid"), config)
 
 

@@ -1,14 +1,15 @@
 """What the instrument-keyword service knows of FITS files: checksum, software version, reference context."""
 
+import functools
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
-from jwst_mast_assets.downloads.verify import valid_checksum
-from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.archive import GUIDE_STARS, Archive
+from jwst_mast_assets.mast.names import GUIDE_STAR
 
 FILES_PER_QUERY = 500
 
@@ -16,6 +17,7 @@ INSTRUMENTS = {"nrc": "nircam", "nrs": "nirspec", "nis": "niriss", "mir": "miri"
 """The instrument of a detector, by its first letters."""
 
 DETECTOR = re.compile(r"_(nrc|nrs|nis|mir|gui)[a-z0-9]*_")
+MD5 = re.compile(r"[0-9a-fA-F]{32}")
 NAMED = re.compile(r"_(nircam|nirspec|niriss|miri|fgs)_")
 
 
@@ -32,11 +34,16 @@ UNKNOWN = Keywords()
 
 
 def instrument_of(name: str) -> str | None:
-    """The instrument whose keywords have a FITS file (``nircam``, ...); None for other files and unknown names."""
+    """The service that has a FITS file's keywords: an instrument (``nircam``, ...) or ``GUIDE_STARS``.
+
+    None for other files and unknown names.
+    """
     if not name.endswith(".fits"):
         return None
-    if "_gs-" in name:
-        return "fgs"
+    if GUIDE_STAR in name:
+        return GUIDE_STARS
+    if name.endswith("_msa.fits"):
+        return "nirspec"  # one for all detectors, so the name has none
     if match := NAMED.search(name):
         return match[1]
     match = DETECTOR.search(name)
@@ -46,10 +53,12 @@ def instrument_of(name: str) -> str | None:
 def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
     """Keywords of files by name, in few queries.
 
+    Files for which the service fails are left out and in ``archive.failures["nircam keywords"]`` and so on.
+
     Raises
     ------
     ArchiveError
-        If the service does not answer.
+        If the service does not answer at all.
     """
     wanted: dict[str, list[str]] = defaultdict(list)
     for name in dict.fromkeys(names):
@@ -57,11 +66,14 @@ def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
             wanted[instrument].append(name)
     found: dict[str, Keywords] = {}
     for instrument, files in wanted.items():
-        for start in range(0, len(files), FILES_PER_QUERY):
-            chunk = files[start : start + FILES_PER_QUERY]
-            table = archive.keywords(instrument, [{"paramName": "filename", "values": chunk}])
+        ask = functools.partial(_ask_names, archive, instrument)
+        for table in archive.in_parts(f"{instrument} keywords", files, ask, FILES_PER_QUERY):
             found |= keywords_of(table)
     return found
+
+
+def _ask_names(archive: Archive, instrument: str, files: Sequence[str]) -> pd.DataFrame:
+    return archive.keywords(instrument, [{"paramName": "filename", "values": list(files)}])
 
 
 def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
@@ -71,3 +83,8 @@ def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
     columns = ["filename", "checksum", "cal_ver", "crds_ctx"]
     rows = table[columns].astype(object).where(table[columns].notna(), None).itertuples(index=False, name=None)
     return {name: Keywords(valid_checksum(checksum), *versions) for name, checksum, *versions in rows}
+
+
+def valid_checksum(value: object) -> str | None:
+    """An md5 in small letters; None for anything that is none."""
+    return value.lower() if isinstance(value, str) and MD5.fullmatch(value) else None

@@ -3,7 +3,8 @@
 The sensor compares it with MAST's list. One JSON file per proposal, ``<root>/.jwst_mast_assets/ledger/<PPPPP>.json``::
 
     {"2022-04-10": {"<selection>": {"observations": "<fingerprint>", "number": 30, "complete": true,
-                                    "release": null, "at": "2022-04-11T06:00:03+00:00"}}}
+                                    "release": null, "at": "2022-04-11T06:00:03+00:00",
+                                    "wants_token": false}}}
 """
 
 import datetime as dt
@@ -28,6 +29,13 @@ SELECTING = (
 """The parameters that decide which files are where; another value means other files, which are then caught up."""
 
 
+MEANING = 2
+"""Raised where these parameters come to mean more files than before: what was complete is then looked at again. 2: file
+types with hyphens, files without a type, modes as MAST has them, and level 3 of several observations."""
+
+KINDS = ("fits", "jpg", "png", "ecsv", "json", "csv")
+"""Values of ``filetypes`` that mean all files with an ending."""
+
 MOST_SELECTIONS = 5
 """Selections remembered per cell."""
 
@@ -45,11 +53,15 @@ class Entry(NamedTuple):
     """MJD when the first of those not yet public becomes so."""
     at: str
     """When the run ended, ISO, UTC."""
+    wants_token: bool = False
+    """Whether files were left out for want of a token that MAST accepts."""
 
 
 def selection_fingerprint(config: Config) -> str:
     """Twelve hexadecimal digits that stand for the selecting and layout parameters."""
     values = {name: getattr(config, name) for name in SELECTING}
+    if config.obsmode or config.obsnums or any(kind in KINDS or "-" in kind for kind in config.filetypes):
+        values["meaning"] = MEANING
     return _digest(json.dumps(values, sort_keys=True, default=str))
 
 
@@ -93,7 +105,14 @@ class Ledger:
         self.folder = store.state / "ledger"
 
     def record(
-        self, cells: Collection[Cell], observations: pd.DataFrame, files: pd.DataFrame, config: Config, now: dt.datetime
+        self,
+        cells: Collection[Cell],
+        observations: pd.DataFrame,
+        files: pd.DataFrame,
+        config: Config,
+        now: dt.datetime,
+        open_cells: Collection[str] = (),
+        with_token: bool = True,
     ) -> None:
         """Write down what a run has brought up to date.
 
@@ -108,11 +127,16 @@ class Ledger:
         config : Config
         now : datetime
             Aware.
+        open_cells : collection of str
+            Partition keys of cells of which MAST's lists are not complete, whatever files are there.
+        with_token : bool
+            Whether the run had a token that MAST accepts.
         """
         found = fingerprints(observations)
         selected = files[files["selected"].fillna(False).astype(bool)]
         waiting = selected["dl_code"] == Code.EXCLUSIVE
-        lacking = set(selected.loc[~selected["dl_code"].isin(PRESENT) & ~waiting, "cell"])
+        lacking = set(selected.loc[~selected["dl_code"].isin(PRESENT) & ~waiting, "cell"]) | set(open_cells)
+        wants_token = set() if with_token else set(selected.loc[waiting, "cell"])
         releases = selected[waiting].groupby("cell")["t_obs_release"].min()
         selection = selection_fingerprint(config)
         for proposal in {cell.proposal for cell in cells}:
@@ -128,6 +152,7 @@ class Ledger:
                             cell.key not in lacking,
                             None if release is None or pd.isna(release) else float(release),
                             now.isoformat(timespec="seconds"),
+                            cell.key in wants_token,
                         )
                         known[str(cell.day)] = _newest({**known.get(str(cell.day), {}), selection: entry._asdict()})
                 write_text(self.folder / f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")

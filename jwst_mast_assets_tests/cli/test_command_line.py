@@ -50,6 +50,7 @@ def test_the_commands_run_the_checks_of_their_jobs_and_no_audit(archive, command
     assert ran == {
         ("jwst_query", "columns_as_expected"),
         ("jwst_query", "no_sudden_fall"),
+        ("jwst_query", "every_list_answered"),
         ("jwst_download", "all_selected_files_present"),
     }
 
@@ -188,11 +189,11 @@ def test_the_token_is_shown_nowhere(archive, command, monkeypatch):
 
 
 def test_public_data_need_no_token_and_a_wrong_one_is_told_in_one_sentence(archive, command, monkeypatch):
-    assert command.download(*DAY, "--sca", "a1").status == 0
     monkeypatch.setenv("MAST_API_TOKEN", "")
-    outcome = command.download(*DAY, "--token", "wrong-one")
-    assert outcome.status == 2
-    assert "https://auth.mast.stsci.edu/token" in outcome.err
+    outcome = command.download(*DAY, "--sca", "a1", "--token", "wrong-one")
+    assert outcome.status == 0
+    assert len(command.data()) == 1
+    assert outcome.err.count("https://auth.mast.stsci.edu/token") == 1
     assert "wrong-one" not in outcome.err
 
 
@@ -224,5 +225,17 @@ def test_the_output_folder_is_checked_before_mast_is_asked_for_products(archive,
 def test_an_archive_that_is_not_there_is_named(command, monkeypatch):
     monkeypatch.setenv("MAST_SERVER", "http://127.0.0.1:9")
     outcome = command.query(*DAY)
-    assert outcome.status == 2
+    assert outcome.status == 1
     assert "http://127.0.0.1:9 cannot be reached" in outcome.err
+
+
+def test_the_exit_status_says_whether_calling_again_may_help(archive, command):
+    archive.faults.add(Fault("status", endpoint="invoke", match="Caom.Products", status=503))
+    away = command.download(*DAY, "--sca", "a1")
+    assert (away.status, "HTTP status 503" in away.err) == (1, True)
+    archive.faults.clear()
+    too_large = command.download(*DAY, "--sca", "a1", "--max_download_gb", "0.000001")
+    assert (too_large.status, "max_download_gb" in too_large.err) == (2, True)
+    assert command.data() == set()
+    archive.faults.add(Fault("status", endpoint="download", match="nrca1_uncal", status=404))
+    assert command.download(*DAY, "--sca", "a1").status == 1

@@ -29,7 +29,8 @@ class Download:
             )
         end = time.monotonic() + PATIENCE
         while not list(root.rglob("*_uncal.fits")):
-            assert time.monotonic() < end and self.process.poll() is None, self.said
+            assert time.monotonic() < end, self.said
+            assert self.process.poll() is None, self.said
             time.sleep(0.05)
 
     @property

@@ -158,7 +158,8 @@ def test_a_closed_pipe_ends_a_command_silently(archive, command):
     with subprocess.Popen(
         [sys.executable, "-c", code, *ONE], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.close()
         errors = process.stderr.read()
     assert (process.returncode, errors) == (141, "")

@@ -54,12 +54,14 @@ def test_a_server_that_is_not_mast(runner, archive, monkeypatch):
     one_sentence(runner.run(), "HTTP status 404")
 
 
-def test_a_wrong_token(archive, runner, monkeypatch):
+def test_a_wrong_token_is_named_once_and_stops_no_public_data(archive, runner, monkeypatch):
     monkeypatch.setenv("MAST_API_TOKEN", "wrong-token")
-    result = runner.run()
-    one_sentence(result, "MAST_API_TOKEN", "https://auth.mast.stsci.edu/token")
-    assert "wrong-token" not in "".join(str(entry) for entry in runner.instance.all_logs(result.run_id))
-    assert not runner.root.exists()
+    result = runner.run(sca=["a1"])
+    assert result.success
+    assert len(runner.files()) == 3
+    logged = [str(entry) for entry in runner.instance.all_logs(result.run_id)]
+    assert "wrong-token" not in "".join(logged)
+    assert len([entry for entry in logged if "get a new token at https://auth.mast.stsci.edu/token" in entry]) == 1
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_a_wrong_token(archive, runner, monkeypatch):
     [
         ({"sca": ["a9"]}, ("sca", "'a9'")),
         ({"instrument": "nircamm"}, ("instrument", "did you mean 'nircam'?")),
-        ({"date_select": ["1", "2", "3"]}, ("date_select", "3 were given")),
+        ({"obsid_select": ["1", "2", "3"]}, ("obsid_select", "3 were given")),
         ({"obsnums": [1000]}, ("obsnums", "1000")),
         ({"outsubdir": "$NO_SUCH_VARIABLE"}, ("outsubdir", "$NO_SUCH_VARIABLE")),
     ],
@@ -116,3 +118,9 @@ def test_more_proposals_than_dagster_carries_are_refused(instance):
 def test_what_is_no_proposal_cannot_be_registered(instance, given):
     with pytest.raises(ConfigError, match="not a proposal number"):
         register_proposals(instance, [given])
+
+
+def test_a_mode_that_mast_does_not_have(archive, runner):
+    result = runner.run(instrument="nircam", obsmode=["imgae"])
+    one_sentence(result, "obsmode: MAST has no mode 'imgae' of nircam", "did you mean 'image'?", "answer: image")
+    assert not runner.root.exists()

@@ -19,7 +19,7 @@ from jwst_mast_assets.downloads import (
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
-from jwst_mast_assets.mast.errors import OutputError
+from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.keywords import instrument_of
 from jwst_mast_assets_tests.downloads.holdings import (
     CAL,
@@ -214,7 +214,7 @@ def test_previews_of_a_reprocessed_file_are_fetched_again(
 
 
 def test_max_download_gb_is_kept(embedded: EmbeddedArchive, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"2 files with 415 kB are to be fetched, but max_download_gb is 0\.0001;"):
+    with pytest.raises(ConfigError, match=r"2 files with 415 kB are to be fetched, but max_download_gb is 0\.0001;"):
         fetch(embedded, config_for(tmp_path, max_download_gb=0.0001), CAL, OTHER)
 
 
@@ -230,7 +230,7 @@ def test_checksums_are_asked_in_few_queries(embedded: EmbeddedArchive, tmp_path:
     names = [name for name in embedded.catalogue.files if embedded.catalogue.files[name].header]
     plan = plan_for(embedded, config_for(tmp_path), *names)
     asked = [request.service for request in embedded.requests if request.endpoint == "invoke"]
-    assert sorted(asked) == [f"Mast.Jwst.Filtered.{name}" for name in ("Fgs", "Miri", "Nircam")]
+    assert sorted(asked) == [f"Mast.Jwst.Filtered.{name}" for name in ("GuideStar", "Miri", "Nircam")]
     for item in plan.items.values():
         known = embedded.md5(item.name) if item.name.endswith(".fits") else None
         assert item.keywords.checksum == known
@@ -245,10 +245,10 @@ def test_checksums_are_asked_in_few_queries(embedded: EmbeddedArchive, tmp_path:
         ("jw01138001001_02101_00001_mirifulong_cal.fits", "miri"),
         ("jw01138001001_02101_00001_nrcalong_o001_crf.fits", "nircam"),
         ("jw01138001001_02101_00001_guider1_cal.fits", "fgs"),
-        ("jw01138001001_gs-fg_2022181110610_cal.fits", "fgs"),
+        ("jw01138001001_gs-fg_2022181110610_cal.fits", "guidestar"),
         ("jw02727-o002_t062_nircam_clear-f277w_i2d.fits", "nircam"),
         ("jw05224-o001_s000001354_nirspec_f290lp-g395m_x1d.fits", "nirspec"),
-        ("jw01138001001_02101_msa.fits", None),
+        ("jw05224004001_01_msa.fits", "nirspec"),
         (JPG, None),
         ("jw01138_20250101t000000_pool.csv", None),
     ],

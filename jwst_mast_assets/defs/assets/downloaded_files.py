@@ -7,20 +7,26 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets import downloads
-from jwst_mast_assets.defs.metadata import data_version, preview
+from jwst_mast_assets.defs.failures import plain_failures
+from jwst_mast_assets.defs.metadata import OWNERS, TAGS, data_version, files_preview, outcome, preview
 from jwst_mast_assets.defs.partitions import cells_of, grid
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, plain_failures
+from jwst_mast_assets.defs.progress import LoggedProgress
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, warnings_logged
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast.config import load_config
+from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings, reprocessing
 from jwst_mast_assets.records.history import record_fetches
 from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
+from jwst_mast_assets.records.listings import Listings
 
 
 @dg.asset(
     partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
+    owners=OWNERS,
+    tags=TAGS,
     kinds={"mast", "file"},
     code_version="1",
     pool="mast_download",
@@ -35,32 +41,36 @@ def downloaded_files(
 ) -> dg.MaterializeResult[pd.DataFrame]:
     """The selected files on disk, whole and verified, at `<outrootdir>/<outsubdir>/<PPPPP>/obsnum<XX>/`.
 
-    A file that is there and complete is not fetched again. One that could not be had is listed with the reason, and
-    the check `all_selected_files_present` then fails the run; the next run fetches only what is missing. Files that
-    an earlier run selected stay listed.
+    A file that is there and complete is not fetched again. One that could not be downloaded is listed with the
+    reason, and the check `all_selected_files_present` then fails the run; the next run fetches only what is missing.
+    Files that an earlier run selected stay listed.
+
+    Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
-    with plain_failures():
+    with plain_failures(context):
         config, mast, start = jwst_config.checked(), archive.open(), time.monotonic()
         store, cells = jwst_config.store(), cells_of(context)
         known = store.read("downloaded_files", cells)
-        plan = downloads.plan_download(product_table, config, mast, known)
+        with warnings_logged(context, mast):
+            plan = downloads.plan_download(product_table, config, mast, known)
         for warning in plan.warnings:
             context.log.warning(warning)
-        context.log.info(f"{plan.n_files} files to fetch, {plan.n_bytes / 1e6:.1f} MB")
-        table = downloads.download(product_table, config, mast, known, progress, plan)
+        context.log.info(f"{plan.n_files} files to fetch, {human_bytes(plan.n_bytes)}")
+        with warnings_logged(context, mast):
+            table = downloads.download(product_table, config, mast, known, LoggedProgress(context.log, progress), plan)
         table = holdings.carry_over(table, known, product_table, config, context.run.run_id)
         now = dt.datetime.now(dt.timezone.utc)
         record_fetches(store, table, known, context.run.run_id, now)
         # The ledger is for those who watch with the config file; a run with another selection is not theirs.
         if selection_fingerprint(config) == selection_fingerprint(load_config()):
-            Ledger(store).record(cells, store.read("obs_table", cells), table, config, now)
-        totals = downloads.summary(table, time.monotonic() - start)
-        failures = totals.pop("failures")
-        context.log.info(", ".join(f"{name}: {value}" for name, value in totals.items()))
-        metadata = {"dagster/row_count": len(table), **totals}
+            doubtful = {problem.cell for problem in Listings(store).open(cells)}
+            with_token = mast.token is not None
+            observations = store.read("obs_table", cells)
+            Ledger(store).record(cells, observations, table, config, now, doubtful, with_token)
+        totals = outcome(table, time.monotonic() - start)
+        context.log.info(totals["outcome"])
+        metadata = {"dagster/row_count": len(table), **totals, "files": files_preview(table)}
         if len(changes := reprocessing.changes_of_run(table, known)):
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
-        if len(failures):
-            metadata["failures"] = preview(failures)
         version = data_version(table, ["cell", "dataURI", "bytes_on_disk", "md5"])
         return dg.MaterializeResult(value=table, metadata=metadata, data_version=version)

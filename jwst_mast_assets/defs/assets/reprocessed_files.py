@@ -5,13 +5,15 @@ import datetime as dt
 import dagster as dg
 import pandas as pd
 
-from jwst_mast_assets.defs.metadata import preview, table_metadata
+from jwst_mast_assets.defs.failures import plain_failures
+from jwst_mast_assets.defs.metadata import OWNERS, TAGS, preview, table_metadata
 from jwst_mast_assets.defs.partitions import registered_proposals
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import schema_of
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.records import reprocessing
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
+from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.releases import releases
 from jwst_mast_assets.records.status import read_selected, status
 
@@ -19,10 +21,14 @@ PREVIEW_COLUMNS = ["kind", "cells", "productFilename", "old_cal_ver", "new_cal_v
 
 
 @dg.asset(
-    group_name="jwst",
+    group_name="jwst_reprocessing",
+    owners=OWNERS,
+    tags=TAGS,
     kinds={"mast", "parquet"},
     code_version="1",
     pool="mast",
+    # Shown downstream of what it compares. It waits for no partition: naming all would list the whole grid.
+    deps=[dg.AssetDep("downloaded_files", partition_mapping=dg.SpecificPartitionsPartitionMapping([]))],
     metadata={"dagster/column_schema": schema_of(tables.CHANGE_TABLE)},
 )
 def reprocessed_files(
@@ -32,11 +38,13 @@ def reprocessed_files(
 
     MAST processes its whole archive again every few months; names and often sizes stay, so checksums and versions
     are compared. `content`: MAST has other bytes, which the next download fetches; `versions`: only the recorded
-    versions differ; `superseded`: MAST lists a newer association or pool; `gone`: MAST lists the file no more.
+    versions differ; `superseded`: MAST lists a newer association or pool; `gone`: MAST no longer lists the file,
+    as answers on several days say.
 
-    Its metadata also have the `status` of every proposal and the `calendar` of what becomes public when.
+    Its metadata also have the `status` of every proposal and the `calendar` of what becomes public when. It has no
+    partitions: one look, by the schedule `daily_reprocessing`, covers all proposals and days.
     """
-    with plain_failures():
+    with plain_failures(context):
         config, store, mast = jwst_config.checked(), jwst_config.store(), archive.open()
         registered = registered_proposals(context.instance)
         recorded, events = [], []
@@ -46,9 +54,11 @@ def reprocessed_files(
             asked = {cell.key for cell in store.cells("product_table") if cell.proposal == proposal}
             # Without a list of products nothing can be said to be missing from it.
             listed = files[files["cell"].isin(asked)]
-            events.append(reprocessing.superseded(store.read_proposal("product_table", proposal), listed))
+            products, gone = store.read_proposal("product_table", proposal), Listings(store).gone(proposal)
+            events.append(reprocessing.superseded(products, listed, gone))
         files = _joined(recorded, tables.FILE_TABLE)
-        changes = reprocessing.find_changes(mast, files)
+        with warnings_logged(context, mast):
+            changes = reprocessing.find_changes(mast, files)
         table = _joined([changes, *events], tables.CHANGE_TABLE)
         reprocessing.write_changes(store, table)
         for proposal in registered:
