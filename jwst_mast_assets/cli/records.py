@@ -19,13 +19,14 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     diff.add_argument("date1", metavar="DATE1", help=DATES)
     diff.add_argument("date2", metavar="DATE2", nargs="?", help="likewise; default: now")
 
-    status = _command(commands, "status", "what is on disk of each proposal, and what lacks")
+    status = _command(commands, "status", "what is on disk of each proposal, and what is missing")
     status.add_argument(
         "proposal", nargs="*", help="proposal numbers; default: the watched ones, or all that are recorded"
     )
     status.add_argument(
         "--check", action="store_true", help="exit status 1 if a selected file is missing, failed or stale"
     )
+    status.add_argument("--details", action="store_true", help="name the stale, missing, failed and waiting files")
 
     calendar = _command(commands, "calendar", "which selected files become public when")
     calendar.add_argument("proposal", nargs="*", help="proposal numbers; default: all that are recorded")
