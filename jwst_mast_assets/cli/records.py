@@ -4,10 +4,12 @@ import argparse
 import importlib
 from collections.abc import Callable
 
+from jwst_mast_assets.cli.options import Parser
+
 DATES = "a day (2026-01-15: at its end), a time (2026-01-15T12:00:00) or MJD, all UTC"
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add the commands to ``jwst-mast``."""
     manifest = _command(commands, "manifest", "what the output folder holds of a proposal, or held at a time")
     manifest.add_argument("proposal", help="proposal number, e.g. 1138")
@@ -33,9 +35,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     calendar.add_argument("--all", action="store_true", help="also what became public before now")
 
 
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
-) -> argparse.ArgumentParser:
+def _command(commands: "argparse._SubParsersAction[Parser]", name: str, text: str) -> Parser:
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     add_folder_options(parser)
     parser.set_defaults(run=_later(name))

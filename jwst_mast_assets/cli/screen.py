@@ -69,7 +69,7 @@ def _fitting(text: pd.DataFrame, width: int, order: Sequence[str]) -> tuple[list
         if not chosen or _width(text[name]) + GAP <= room:
             chosen.append(name)
             room -= _width(text[name]) + GAP
-    return [name for name in text if name in chosen], [str(name) for name in text if name not in chosen]
+    return [str(name) for name in text if name in chosen], [str(name) for name in text if name not in chosen]
 
 
 def _width(column: pd.Series) -> int:
@@ -88,7 +88,7 @@ def _text(value: object) -> str:
 
 
 def _is_size(column: pd.Series) -> bool:
-    return (column != "-").any() and bool(column.str.fullmatch(r"-|\d[\d.]* [kMGT]?B").all())
+    return bool((column != "-").any() and column.str.fullmatch(r"-|\d[\d.]* [kMGT]?B").all())
 
 
 def show(lines: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ are commented out with an example: a new file excludes nothing.
 
 import datetime as dt
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import pydantic
@@ -62,7 +63,7 @@ def annotated_config() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _comment(lines: list[str]) -> list[str]:
+def _comment(lines: Sequence[str]) -> list[str]:
     return [f"# {line}".rstrip() for line in lines]
 
 
