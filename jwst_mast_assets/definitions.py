@@ -12,6 +12,7 @@ from jwst_mast_assets.defs.assets.obs_table import obs_table
 from jwst_mast_assets.defs.assets.product_table import product_table
 from jwst_mast_assets.defs.assets.summary_table import summary_table
 from jwst_mast_assets.defs.checks import build_checks
+from jwst_mast_assets.defs.home import warn_of_home
 from jwst_mast_assets.defs.jobs import jobs
 from jwst_mast_assets.defs.partitions import build_grid, on_grid
 from jwst_mast_assets.defs.resources import build_resources
@@ -61,4 +62,5 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
 @dg.definitions
 def defs() -> dg.Definitions:
     """Load the definitions with the configuration of the environment."""
+    warn_of_home()
     return build_defs()

@@ -15,7 +15,6 @@ from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD
 from jwst_mast_assets.defs.watching import adopt_registered
 from jwst_mast_assets.mast import selection
-from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import day_of_mjd
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
@@ -25,6 +24,7 @@ from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings, reports
+from jwst_mast_assets.records.archive_identity import open_archive
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
 
@@ -50,7 +50,7 @@ class Command:
         self.watch = watch
         self.now = dt.datetime.now(dt.timezone.utc)
         self.store = TableStore(config.root)
-        self.archive = Archive()
+        self.archive = open_archive(config.root)
 
     def run(self, download: bool) -> int:
         """Ask, print, and download if wanted; returns the exit status.

@@ -42,8 +42,19 @@ def build_parser() -> argparse.ArgumentParser:
 
     dev = commands.add_parser("dev", help="run the embedded archive and Dagster's web page on it")
     dev.add_argument("--folder", default="jwst_data", help="where everything goes (default %(default)s)")
-    dev.add_argument("--port", type=int, default=3000, help="port of the page (default %(default)s)")
     dev.set_defaults(run=_dev)
+
+    serve = commands.add_parser("serve", help="run Dagster: its web page, and the daemon that fetches what is new")
+    serve.set_defaults(run=_serve)
+    for parser_of_page in (dev, serve):
+        parser_of_page.add_argument("--host", default="127.0.0.1", help="address of the page (default %(default)s)")
+        parser_of_page.add_argument(
+            "--port", type=int, default=3000, help="port of the page, 0 for a free one (default %(default)s)"
+        )
+        parser_of_page.add_argument(
+            "--pages-port", type=int, help="port of the proposals' pages, on 127.0.0.1 (default: --port and 1)"
+        )
+        parser_of_page.add_argument("-v", "--verbose", action="store_true", help="show all that Dagster logs")
     records.add_commands(commands)
     return parser
 
@@ -54,16 +65,25 @@ def _config(_arguments: argparse.Namespace) -> int:
 
 
 def _archive(arguments: argparse.Namespace) -> int:
+    from jwst_mast_assets.cli.ports import free_port
     from jwst_mast_assets.embedded_archive import serve
 
-    serve(arguments.host, arguments.port)
+    port = free_port(arguments.host, arguments.port, "--port")
+    print(f"embedded archive at http://{arguments.host}:{port}", flush=True)
+    serve(arguments.host, port)
     return 0
 
 
 def _dev(arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.cli.dev import run_dev
 
-    return run_dev(arguments.folder, arguments.port)
+    return run_dev(arguments)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from jwst_mast_assets.cli.serve import run_serve
+
+    return run_serve(arguments)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

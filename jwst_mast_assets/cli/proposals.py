@@ -2,8 +2,10 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from jwst_mast_assets.cli.records import add_folder_options
+from jwst_mast_assets.mast.commands import suggest
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,11 +35,12 @@ def _add(arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.cli.runs import open_instance
     from jwst_mast_assets.defs.watching import watch
     from jwst_mast_assets.mast.archive import Archive
+    from jwst_mast_assets.records.archive_identity import open_archive
 
     config, _ = folder_of(arguments)
 
-    def archive() -> Archive:
-        opened = Archive(token=config.token.get_secret_value() if config.token else None)
+    def archive(root: Path) -> Archive:
+        opened = open_archive(root, token=config.token.get_secret_value() if config.token else None)
         if opened.token:
             opened.whoami()
         return opened
@@ -75,9 +78,11 @@ def _list(arguments: argparse.Namespace) -> int:
         watched = watched_proposals(instance, store, config)
         others = sorted(set(registered_proposals(instance)) - set(watched))
         odd = odd_keys(instance)
-    print("\n".join(watched) if watched else "no proposal is watched; watch one with: jwst-mast proposals add 1138")
+    print("\n".join(watched) if watched else f"no proposal is watched; watch one with: {suggest('proposals add 1138')}")
     if others:
         print(f"\nnot watched, only partition keys in Dagster: {' '.join(others)}")
     for key in odd:
-        print(f"\nnot a proposal in five digits, skipped: {key!r}; remove it with: jwst-mast proposals remove {key!r}")
+        print(
+            f"\nnot a proposal in five digits, skipped: {key!r}; remove it with: {suggest(f'proposals remove {key!r}')}"
+        )
     return 0

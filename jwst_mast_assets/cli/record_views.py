@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.dates import moment
 from jwst_mast_assets.mast.errors import NothingRecorded
@@ -155,7 +156,8 @@ def _proposals(store: TableStore, given: Sequence[str]) -> list[str]:
 
 def _refuse(store: TableStore, unknown: Sequence[str], recorded: Sequence[str]) -> None:
     number = int(unknown[0]) if unknown else "NUMBER"
-    todo = f"run jwst_download.py --propID {number} --all_dates, or name another output folder with --outrootdir"
+    command = suggest(f"--propID {number} --all_dates", "jwst_download.py")
+    todo = f"run {command}, or name another output folder with --outrootdir"
     what = f" of {', '.join(unknown)}" if unknown else ""
     known = f" (there is of {', '.join(recorded)})" if recorded else ""
     raise NothingRecorded(f"Nothing is recorded{what} in {store.root}{known}; {todo}")

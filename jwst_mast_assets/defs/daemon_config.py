@@ -18,7 +18,7 @@ def daemon_config(instance: dg.DagsterInstance) -> Config:
     Raises
     ------
     ConfigError
-        If the file is bad, or no output folder is set: the folder that a daemon happens to run in is no place for data.
+        If the file is bad, or no output folder is set.
     OutputError
         If the output folder that was used last is not there, or empty: its disk is not mounted.
     """

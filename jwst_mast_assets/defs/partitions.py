@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import dagster as dg
 
 from jwst_mast_assets.mast import names
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.errors import ConfigError, UnknownProposal
 from jwst_mast_assets.mast.partition_cells import Cell
@@ -139,7 +140,8 @@ def _not_registered(proposal: str) -> UnknownProposal:
     if padded != proposal:
         return UnknownProposal(f"A proposal's partitions have five digits: choose {padded}, not {proposal}")
     return UnknownProposal(
-        f"Proposal {proposal} is not registered in Dagster; have it watched with: jwst-mast proposals add {proposal}, "
+        f"Proposal {proposal} is not registered in Dagster; have it watched with: "
+        f"{suggest(f'proposals add {proposal}')}, "
         "or add it to the partitions in the web page"
     )
 
@@ -216,7 +218,7 @@ def check_grid(n_proposals: int, first_day: dt.date) -> None:
         raise ConfigError(
             f"{n_proposals} proposals x {n_days} days are {n_proposals * n_days:,} partitions, more than the "
             f"{MAX_PARTITIONS:,} that Dagster carries well; set a later first_day in the config file, "
-            "or remove proposals with: jwst-mast proposals remove"
+            f"or remove proposals with: {suggest('proposals remove')}"
         )
 
 

@@ -19,6 +19,7 @@ from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.failures import situation
 from jwst_mast_assets.defs.jobs import freshness, jwst_download
 from jwst_mast_assets.defs.partitions import SINGLE_KEY, on_the_grid, registered_proposals
+from jwst_mast_assets.defs.resources import ArchiveResource
 from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import JwstMastError
@@ -39,7 +40,8 @@ jwst_reprocessing = dg.define_asset_job(
     "downloads nothing.",
 )
 
-daily_reprocessing = dg.ScheduleDefinition(
+
+@dg.schedule(
     name="daily_reprocessing",
     job=jwst_reprocessing,
     cron_schedule="0 5 * * *",
@@ -47,6 +49,15 @@ daily_reprocessing = dg.ScheduleDefinition(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Each morning (UTC) all files on disk are compared with what MAST has now.",
 )
+def daily_reprocessing(
+    context: dg.ScheduleEvaluationContext, archive: ArchiveResource
+) -> dg.RunRequest | dg.SkipReason:
+    """Requests the comparison of all files on disk with MAST."""
+    try:
+        archive.check(daemon_config(context.instance).root)
+    except JwstMastError as error:
+        return dg.SkipReason(f"Skipped: {error}")
+    return dg.RunRequest()
 
 
 def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
@@ -59,7 +70,7 @@ def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
         description="Requests a download of each day that has reprocessed files, as reprocessed_files lists them.",
     )
     def reprocessing_sensor(
-        context: dg.SensorEvaluationContext,
+        context: dg.SensorEvaluationContext, archive: ArchiveResource
     ) -> dg.SensorResult | dg.SkipReason:
         """Requests a download of each proposal and day that has reprocessed files, as `reprocessed_files` lists them.
 
@@ -70,6 +81,7 @@ def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
             return dg.SkipReason("reprocessed_files has not been made yet; the job jwst_reprocessing makes it.")
         try:
             config = daemon_config(context.instance)
+            archive.check(config.root)
             requests, waiting, skipped = _requests(context.instance, config, first_day, utc_now())
         except JwstMastError as error:
             return dg.SkipReason(f"Skipped: {error}")

@@ -5,6 +5,7 @@ import os
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
 import dagster as dg
@@ -17,6 +18,7 @@ from jwst_mast_assets.defs.table_io import table_io_manager
 from jwst_mast_assets.downloads import Event
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
 from jwst_mast_assets.mast.config import SECRETS, Config, load_config
+from jwst_mast_assets.records.archive_identity import check, open_archive
 from jwst_mast_assets.records.store import TableStore
 
 NOT_IN_LAUNCHPAD = (
@@ -104,15 +106,20 @@ class ArchiveResource(dg.ConfigurableResource):
 
     _archive: Archive | None = pydantic.PrivateAttr(default=None)
 
-    def open(self) -> Archive:
+    def open(self, root: Path) -> Archive:
         """The run's connection. A token that MAST does not accept is not used; the archive's warnings say so."""
         if self._archive is None:
-            self._archive = Archive(self.server, current_token())
+            self._archive = open_archive(root, self.server, token=current_token())
         return _known_to_mast(self._archive)
 
-    def open_for_a_tick(self) -> Archive:
+    def check(self, root: Path) -> None:
+        """Raises WrongArchive if the output folder was filled from another archive; asks MAST nothing."""
+        check(root, self.server)
+
+    def open_for_a_tick(self, root: Path) -> Archive:
         """A connection for a sensor or schedule, which has less time."""
-        return _known_to_mast(Archive(self.server, current_token(), READ_TIMEOUT, retries=1, time_limit=TIME_LIMIT))
+        options = {"token": current_token(), "read_timeout": READ_TIMEOUT}
+        return _known_to_mast(open_archive(root, self.server, **options, retries=1, time_limit=TIME_LIMIT))
 
 
 def _known_to_mast(archive: Archive) -> Archive:

@@ -10,6 +10,7 @@ from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import on_the_grid, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
 from jwst_mast_assets.defs.watching import watched_proposals
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, list_observations
 from jwst_mast_assets.mast.errors import JwstMastError
@@ -37,9 +38,9 @@ def build_schedules(first_day: dt.date) -> list[dg.ScheduleDefinition]:
             config = daemon_config(context.instance)
             watched = watched_proposals(context.instance, TableStore(config.root), config)
             if not watched:
-                return dg.SkipReason("No proposal is watched. Watch some with: jwst-mast proposals add 1138")
+                return dg.SkipReason(f"No proposal is watched. Watch some with: {suggest('proposals add 1138')}")
             since = max(first_day, day_of_mjd(mjd_of(now) - config.lookbacktime))
-            observations = list_observations(archive.open_for_a_tick(), config, watched, since, now)
+            observations = list_observations(archive.open_for_a_tick(config.root), config, watched, since, now)
         except JwstMastError as error:
             return dg.SkipReason(f"Skipped: {error}")
         cells, skipped = on_the_grid(

@@ -12,6 +12,7 @@ from jwst_mast_assets.defs.partitions import check_grid, on_the_grid, proposals,
 from jwst_mast_assets.defs.resources import ArchiveResource
 from jwst_mast_assets.defs.watching import unusable_keys, watched_proposals
 from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import MJD_EPOCH
 from jwst_mast_assets.mast.discovery import list_observations
@@ -44,7 +45,7 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         try:
             # The grid is that of the loaded code location, whatever the file says by now.
             current = daemon_config(context.instance).model_copy(update={"first_day": config.first_day})
-            mast = archive.open_for_a_tick()
+            mast = archive.open_for_a_tick(current.root)
             result, skipped = _tick(context.instance, current, mast)
         except JwstMastError as error:
             return dg.SkipReason(f"Skipped: {error}")
@@ -72,8 +73,8 @@ def _tick(
     skipped = unusable_keys(instance)
     if not watched and config.watch != "all":
         reason = (
-            "No proposal is watched. Watch some with: jwst-mast proposals add 1138, the job watch_proposals, propID in "
-            "the config file, or watch: all."
+            f"No proposal is watched. Watch some with: {suggest('proposals add 1138')}, the job watch_proposals, "
+            "propID in the config file, or watch: all."
         )
         return dg.SkipReason(reason), skipped
     # Of all dates: what lies outside the partitions is named.

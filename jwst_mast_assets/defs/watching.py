@@ -14,6 +14,7 @@ from jwst_mast_assets.defs.failures import plain_failures_of
 from jwst_mast_assets.defs.partitions import PROPOSAL, odd_keys, proposal_keys, register_proposals, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig
 from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ArchiveError
 from jwst_mast_assets.mast.sizes import human_bytes
@@ -107,7 +108,7 @@ class Watched(NamedTuple):
 
 def watch(
     instance: dg.DagsterInstance,
-    archive: Callable[[], Archive],
+    open_archive: Callable[[Path], Archive],
     config: Config,
     given: Sequence[str | int],
     force: bool = False,
@@ -117,8 +118,8 @@ def watch(
     Parameters
     ----------
     instance : DagsterInstance
-    archive : callable
-        Opens the archive.
+    open_archive : callable
+        Opens the archive for an output folder.
     config : Config
         What selects, and the output folder.
     given : sequence of str or int
@@ -140,7 +141,7 @@ def watch(
     store = TableStore(config.root)
     adopt_registered(instance, store)
     try:
-        found = survey(archive(), config, store, keys)
+        found = survey(open_archive(config.root), config, store, keys)
     except ArchiveError as error:
         if not force:
             raise type(error)(f"{error}; nothing was changed. {FORCE}") from None
@@ -222,7 +223,7 @@ def unusable_keys(instance: dg.DagsterInstance) -> list[str]:
     """A sentence for each partition key that is not spelled as a proposal is, as when typed into the page."""
     return [
         f"the partition key {key!r} is not a proposal in five digits and is skipped; remove it with: "
-        f"jwst-mast proposals remove {key.strip() or repr(key)}"
+        f"{suggest(f'proposals remove {key.strip() or repr(key)}')}"
         for key in odd_keys(instance)
     ]
 

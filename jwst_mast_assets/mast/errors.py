@@ -60,6 +60,10 @@ class NoRoom(OutputError):
         self.needs = needs
 
 
+class WrongArchive(ConfigError):
+    """The output folder was filled from another archive."""
+
+
 class UnknownProposal(JwstMastError):
     """A partition names a proposal that is not registered."""
 

@@ -16,6 +16,7 @@ from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings, reprocessing
+from jwst_mast_assets.records.archive_identity import claim
 from jwst_mast_assets.records.history import record_fetches
 from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
 from jwst_mast_assets.records.listings import Listings
@@ -47,14 +48,16 @@ def downloaded_files(
     Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
     with plain_failures(context):
-        config, mast, start = jwst_config.checked(), archive.open(), time.monotonic()
+        config, start = jwst_config.checked(), time.monotonic()
         store, cells = jwst_config.store(), cells_of(context)
+        mast = archive.open(store.root)
         known = store.read("downloaded_files", cells)
         with warnings_logged(context, mast):
             plan = downloads.plan_download(product_table, config, mast, known)
         for warning in plan.warnings:
             context.log.warning(warning)
         context.log.info(f"{plan.n_files} files to fetch, {human_bytes(plan.n_bytes)}")
+        claim(store.root, mast.server)
         with warnings_logged(context, mast):
             table = downloads.download(product_table, config, mast, known, LoggedProgress(context.log, progress), plan)
         table = holdings.carry_over(table, known, product_table, config, context.run.run_id)

@@ -12,6 +12,7 @@ from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.observations import query_observations
+from jwst_mast_assets.records.archive_identity import claim
 from jwst_mast_assets.records.listings import Listings
 
 
@@ -50,15 +51,17 @@ def obs_table(
     Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
     with plain_failures(context):
-        config, cells, mast = jwst_config.checked(), cells_of(context), archive.open()
-        store = jwst_config.store()
+        config, store, cells = jwst_config.checked(), jwst_config.store(), cells_of(context)
+        mast = archive.open(store.root)
         known = store.read("obs_table", cells)
         with warnings_logged(context, mast):
             listing = query_observations(mast, config, cells, known)
         for warning in mode_warnings(config, listing.table):
             context.log.warning(warning)
         # Only now, so that a run that cannot ask MAST leaves no trace; and here, so that no later step finds it out.
-        make_folder(config.root)
+        make_folder(store.root)
+        if not store.folder.exists():
+            claim(store.root, mast.server)
         table = Listings(store).settle("obs_table", cells, listing, known, utc_now())
         for problem in listing.open:
             context.log.warning(f"{problem.name}: {problem.why}; what is on record is kept")

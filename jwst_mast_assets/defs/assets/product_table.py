@@ -53,8 +53,8 @@ def product_table(
     Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
     with plain_failures(context):
-        config, mast = jwst_config.checked(), archive.open()
-        store, cells = jwst_config.store(), cells_of(context)
+        config, store, cells = jwst_config.checked(), jwst_config.store(), cells_of(context)
+        mast = archive.open(store.root)
         known = store.read("product_table", cells)
         with warnings_logged(context, mast):
             listing = query_products(mast, config, obs_table, known)

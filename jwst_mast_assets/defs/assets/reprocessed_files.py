@@ -45,7 +45,8 @@ def reprocessed_files(
     partitions: one look, by the schedule `daily_reprocessing`, covers all proposals and days.
     """
     with plain_failures(context):
-        config, store, mast = jwst_config.checked(), jwst_config.store(), archive.open()
+        config, store = jwst_config.checked(), jwst_config.store()
+        mast = archive.open(store.root)
         watched = watched_proposals(context.instance, store, config)
         recorded, events = [], []
         for proposal in watched:
