@@ -1,6 +1,6 @@
 """``jwst_query.py`` and ``jwst_download.py``: the original's two commands.
 
-They work out which proposals and days the options mean, register the proposals, and materialize the same assets
+They work out which proposals and days the options mean, make the proposals partitions, and materialize the same assets
 into the same instance as the UI, then print the tables.
 """
 

@@ -273,7 +273,7 @@ class Config(pydantic.BaseModel):
     # --- the pipeline
     watch: Annotated[Literal["proposals", "all"], BeforeValidator(lowered)] = Field(
         default="proposals",
-        description="What the sensor looks after: the registered proposals, or all of the instrument in the last "
+        description="What the sensor looks after: the watched proposals, or all of the instrument in the last "
         "lookbacktime days.",
     )
     sensor_interval: Annotated[int, Field(ge=30)] = Field(
