@@ -86,6 +86,7 @@ class Command:
         self.now = dt.datetime.now(dt.timezone.utc)
         self.store = TableStore(config.root)
         self.archive = open_archive(config.root)
+        self.token_given = bool(self.archive.token)
         self._to_download: list[Cell] = []
 
     def run(self, download: bool) -> int:
@@ -102,7 +103,7 @@ class Command:
             raise ConfigError("--watch: name the proposals to watch with --propID")
         if len(self.config.propID) > 1:
             numbers = ", ".join(self.config.propID)
-            self._say(f"{len(self.config.propID)} proposals: {numbers} (observation numbers: --obsnums)")
+            self._say(f"{len(self.config.propID)} proposals: {numbers} (to choose observations, use --obsnums)")
         if self.archive.token:
             self.archive.whoami()
             self._warn()
@@ -111,8 +112,11 @@ class Command:
         for warning in mode_warnings(self.config, found):
             print(f"WARNING: {warning}", file=sys.stderr)
         cells = cells_with_data(found)
+        answered = [key for key in self.config.propID if key not in self.archive.failures["observations"]]
+        absent = sorted(set(answered) - set(proposals_of(cells)))
+        if absent or not cells:
+            self._say_nothing_found(absent)
         if not cells:
-            self._say_nothing_found()
             return 0
         self._check_days(cells)
         proposals = ", ".join(proposals_of(cells))
@@ -279,7 +283,7 @@ class Command:
         failed = chosen[chosen["dl_code"].isin(downloads.FAILURES)]
         fetched = human_bytes(totals["bytes_fetched"])
         self._say(f"\n### Download complete: {totals['fetched']} files, {fetched} fetched; {len(failed)} failed")
-        for sentence in exclusive_sentences(chosen, with_token=bool(self.archive.token)):
+        for sentence in exclusive_sentences(chosen, with_token=self.token_given):
             self._say(sentence)
         for line in failed_lines(failed):
             print(line, file=sys.stderr)
@@ -311,16 +315,20 @@ class Command:
                 "set an earlier first_day in the config file, or a later date_select"
             )
 
-    def _say_nothing_found(self) -> None:
+    def _say_nothing_found(self, proposals: list[str]) -> None:
         lower, upper = selection.window(self.config, self.now)
         since = "" if lower is None else f" from {day_of_mjd(lower)}"
         until = "" if upper is None else f" until {day_of_mjd(upper)}"
-        what = f"proposal {', '.join(self.config.propID)}" if self.config.propID else "any proposal"
+        if since and until and day_of_mjd(lower) == day_of_mjd(upper):
+            since, until = f" on {day_of_mjd(lower)}", ""
+        what = f"proposal {', '.join(proposals)}" if proposals else "any proposal"
         self._say(f"### No observations of {what} found{since}{until}.")
-        if not self.config.propID:
+        if not proposals:
             self._say("### Look further back with --lookbacktime DAYS or --date_select DATE+.")
             return
-        anything = self.config.model_copy(update={"all_dates": True, "instrument": None, "obsmode": []})
+        anything = self.config.model_copy(
+            update={"propID": proposals, "all_dates": True, "instrument": None, "obsmode": []}
+        )
         everything = find_observations(self.archive, anything, self.now)
         if everything.empty:
             self._say(f"### MAST has none of {what} at all.")
