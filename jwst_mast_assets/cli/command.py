@@ -176,8 +176,12 @@ class Command:
         files = self.store.read("downloaded_files", cells).drop_duplicates("dataURI")
         totals = downloads.summary(files[files["run_id"].isin(run_ids)])
         failed = downloads.failures(files[files["selected"].fillna(False).astype(bool)])
+        waiting = downloads.waiting(files)
         fetched = human_bytes(totals["bytes_fetched"])
-        print(f"\n### Download complete: {totals['fetched']} files, {fetched} fetched; {len(failed)} failed")
+        awaited = f"; {len(waiting)} waiting" if len(waiting) else ""
+        print(f"\n### Download complete: {totals['fetched']} files, {fetched} fetched; {len(failed)} failed{awaited}")
+        for row in waiting.itertuples():
+            print(f"waiting: {row.productFilename}: {row.dl_message or row.dl_str}")
         for row in failed.itertuples():
             print(f"{row.productFilename}: {row.dl_message or row.dl_str}", file=sys.stderr)
         noted = files[

@@ -22,6 +22,12 @@ PROGRESS_THAT_COUNTS = 1 << 20
 FROM_SCRATCH = 2
 """How often a file that does not verify is fetched anew."""
 
+NOT_MIGRATED = "MAST lists it as public but does not give it out yet (HTTP status 401)"
+"""A file that has just become public answers so until MAST has moved it."""
+
+RESTRICTED = "MAST restricts access to it (HTTP status 403), and the token that is set does not give it"
+ASKED_AGAIN = "it will be asked for again later"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -203,10 +209,12 @@ class _Attempts:
         token = bool(self.source.archive.token)
         if self.source.name != "mast" and status in (401, 403):
             return Outcome(Code.NOT_FOUND, str(fault))
-        if status == 401 and item.public and not token:
-            return Outcome(Code.FAILED, "MAST asks for a token for a public file")
-        if (status in (401, 403, 404) and item.exclusive) or (status == 401 and not token):
+        if (status in (401, 403, 404) and item.exclusive) or (status == 401 and not token and not item.public):
             return Outcome(Code.EXCLUSIVE, exclusive_message(item, token))
+        if status == 401:
+            return Outcome(Code.WAITING, f"{NOT_MIGRATED}; {ASKED_AGAIN}")
+        if status == 403 and token:
+            return Outcome(Code.WAITING, f"{RESTRICTED}; {ASKED_AGAIN}")
         return Outcome(fault.code, str(fault))
 
     def _wait(self, asked: float | None, repetition: int, problem: str) -> None:

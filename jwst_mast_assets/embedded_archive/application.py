@@ -96,7 +96,7 @@ class Endpoints:
         file = self.state.catalogue.file_of(uri)
         if file is None:
             return _finished(entry, _UNKNOWN)
-        if file.exclusive and not self.state.knows(request):
+        if not file.migrated or (file.exclusive and not self.state.knows(request)):
             return _finished(entry, _REFUSED)
         download = Download(file, faults, lambda number: self.state.count_bytes(file, entry, faults, number))
         return _Logged(download, entry)

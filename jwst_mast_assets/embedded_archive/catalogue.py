@@ -215,20 +215,29 @@ class Catalogue:
             self._update_products(set(names))
             return names
 
-    def release(self, proposal):
-        """The exclusive-access period of a proposal ends; returns how many files became public."""
+    def release(self, proposal, migrated=True):
+        """The exclusive-access period of a proposal ends; returns how many files became public.
+
+        If not `migrated`, the tables call them public, but a download is refused until `migrate`.
+        """
         now = time.time()
         prefix = f"jw{int(proposal):05d}"
         with self.lock:
             released = {name for name, file in self.files.items() if file.exclusive and name.startswith(prefix)}
             for name in released:
                 self.files[name].exclusive = False
+                self.files[name].migrated = migrated
                 self.files[name].release = unix_to_mjd(now)
             for row in self.observations:
                 if row["obs_id"].startswith(prefix) and row["dataRights"] != "PUBLIC":
                     row.update(dataRights="PUBLIC", t_obs_release=unix_to_mjd(now))
             self._update_products(released)
         return len(released)
+
+    def migrate(self, proposal):
+        """The released files of a proposal can be downloaded from now on."""
+        for name, file in self.files.items():
+            file.migrated = file.migrated or name.startswith(f"jw{int(proposal):05d}")
 
     def _add_observation(self, observation, program):
         members = assembly.members_of(observation, program, self.files)

@@ -223,8 +223,8 @@ class Archive:
         Parameters
         ----------
         instrument : str
-            ``nircam``, ``nirspec``, ``niriss``, ``miri``, ``fgs``, or ``GUIDE_STARS`` for the files of guide stars, which
-            no instrument's service has.
+            ``nircam``, ``nirspec``, ``niriss``, ``miri``, ``fgs``, or ``GUIDE_STARS`` for the files of guide stars,
+            which no instrument's service has.
         filters : list of dict
             Mashup filters (``{"paramName": ..., "values": [...]}``).
         columns : sequence of str

@@ -206,8 +206,10 @@ STATUS_TABLE: Schema = {
     "present": Column("Int64", "those on disk as MAST has them, as far as is known"),
     "stale": Column("Int64", "those on disk of which MAST has another version"),
     "missing": Column("Int64", "those that are not on disk"),
-    "failed": Column("Int64", "those that could not be had"),
-    "waiting": Column("Int64", "those that are not public yet"),
+    "failed": Column("Int64", "those that could not be downloaded"),
+    "waiting": Column(
+        "Int64", "those that MAST does not give out yet: exclusive, or public so recently that it cannot"
+    ),
     "bytes": Column("Int64", "size of those on disk, as MAST has it", "byte"),
     "bytes_to_come": Column("Int64", "size of the others, as MAST has it", "byte"),
     "last_checked": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),

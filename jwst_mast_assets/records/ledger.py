@@ -39,11 +39,13 @@ class Entry(NamedTuple):
     number: int
     """How many they were."""
     complete: bool
-    """Whether every selected file is there, or not public yet."""
+    """Whether every selected file is there, or not public yet; one that MAST calls public must be there."""
     release: float | None
     """MJD when the first of those not yet public becomes so."""
     at: str
     """When the run ended, ISO, UTC."""
+    waiting: int = 0
+    """Public files that MAST did not give out yet; where these are all that is missing."""
 
 
 def selection_fingerprint(config: Config) -> str:
@@ -110,9 +112,10 @@ class Ledger:
         """
         found = fingerprints(observations)
         selected = files[files["selected"].fillna(False).astype(bool)]
-        waiting = selected["dl_code"] == Code.EXCLUSIVE
-        lacking = set(selected.loc[~selected["dl_code"].isin(PRESENT) & ~waiting, "cell"])
-        releases = selected[waiting].groupby("cell")["t_obs_release"].min()
+        exclusive, waiting = selected["dl_code"] == Code.EXCLUSIVE, selected["dl_code"] == Code.WAITING
+        missing = set(selected.loc[~selected["dl_code"].isin(PRESENT) & ~exclusive & ~waiting, "cell"])
+        awaited = selected.loc[waiting & ~selected["cell"].isin(missing), "cell"].value_counts()
+        releases = selected[exclusive].groupby("cell")["t_obs_release"].min()
         selection = selection_fingerprint(config)
         for proposal in {cell.proposal for cell in cells}:
             with self.store.locked(proposal):
@@ -124,9 +127,10 @@ class Ledger:
                         entry = Entry(
                             fingerprint,
                             number,
-                            cell.key not in lacking,
+                            cell.key not in missing and cell.key not in awaited,
                             None if release is None or pd.isna(release) else float(release),
                             now.isoformat(timespec="seconds"),
+                            int(awaited.get(cell.key, 0)),
                         )
                         known[str(cell.day)] = _newest({**known.get(str(cell.day), {}), selection: entry._asdict()})
                 write_text(self.folder / f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")

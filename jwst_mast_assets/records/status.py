@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jwst_mast_assets.downloads import FAILURES, PRESENT, Code
+from jwst_mast_assets.downloads import AWAITED, FAILURES, PRESENT, Code
 from jwst_mast_assets.mast import layout, selection, tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import mjd_of
@@ -95,7 +95,7 @@ def states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> pd.S
     other = (files["md5"] != checksums).fillna(False)
     stale = (code == Code.BAD_SIZE) | (there & other)
     exclusive = (files["dataRights"] == "EXCLUSIVE_ACCESS") & (files["t_obs_release"] > mjd_of(now))
-    waiting = (code == Code.EXCLUSIVE) | ((code == Code.NOT_THERE) & exclusive)
+    waiting = code.isin(AWAITED) | ((code == Code.NOT_THERE) & exclusive)
     state = pd.Series("missing", index=files.index, dtype="string")
     failed = code.isin(FAILURES) & (code != Code.VANISHED)
     for word, rows in (("failed", failed), ("waiting", waiting), ("present", there), ("stale", stale)):

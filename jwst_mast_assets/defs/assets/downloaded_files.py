@@ -62,5 +62,8 @@ def downloaded_files(
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
         if len(failures):
             metadata["failures"] = preview(failures)
+        if len(waiting := downloads.waiting(table)):
+            context.log.info(f"{len(waiting)} public files that MAST does not give out yet are asked for again later")
+            metadata["waiting_files"] = preview(waiting)
         version = data_version(table, ["cell", "dataURI", "bytes_on_disk", "md5"])
         return dg.MaterializeResult(value=table, metadata=metadata, data_version=version)
