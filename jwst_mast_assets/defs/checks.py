@@ -21,7 +21,8 @@ FILES = dg.AssetKey("downloaded_files")
         dg.AssetCheckSpec(
             PRESENT,
             asset=FILES,
-            description="Every selected file is on disk; those that MAST does not give out yet are waited for. Fails the run if not.",
+            description="Every selected file is on disk; those MAST does not give out yet may be missing. "
+            "Fails the run if not.",
             partitions_def=grid,
         )
     ]

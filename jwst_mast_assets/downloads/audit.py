@@ -27,8 +27,8 @@ def summary(files: pd.DataFrame, seconds: float | None = None) -> dict[str, Any]
     -------
     dict
         ``selected``, ``fetched``, ``present``, ``failed``, ``not_public``, ``waiting`` (files); ``bytes_fetched``
-        (this run, from the network), ``bytes_on_disk``; ``rate`` (bytes per second) where `seconds` is given; ``failures``, see
-        :func:`failures`.
+        (this run, from the network), ``bytes_on_disk``; ``rate`` (bytes per second) where `seconds` is given;
+        ``failures``, see :func:`failures`.
     """
     once = files.drop_duplicates("dataURI")
     chosen = once[once["selected"].fillna(False).astype(bool)]

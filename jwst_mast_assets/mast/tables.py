@@ -207,9 +207,7 @@ STATUS_TABLE: Schema = {
     "stale": Column("Int64", "those on disk of which MAST has another version"),
     "missing": Column("Int64", "those that are not on disk"),
     "failed": Column("Int64", "those that could not be downloaded"),
-    "waiting": Column(
-        "Int64", "those that MAST does not give out yet: exclusive, or public so recently that it cannot"
-    ),
+    "waiting": Column("Int64", "those that MAST does not give out yet: exclusive, or public only just now"),
     "bytes": Column("Int64", "size of those on disk, as MAST has it", "byte"),
     "bytes_to_come": Column("Int64", "size of the others, as MAST has it", "byte"),
     "last_checked": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),
