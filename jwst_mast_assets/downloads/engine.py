@@ -64,7 +64,7 @@ def download(
     progress : callable, optional
         Called with an :class:`Event` a few times a second, in the caller's thread.
     plan : Plan, optional
-        What :func:`plan_download` said of the same products; else it is asked.
+        What :func:`plan_download` said of the same products; else it is made.
 
     Returns
     -------
@@ -177,32 +177,29 @@ def _table(
     known: pd.DataFrame | None,
 ) -> pd.DataFrame:
     """``FILE_TABLE`` of what is selected or on disk, as it is now."""
+    plan.disk.look_again(plan.items[uri].path for uri in outcomes)
+    look = config.model_copy(update={"skip_check_if_outfile_exists": False})
     table = tables.conform(products, tables.FILE_TABLE)
-    earlier = on_disk.records(known)
-    paths = ["" if filesystem.bad_name(path, config.root) else path for path in table["outfilename"]]
-    disk = on_disk.now_on_disk(paths)
-    by_stat = on_disk.state_on_disk(products, config.model_copy(update={"skip_check_if_outfile_exists": False}), known)
+    paths = table["outfilename"].mask(filesystem.bad_names(table["outfilename"], config.root).notna())
+    table = table.assign(**on_disk.state_on_disk(products, look, known, plan.disk))
+    table = table.assign(**plan.disk.table(paths)[["bytes_on_disk", "mtime"]])
+    table = table.assign(**on_disk.recorded_of_same_file(table, known))
+    table["bytes_fetched"] = table["bytes_fetched"].fillna(0)
     selected = table["selected"].fillna(False).astype(bool)
-    rows: list[dict[str, Any]] = []
-    for uri, path, chosen, code in zip(table["dataURI"], paths, selected, by_stat["dl_code"], strict=True):
-        record = earlier.get(path)
-        found = disk.get(path)
-        row: dict[str, Any] = {"dl_code": int(code), "bytes_fetched": 0}
-        if chosen:
-            row |= _row(plan.items[uri], outcomes.get(uri)) if isinstance(uri, str) else NAMELESS
-        elif record and record.disk == found:
-            row |= {"md5": record.md5, "verified": record.verified, "checksum": record.checksum}
-            row |= {"cal_ver": record.cal_ver, "crds_ctx": record.crds_ctx}
-        if found:
-            row |= {"bytes_on_disk": found.size, "mtime": found.mtime}
-        row["dl_str"] = word(row["dl_code"])
-        rows.append(row)
-    columns = ["dl_code", "dl_str", "dl_message", "bytes_on_disk", "bytes_fetched", "mtime", "md5", "checksum"]
-    columns += ["cal_ver", "crds_ctx", "verified"]
-    told = pd.DataFrame(rows, columns=columns, index=table.index, dtype=object)
-    table[columns] = told.where(told.notna(), None)
-    kept = selected | told["bytes_on_disk"].notna()
+    chosen = table.loc[selected, "dataURI"]
+    rows = {uri: _row(plan.items[uri], outcomes.get(uri)) for uri in chosen.dropna().unique()}
+    told = chosen.map(rows).map(lambda row: row if isinstance(row, dict) else NAMELESS)
+    told = pd.DataFrame(told.tolist(), columns=TOLD, index=chosen.index, dtype=object)
+    told = told.assign(dl_str=told["dl_code"].map(word), bytes_fetched=told["bytes_fetched"].fillna(0))
+    told = tables.conform(told.where(told.notna(), None), {name: tables.FILE_TABLE[name] for name in TOLD})
+    for name in TOLD:
+        table.loc[selected, name] = told[name]
+    kept = selected | table["bytes_on_disk"].notna()
     return tables.conform(table[kept], tables.FILE_TABLE)
+
+
+TOLD = ["dl_code", "dl_str", "dl_message", "bytes_fetched", *on_disk.RECORDED]
+"""What the plan and the download say of a selected file."""
 
 
 def _row(item: Item, outcome: Outcome | None) -> dict[str, Any]:

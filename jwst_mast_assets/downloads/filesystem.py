@@ -2,10 +2,14 @@
 
 import errno
 import os
+import re
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from jwst_mast_assets.mast import names
 
@@ -44,34 +48,108 @@ def look(path: str) -> OnDisk | str | None:
     return "a folder is there" if stat.S_ISDIR(found.st_mode) else "something that is no file is there"
 
 
-def looks(paths: list[str]) -> dict[str, OnDisk | str | None]:
-    """:func:`look` for many paths, with one listing per folder instead of one question per missing file."""
-    listings: dict[str, set[str] | None] = {}
-    found: dict[str, OnDisk | str | None] = {}
-    for path in paths:
+class Disk:
+    """What is in some folders: each is listed once, when it is first asked for.
+
+    The one place where a run looks at its files. What changes a file afterwards says so with :meth:`look_again`.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, dict[str, OnDisk | str]] = {}
+        self._unlisted: set[str] = set()
+
+    def look(self, path: str) -> OnDisk | str | None:
+        """What is at a path, see :func:`look`; from the listing of its folder."""
         folder, name = os.path.split(path)
-        if folder not in listings:
+        listing = self._listing(folder)
+        return look(path) if folder in self._unlisted else listing.get(name)
+
+    def looks(self, paths: Iterable[str]) -> dict[str, OnDisk | str]:
+        """What is at those of some paths that exist or are blocked."""
+        found = ((path, self.look(path)) for path in dict.fromkeys(paths))
+        return {path: what for path, what in found if what is not None}
+
+    def look_again(self, paths: Iterable[str]) -> None:
+        """Take note of files that have just been changed."""
+        for path in paths:
+            folder, name = os.path.split(path)
+            if folder in self._folders and folder not in self._unlisted:
+                if (found := look(path)) is None:
+                    self._folders[folder].pop(name, None)
+                else:
+                    self._folders[folder][name] = found
+
+    def table(self, paths: pd.Series) -> pd.DataFrame:
+        """What is at some paths.
+
+        Parameters
+        ----------
+        paths : Series of string
+            Missing values are not looked for.
+
+        Returns
+        -------
+        DataFrame
+            Indexed as `paths`: ``bytes_on_disk`` (Int64, byte), ``mtime`` (Float64, seconds since 1970), missing
+            where there is no regular file, and ``blocked`` (string): what is in the way, in words.
+        """
+        folders = paths.str.extract(r"^(.*)/")[0].dropna().unique()
+        there: dict[str, OnDisk | str] = {}
+        for folder in folders:
+            listing = self._listing(folder)
+            if folder in self._unlisted:
+                there |= self.looks(paths[paths.str.startswith(f"{folder}/").fillna(False).astype(bool)])
+            else:
+                there |= {f"{folder}/{name}": what for name, what in listing.items()}
+        files = {path: what for path, what in there.items() if isinstance(what, OnDisk)}
+        blocked = {path: what for path, what in there.items() if isinstance(what, str)}
+        return pd.DataFrame(
+            {
+                "bytes_on_disk": paths.map({path: what.size for path, what in files.items()}).astype("Int64"),
+                "mtime": paths.map({path: what.mtime for path, what in files.items()}).astype("Float64"),
+                "blocked": paths.map(blocked).astype("string"),
+            },
+            index=paths.index,
+        )
+
+    def _listing(self, folder: str) -> dict[str, OnDisk | str]:
+        if folder not in self._folders:
             try:
-                listings[folder] = set(os.listdir(folder))
+                self._folders[folder] = list_folder(folder)
             except FileNotFoundError:
-                listings[folder] = set()
+                self._folders[folder] = {}
             except (OSError, ValueError):
-                listings[folder] = None
-        listing = listings[folder]
-        found[path] = None if listing is not None and name not in listing else look(path)
-    return found
+                # A folder that may be entered but not listed: its files are looked at one by one.
+                self._folders[folder] = {}
+                self._unlisted.add(folder)
+        return self._folders[folder]
 
 
-def bad_name(path: object, root: Path) -> str | None:
-    """Why a path may not be written, in words; None if it may."""
-    if not isinstance(path, str) or not path:
-        return "the name that MAST sent cannot be a file name here"
-    if "\0" in path or os.path.normpath(path) != path or not path.startswith(str(root).rstrip("/") + "/"):
-        return "the path leads out of the output folder"
-    name = os.path.basename(path)
-    if len(name) > 200 or not names.SAFE_NAME.fullmatch(name):
-        return "the name that MAST sent cannot be a file name here"
-    return None
+def list_folder(folder: str) -> dict[str, OnDisk | str]:
+    """What is in a folder, by name; see :func:`look`.
+
+    Raises
+    ------
+    OSError
+        If it cannot be listed.
+    """
+    with os.scandir(folder) as entries:
+        return {entry.name: found for entry in entries if (found := look(entry.path)) is not None}
+
+
+LEADS_OUT = "the path leads out of the output folder"
+UNUSABLE = "the name that MAST sent cannot be a file name here"
+
+
+def bad_names(paths: pd.Series, root: Path) -> pd.Series:
+    """Why paths may not be written, in words; missing where they may. A Series of string."""
+    paths = paths.astype("string")
+    folder = re.escape(str(root).rstrip("/"))
+    # Below the output folder, with no empty part, no dot or two for a part, and no slash at its end.
+    inside = paths.str.fullmatch(rf"{folder}(?:/(?!\.{{1,2}}(?:/|$))[^/\0]+)+").fillna(False).astype(bool)
+    safe = names.is_safe(paths.str.extract(r"([^/]*)$")[0])
+    problem = pd.Series(pd.NA, index=paths.index, dtype="string").mask(~safe, UNUSABLE).mask(~inside, LEADS_OUT)
+    return problem.mask(paths.fillna("") == "", UNUSABLE)
 
 
 def ignores_case(folder: str) -> bool:

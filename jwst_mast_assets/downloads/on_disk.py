@@ -1,12 +1,11 @@
 """What is on disk, and what earlier runs wrote down about it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from jwst_mast_assets.downloads import filesystem
-from jwst_mast_assets.downloads.codes import PRESENT, Code, word
+from jwst_mast_assets.downloads.codes import CODES, PRESENT, Code
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 
@@ -42,7 +41,38 @@ def records(known: pd.DataFrame | None) -> dict[str, Record]:
     return {row[0]: Record(filesystem.OnDisk(row[1], row[2]), *row[3:]) for row in rows}
 
 
-def state_on_disk(products: pd.DataFrame, config: Config, known: pd.DataFrame | None = None) -> pd.DataFrame:
+RECORDED = ["md5", "verified", "checksum", "cal_ver", "crds_ctx"]
+"""What is recorded of a file's content."""
+
+
+def recorded_of_same_file(files: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
+    """What earlier runs recorded of the content of files that have not changed since.
+
+    Parameters
+    ----------
+    files : DataFrame
+        With ``outfilename``, ``bytes_on_disk`` and ``mtime`` as they are now.
+    known : DataFrame, optional
+        ``tables.FILE_TABLE`` of earlier runs.
+
+    Returns
+    -------
+    DataFrame
+        The columns ``RECORDED``, indexed as `files`; missing where size or time differ.
+    """
+    earlier = tables.empty(tables.FILE_TABLE) if known is None else tables.conform(known, tables.FILE_TABLE)
+    earlier = earlier[earlier[["outfilename", "bytes_on_disk", "mtime"]].notna().all(axis=1)]
+    earlier = earlier.drop_duplicates("outfilename", keep="last").set_index("outfilename")
+    path = files["outfilename"]
+    same = pd.Series(True, index=files.index)
+    for name in ("bytes_on_disk", "mtime"):
+        same &= (path.map(earlier[name]).astype(files[name].dtype) == files[name]).fillna(False).astype(bool)
+    return pd.DataFrame({name: path.map(earlier[name]).astype("string").where(same) for name in RECORDED})
+
+
+def state_on_disk(
+    products: pd.DataFrame, config: Config, known: pd.DataFrame | None = None, disk: filesystem.Disk | None = None
+) -> pd.DataFrame:
     """State of each product's file from its size alone.
 
     Parameters
@@ -54,6 +84,8 @@ def state_on_disk(products: pd.DataFrame, config: Config, known: pd.DataFrame | 
     known : DataFrame, optional
         ``tables.FILE_TABLE`` of earlier runs: a file that one of them found to be whole although MAST's table has
         another size counts as there.
+    disk : Disk, optional
+        What the run has listed so far.
 
     Returns
     -------
@@ -63,31 +95,30 @@ def state_on_disk(products: pd.DataFrame, config: Config, known: pd.DataFrame | 
     """
     codes = pd.Series(pd.NA, index=products.index, dtype="Int64")
     if not config.skip_check_if_outfile_exists and len(products):
-        paths = [path if isinstance(path, str) else None for path in products["outfilename"]]
-        sizes = products["size"].astype(object).where(products["size"].notna(), None)
-        usable = [path for path in dict.fromkeys(paths) if path and not filesystem.bad_name(path, config.root)]
-        looks = filesystem.looks(usable)
-        earlier = records(known)
-        codes[:] = [
-            _code(looks[path], size, config, earlier.get(path)) if path in looks else Code.BAD_NAME
-            for path, size in zip(paths, sizes, strict=True)
-        ]
-    words = pd.Series([None if pd.isna(code) else word(code) for code in codes], index=products.index, dtype="string")
+        paths = products["outfilename"].astype("string")
+        bad = filesystem.bad_names(paths, config.root).notna()
+        found = (disk or filesystem.Disk()).table(paths.mask(bad))
+        size = found["bytes_on_disk"]
+        other = (size != products["size"]).fillna(False).astype(bool) & (not config.skip_check_filesize)
+        if other.any():
+            other &= ~_proven_although(products[other], found[other], known).reindex(other.index, fill_value=False)
+        codes[:] = Code.NOT_THERE
+        codes[size.notna()] = Code.EXISTS
+        codes[other] = Code.BAD_SIZE
+        codes[found["blocked"].notna()] = Code.BLOCKED
+        codes[bad] = Code.BAD_NAME
+    words = codes.map({code: meaning.dl_str for code, meaning in CODES.items()}).astype("string")
     return pd.DataFrame({"dl_code": codes, "dl_str": words})
 
 
-def _code(found: filesystem.OnDisk | str | None, size: int | None, config: Config, record: Record | None) -> Code:
-    if found is None:
-        return Code.NOT_THERE
-    if isinstance(found, str):
-        return Code.BLOCKED
-    if config.skip_check_filesize or size is None or size == found.size:
-        return Code.EXISTS
-    proven = record is not None and record.disk == found and record.proven_although(size)
-    return Code.EXISTS if proven else Code.BAD_SIZE
-
-
-def now_on_disk(paths: list[str]) -> Mapping[str, filesystem.OnDisk]:
-    """Size and time of those paths that are regular files."""
-    looks = filesystem.looks([path for path in dict.fromkeys(paths) if path])
-    return {path: found for path, found in looks.items() if isinstance(found, filesystem.OnDisk)}
+def _proven_although(products: pd.DataFrame, found: pd.DataFrame, known: pd.DataFrame | None) -> pd.Series:
+    """Whether an earlier run found a file to be whole although MAST's table has another size for it."""
+    recorded = records(known)
+    rows = zip(products["outfilename"], products["size"], found["bytes_on_disk"], found["mtime"], strict=True)
+    proven = [
+        (record := recorded.get(path)) is not None
+        and record.disk == filesystem.OnDisk(size, mtime)
+        and record.proven_although(listed)
+        for path, listed, size, mtime in rows
+    ]
+    return pd.Series(proven, index=products.index, dtype=bool)

@@ -64,6 +64,8 @@ class Plan:
     ----------
     items : dict
         dataURI to :class:`Item`, of the selected products.
+    disk : Disk
+        What is in the folders of the output folder that were looked at.
     warnings : list of str
         What could not be found out.
     free : dict
@@ -71,6 +73,7 @@ class Plan:
     """
 
     items: Mapping[str, Item]
+    disk: filesystem.Disk
     limit_gb: float | None = None
     warnings: list[str] = field(default_factory=list)
     free: Mapping[str, tuple[int, int]] = field(default_factory=dict)
@@ -119,7 +122,13 @@ class Plan:
                 )
 
 
-def plan_download(products: pd.DataFrame, config: Config, archive: Archive, known: pd.DataFrame | None = None) -> Plan:
+def plan_download(
+    products: pd.DataFrame,
+    config: Config,
+    archive: Archive,
+    known: pd.DataFrame | None = None,
+    disk: filesystem.Disk | None = None,
+) -> Plan:
     """Find out what is to be fetched.
 
     Files on disk that MAST has a checksum for are hashed, unless `known` has the md5 of just this file
@@ -136,11 +145,14 @@ def plan_download(products: pd.DataFrame, config: Config, archive: Archive, know
         ``warnings`` and does without.
     known : DataFrame, optional
         ``tables.FILE_TABLE`` of earlier runs.
+    disk : Disk, optional
+        What the run has listed so far.
 
     Returns
     -------
     Plan
     """
+    disk = disk or filesystem.Disk()
     records = on_disk.records(known)
     items = _items(products, config)
     usable = [item for item in items.values() if item.code == Code.NOT_THERE]
@@ -153,7 +165,7 @@ def plan_download(products: pd.DataFrame, config: Config, archive: Archive, know
         keywords = {}
     for item in usable:
         items[item.uri] = replace(item, keywords=keywords.get(item.name, UNKNOWN))
-    _compare_with_disk(items, config, records)
+    _compare_with_disk(items, config, records, disk)
     _add_companions(items)
     now = mjd_of(dt.datetime.now(dt.timezone.utc))
     for item in [item for item in items.values() if item.reason]:
@@ -163,7 +175,7 @@ def plan_download(products: pd.DataFrame, config: Config, archive: Archive, know
             items[item.uri] = replace(item, reason=None, code=Code.EXCLUSIVE, message=message)
         else:
             items[item.uri] = replace(item, partial=size_of_partial(item.path))
-    return Plan(items, config.max_download_gb, warnings, _room([item for item in items.values() if item.reason]))
+    return Plan(items, disk, config.max_download_gb, warnings, _room([item for item in items.values() if item.reason]))
 
 
 def exclusive_message(item: Item, with_token: bool) -> str:
@@ -183,11 +195,10 @@ def _items(products: pd.DataFrame, config: Config) -> dict[str, Item]:
     chosen = tables.conform(chosen, tables.PRODUCT_TABLE)[columns].drop_duplicates("dataURI")
     items: dict[str, Item] = {}
     owners: dict[str, str] = {}
-    root = config.root
-    for uri, name, path, size, rights, release in _plain(chosen):
+    chosen["problem"] = filesystem.bad_names(chosen["outfilename"], config.root)
+    for uri, name, path, size, rights, release, problem in _plain(chosen):
         exclusive, public = rights == "EXCLUSIVE_ACCESS", rights == "PUBLIC"
         item = Item(uri, name or "", path or "", size, exclusive=exclusive, public=public, release=release)
-        problem = filesystem.bad_name(path, root)
         if not problem and (owner := owners.setdefault(path.casefold(), uri)) != uri:
             other = items[owner]
             if other.path == path or filesystem.ignores_case(os.path.dirname(path)):
@@ -203,14 +214,15 @@ def _plain(table: pd.DataFrame) -> list[tuple[Any, ...]]:
     return list(table.astype(object).where(table.notna(), None).itertuples(index=False, name=None))
 
 
-def _compare_with_disk(items: dict[str, Item], config: Config, records: Mapping[str, Record]) -> None:
+def _compare_with_disk(
+    items: dict[str, Item], config: Config, records: Mapping[str, Record], disk: filesystem.Disk
+) -> None:
     """Decide of every usable item whether it is there as MAST has it."""
     stop = threading.Event()
     usable = [item for item in items.values() if item.code == Code.NOT_THERE]
-    looks = filesystem.looks([item.path for item in usable])
     with ThreadPoolExecutor(config.Nparallel, "hash") as pool:
         try:
-            decide = lambda item: _decided(item, looks[item.path], config, records.get(item.path), stop)  # noqa: E731
+            decide = lambda item: _decided(item, disk.look(item.path), config, records.get(item.path), stop)  # noqa: E731
             for item in pool.map(decide, usable):
                 items[item.uri] = item
         except BaseException:

@@ -1,30 +1,30 @@
 """The archive's HTTP interface: the endpoints that astroquery's MAST module uses."""
 
-import asyncio
 import json
 import time
-from urllib.parse import parse_qsl
-
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, JSONResponse
-from starlette.routing import Route
+from collections.abc import Mapping
+from typing import Any
 
 from jwst_mast_assets.embedded_archive import mashup
+from jwst_mast_assets.embedded_archive.cloud import looked_up
 from jwst_mast_assets.embedded_archive.columns import columns_configuration
 from jwst_mast_assets.embedded_archive.control import control_routes
 from jwst_mast_assets.embedded_archive.downloads import Download
+from jwst_mast_assets.embedded_archive.exchange import Endpoint, Request, Response, html_response, json_response
+from jwst_mast_assets.embedded_archive.faults import Fault
+from jwst_mast_assets.embedded_archive.state import ArchiveState
 from jwst_mast_assets.embedded_archive.tampering import tampered
 
 INVOKE_PATHS = ("/api/v0/invoke", "/portal_jwst/Mashup/Mashup.asmx/invoke", "/portal/Mashup/Mashup.asmx/invoke")
 CONFIG_PATHS = ("/portal/Mashup/Mashup.asmx/columnsconfig", "/portal_jwst/Mashup/Mashup.asmx/columnsconfig")
 DOWNLOAD_PATHS = ("/api/v0.1/Download/file", "/api/v0.1/download/file", "/jwst/api/v0.1/download/file")
-_REFUSED = HTMLResponse("<html><body><h1>401 Unauthorized</h1></body></html>", 401)
-_UNKNOWN = HTMLResponse("<html><body><h1>404 Not Found</h1></body></html>", 404)
+LOOKUP_PATH = "/api/v0.1/path_lookup/"
+_REFUSED = html_response("<html><body><h1>401 Unauthorized</h1></body></html>", 401)
+_UNKNOWN = html_response("<html><body><h1>404 Not Found</h1></body></html>", 404)
 
 
-def create_application(state):
-    """The ASGI application of an archive.
+def create_application(state: ArchiveState) -> Endpoint:
+    """What answers each request to an archive.
 
     Parameters
     ----------
@@ -32,18 +32,24 @@ def create_application(state):
 
     Returns
     -------
-    starlette.applications.Starlette
+    callable
     """
     endpoints = Endpoints(state)
-    return Starlette(
-        routes=[
-            *(Route(path, endpoints.invoke, methods=["GET", "POST"]) for path in INVOKE_PATHS),
-            *(Route(path, endpoints.columnsconfig, methods=["GET", "POST"]) for path in CONFIG_PATHS),
-            *(Route(path, endpoints.download, methods=["GET", "HEAD"]) for path in DOWNLOAD_PATHS),
-            Route("/whoami", endpoints.whoami),
-            *control_routes(state),
-        ]
-    )
+    routes: dict[tuple[str, str], Endpoint] = {
+        **{(path, method): endpoints.invoke for path in INVOKE_PATHS for method in ("GET", "POST")},
+        **{(path, method): endpoints.columnsconfig for path in CONFIG_PATHS for method in ("GET", "POST")},
+        **{(path, "GET"): endpoints.download for path in DOWNLOAD_PATHS},
+        ("/whoami", "GET"): endpoints.whoami,
+        (LOOKUP_PATH, "GET"): endpoints.path_lookup,
+        **control_routes(state),
+    }
+
+    def answer(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        endpoint = routes.get((request.path, method))
+        return endpoint(request) if endpoint else _UNKNOWN
+
+    return answer
 
 
 class Endpoints:
@@ -54,105 +60,85 @@ class Endpoints:
     state : ArchiveState
     """
 
-    def __init__(self, state):
+    def __init__(self, state: ArchiveState) -> None:
         self.state = state
 
-    async def invoke(self, request):
+    def invoke(self, request: Request) -> Response:
         """A Mashup request, URL-encoded JSON under ``request`` in the form or in the query."""
-        text = await _parameter(request, "request")
+        text = request.value("request")
         try:
             asked = json.loads(text)
         except ValueError:
             asked = {}
         params = {**(asked.get("params") or {}), "page": asked.get("page"), "pagesize": asked.get("pagesize")}
         service = asked.get("service") or ""
-        entry = self.state.log.record(request, "invoke", service=service, params=params)
-        faults = self._select(entry, service)
-        broken = await self._broken(faults, request)
+        faults = self._received(request, "invoke", service, service=service, params=params)
+        broken = self._broken(faults, request)
         if broken is not None:
-            return _finished(entry, broken)
+            return broken
         if "error" in faults:
-            return _finished(entry, JSONResponse(mashup.refusal(faults["error"].message)))
+            return json_response(mashup.refusal(faults["error"].message))
         if "busy" in faults and self.state.faults.still_busy(faults["busy"], text):
-            return _finished(entry, JSONResponse(mashup.busy()))
-        content = await run_in_threadpool(self._answer, asked, faults)
-        return _finished(entry, JSONResponse(content))
+            return json_response(mashup.busy())
+        return json_response(self._answer(asked, faults))
 
-    async def columnsconfig(self, request):
+    def columnsconfig(self, request: Request) -> Response:
         """The columns of the service named by ``colConfigId``."""
-        config_id = await _parameter(request, "colConfigId")
-        entry = self.state.log.record(request, "columnsconfig", service=config_id)
-        broken = await self._broken(self._select(entry, config_id), request)
-        return _finished(entry, broken or JSONResponse(columns_configuration(config_id)))
+        config_id = request.value("colConfigId")
+        faults = self._received(request, "columnsconfig", config_id, service=config_id)
+        return self._broken(faults, request) or json_response(columns_configuration(config_id))
 
-    async def download(self, request):
+    def download(self, request: Request) -> Response:
         """A file, or a range of it, by the ``dataURI`` under ``uri``."""
-        uri = request.query_params.get("uri", "")
-        entry = self.state.log.record(request, "download", uri=uri)
-        faults = self._select(entry, uri)
-        broken = await self._broken(faults, request)
+        uri = request.value("uri")
+        faults = self._received(request, "download", uri, uri=uri)
+        broken = self._broken(faults, request)
         if broken is not None:
-            return _finished(entry, broken)
+            return broken
         file = self.state.catalogue.file_of(uri)
         if file is None:
-            return _finished(entry, _UNKNOWN)
+            return _UNKNOWN
         if not file.migrated or (file.exclusive and not self.state.knows(request)):
-            return _finished(entry, _REFUSED)
-        download = Download(file, faults, lambda number: self.state.count_bytes(file, entry, faults, number))
-        return _Logged(download, entry)
+            return _REFUSED
+        return Download(file, faults, self.state, request).response()
 
-    async def whoami(self, request):
+    def path_lookup(self, request: Request) -> Response:
+        """Where the files whose ``dataURI`` are the values of ``uri`` are in the cloud."""
+        uris = request.values("uri")
+        faults = self._received(request, "path_lookup", ",".join(uris), params={"uri": uris})
+        return self._broken(faults, request) or json_response(looked_up(uris, self.state.catalogue))
+
+    def whoami(self, request: Request) -> Response:
         """Who the token belongs to; ``anon`` is true without a good one."""
-        entry = self.state.log.record(request, "whoami")
-        broken = await self._broken(self._select(entry, ""), request)
-        return _finished(entry, broken or JSONResponse(_identity(self.state.knows(request))))
+        faults = self._received(request, "whoami", "")
+        return self._broken(faults, request) or json_response(_identity(self.state.knows(request)))
 
-    def _select(self, entry, subject):
-        faults = self.state.faults.select(entry.endpoint, subject)
+    def _received(self, request: Request, endpoint: str, subject: str, **details: Any) -> dict[str, Fault]:
+        """Take a request down in the log; returns the faults that hit it, by kind."""
+        entry = self.state.log.record(request, endpoint, **details)
+        faults = self.state.faults.select(endpoint, subject)
         entry.faults = list(faults)
         return faults
 
-    def _answer(self, asked, faults):
+    def _answer(self, asked: Mapping[str, Any], faults: Mapping[str, Fault]) -> dict[str, Any]:
         with self.state.catalogue.lock:
             content = mashup.answer(asked, self.state.catalogue)
         return tampered(content, faults) if content["status"] == "COMPLETE" else content
 
-    async def _broken(self, faults, request):
+    def _broken(self, faults: Mapping[str, Fault], request: Request) -> Response | None:
         """The answer in place of the right one, when a fault asks for one; after the wait that a fault asks for."""
         if "slow" in faults:
-            await asyncio.sleep(faults["slow"].seconds)
+            self.state.pause(faults["slow"].seconds)
         if "status" in faults:
             fault = faults["status"]
-            headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else None
-            return HTMLResponse(fault.body, fault.status, headers)
+            headers = {"retry-after": fault.retry_after} if fault.retry_after is not None else None
+            return html_response(fault.body, fault.status, headers)
         if "redirect" in faults:
-            address = f"{faults['redirect'].location}{request.url.path}?{request.url.query}"
-            return HTMLResponse("", 302, {"Location": address})
-        return HTMLResponse(faults["html"].body) if "html" in faults else None
+            return html_response("", 302, {"location": faults["redirect"].location + request.target})
+        return html_response(faults["html"].body) if "html" in faults else None
 
 
-class _Logged:
-    """A download whose status and end are put into the log."""
-
-    def __init__(self, download, entry):
-        self.download = download
-        self.entry = entry
-
-    async def __call__(self, scope, receive, send):
-        try:
-            await self.download(scope, receive, send)
-        finally:
-            self.entry.status = self.download.status
-            self.entry.finished = time.time()
-
-
-def _finished(entry, response):
-    entry.status = response.status_code
-    entry.finished = time.time()
-    return response
-
-
-def _identity(known):
+def _identity(known: bool) -> dict[str, Any]:
     if not known:
         return {"anon": True, "eppn": None, "ezid": "anonymous", "scopes": [], "session": None, "attrib": {}}
     expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 10 * 86400))
@@ -164,11 +150,3 @@ def _identity(known):
         "session": {"expires": expires},
         "attrib": {"display_name": "Ada Astronomer", "email": "astronomer@example.org", "uuid": "0" * 32},
     }
-
-
-async def _parameter(request, name):
-    if name in request.query_params:
-        return request.query_params[name]
-    body = (await request.body()).decode()
-    # the real service takes the form's text whatever its Content-type says
-    return dict(parse_qsl(body, keep_blank_values=True)).get(name, "")

@@ -28,6 +28,8 @@ class Catalogue:
         Rows of ``Mast.Caom.Filtered``.
     files : dict of str to ProductFile
         By file name.
+    cloud_prefix : str
+        What ``path_lookup`` puts before the keys of files in the cloud.
     lock : threading.RLock
         Held while rows or files change.
     """
@@ -36,6 +38,7 @@ class Catalogue:
         if proposal_ids not in ("mixed", "plain", "padded"):
             raise ValueError(f"proposal_ids is mixed, plain or padded, not {proposal_ids!r}")
         self.proposal_ids = proposal_ids
+        self.cloud_prefix = "s3://stpubdata/"
         self.observations: list[dict] = []
         self.files: dict[str, ProductFile] = {}
         self.lock = threading.RLock()
@@ -234,7 +237,7 @@ class Catalogue:
             self._update_products(released)
         return len(released)
 
-    def migrate(self, proposal):
+    def migrate(self, proposal: int | str) -> None:
         """The released files of a proposal can be downloaded from now on."""
         for name, file in self.files.items():
             file.migrated = file.migrated or name.startswith(f"jw{int(proposal):05d}")

@@ -21,17 +21,21 @@ path                         method  what
 A request that cannot be fulfilled is answered with 400 and ``{"error": ...}``.
 """
 
+import json
 import re
+from collections.abc import Callable
+from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-
+from jwst_mast_assets.embedded_archive.exchange import Endpoint, Request, Response, json_response
 from jwst_mast_assets.embedded_archive.faults import Fault
+from jwst_mast_assets.embedded_archive.state import ArchiveState
+
+Body = dict[str, Any]
+Action = Callable[[ArchiveState, Body], Any]
 
 
-def control_routes(state):
-    """Routes of the control endpoints of an archive.
+def control_routes(state: ArchiveState) -> dict[tuple[str, str], Endpoint]:
+    """The control endpoints of an archive, by path and method.
 
     Parameters
     ----------
@@ -39,9 +43,9 @@ def control_routes(state):
 
     Returns
     -------
-    list of starlette.routing.Route
+    dict
     """
-    actions = {
+    actions: dict[tuple[str, str], Action] = {
         ("/_archive/faults", "GET"): _list_faults,
         ("/_archive/faults", "POST"): _add_fault,
         ("/_archive/faults", "DELETE"): _clear_faults,
@@ -53,29 +57,30 @@ def control_routes(state):
         ("/_archive/requests", "DELETE"): _clear_requests,
         ("/_archive/md5", "GET"): _checksum,
     }
-    return [Route(path, _endpoint(state, action), methods=[method]) for (path, method), action in actions.items()]
+    return {route: _endpoint(state, action) for route, action in actions.items()}
 
 
-def _endpoint(state, action):
-    async def endpoint(request):
+def _endpoint(state: ArchiveState, action: Action) -> Endpoint:
+    def endpoint(request: Request) -> Response:
         try:
-            body = await request.json() if request.method == "POST" else dict(request.query_params)
-            return JSONResponse(await run_in_threadpool(action, state, body))
+            query = {name: values[-1] for name, values in request.query_params.items()}
+            body = json.loads(request.body) if request.method == "POST" else query
+            return json_response(action(state, body))
         except (ValueError, TypeError, KeyError) as error:
-            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
+            return json_response({"error": f"{type(error).__name__}: {error}"}, 400)
 
     return endpoint
 
 
-def _list_faults(state, body):
+def _list_faults(state: ArchiveState, body: Body) -> list[Body]:
     return [{**fault.to_dict(), "hits": state.faults.hits(fault)} for fault in state.faults]
 
 
-def _add_fault(state, body):
+def _add_fault(state: ArchiveState, body: Body) -> Body:
     return state.faults.add(Fault.from_dict(body)).to_dict()
 
 
-def _clear_faults(state, body):
+def _clear_faults(state: ArchiveState, body: Body) -> list[Body]:
     if "id" in body:
         state.faults.remove(body["id"])
     else:
@@ -83,12 +88,12 @@ def _clear_faults(state, body):
     return _list_faults(state, {})
 
 
-def _add_observation(state, body):
+def _add_observation(state: ArchiveState, body: Body) -> Body:
     settings = {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
     return {"obsids": state.catalogue.add_observation(**settings)}
 
 
-def _reprocess(state, body):
+def _reprocess(state: ArchiveState, body: Body) -> Body:
     settings = dict(body)
     pattern = settings.pop("match", None)
     which = settings.pop("filenames", None)
@@ -99,24 +104,24 @@ def _reprocess(state, body):
     return {"filenames": state.catalogue.reprocess(which, **settings)}
 
 
-def _release(state, body):
+def _release(state: ArchiveState, body: Body) -> Body:
     return {"files": state.catalogue.release(body["proposal"], body.get("migrated", True))}
 
 
-def _migrate(state, body):
+def _migrate(state: ArchiveState, body: Body) -> Body:
     state.catalogue.migrate(body["proposal"])
     return {}
 
 
-def _list_requests(state, body):
+def _list_requests(state: ArchiveState, body: Body) -> list[Body]:
     return [request.to_dict() for request in state.log.all()]
 
 
-def _clear_requests(state, body):
+def _clear_requests(state: ArchiveState, body: Body) -> list[Body]:
     state.log.clear()
     return []
 
 
-def _checksum(state, body):
+def _checksum(state: ArchiveState, body: Body) -> Body:
     file = state.catalogue.files[body["filename"]]
     return {"filename": file.name, "size": file.size, "md5": file.md5}

@@ -6,9 +6,10 @@ import uuid
 from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 
-ENDPOINTS = ("download", "invoke", "whoami", "columnsconfig")
+ENDPOINTS = ("download", "invoke", "whoami", "columnsconfig", "path_lookup")
 DOWNLOAD_KINDS = (
     "drop", "stall", "length", "chunked", "ignore-range", "etag", "range-416", "corrupt", "truncate", "reprocess",
+    "no-date",
 )  # fmt: skip
 INVOKE_KINDS = ("busy", "error", "fewer-rows", "wrong-size", "drop-column", "rename-column", "hostile-names")
 ANY_KINDS = ("slow", "status", "html", "redirect")
@@ -30,7 +31,7 @@ class Fault:
 
         Of downloads: ``drop`` closes the connection after `after_bytes`; ``stall`` sends nothing for `seconds`
         after them; ``length`` announces `delta` bytes more (or less) than are sent; ``chunked`` has no
-        ``Content-Length``; ``ignore-range`` answers the whole file; ``etag`` leaves the tag out, or sends
+        ``Content-Length``; ``ignore-range`` answers the whole file; ``no-date`` leaves out ``Last-Modified``; ``etag`` leaves the tag out, or sends
         `etag`, where ``weak`` and ``changing`` mean the obvious; ``range-416`` refuses any range; ``corrupt``
         flips the byte at `after_bytes`; ``truncate`` ends the file there, with a matching length;
         ``reprocess`` has the file ingested again once that many bytes of it have been sent.
@@ -41,7 +42,7 @@ class Fault:
         `column`; ``hostile-names`` gives the first rows the ``productFilename``s in `names`, each with a
         ``dataURI`` that works, and adds to the last one a twin that differs in its capitals only.
     endpoint : str, optional
-        ``download``, ``invoke``, ``whoami`` or ``columnsconfig``; by default what the kind is about.
+        ``download``, ``invoke``, ``whoami``, ``columnsconfig`` or ``path_lookup``; by default what the kind is about.
     match : str, optional
         Regular expression, searched for in the ``dataURI`` or in the service's name.
     times : int, optional

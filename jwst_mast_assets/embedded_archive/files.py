@@ -1,10 +1,12 @@
 """A product file of the archive: what it is called, how long it is, and its bytes, made when asked for."""
 
 import hashlib
+import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from jwst_mast_assets.embedded_archive import fits_files, pictures, text_files
 
@@ -49,7 +51,7 @@ class ProductFile:
 
     name: str
     size: int
-    header: dict = field(default_factory=dict)
+    header: dict[str, Any] = field(default_factory=dict)
     layout: tuple[fits_files.Extension, ...] | None = None
     picture: str = ""
     text: Callable[[], str] | None = None
@@ -63,57 +65,59 @@ class ProductFile:
     version: int = 0
 
     @property
-    def uri(self):
+    def uri(self) -> str:
         """The ``dataURI``."""
         return DATA_URI_PREFIX + self.name
 
     @property
-    def suffix(self):
+    def suffix(self) -> str:
         """The last word of the name, e.g. ``uncal``."""
         return self.name.rpartition(".")[0].rpartition("_")[2]
 
     @property
-    def extension(self):
+    def extension(self) -> str:
         """What follows the last point of the name, e.g. ``fits``."""
         return self.name.rpartition(".")[2]
 
     @property
-    def etag(self):
+    def etag(self) -> str:
         """The entity tag, which changes with the bytes."""
         return f'"{zlib.crc32(self.name.encode()):08x}-{self.version}-{self.size:x}"'
 
     @property
-    def has_checksum(self):
+    def has_checksum(self) -> bool:
         """Whether `md5` has been worked out already."""
         return self._checksum is not None
 
     @property
-    def md5(self):
+    def md5(self) -> str:
         """Checksum of the bytes, as 32 hexadecimal digits; found out at the first request."""
-        if self._checksum is None:
-            digest = hashlib.md5(usedforsecurity=False)
-            for start in range(0, self.size, _READ_SIZE):
-                digest.update(self.read(start, start + _READ_SIZE))
-            self._checksum = digest.hexdigest()
-        return self._checksum
+        with self.lock:
+            if self._checksum is None:
+                digest = hashlib.md5(usedforsecurity=False)
+                for start in range(0, self.size, _READ_SIZE):
+                    digest.update(self.read(start, start + _READ_SIZE))
+                self._checksum = digest.hexdigest()
+            return self._checksum
 
-    def read(self, start=0, stop=None):
+    def read(self, start: int = 0, stop: int | None = None) -> bytes:
         """Bytes from `start` up to but without `stop`."""
         stop = self.size if stop is None else min(stop, self.size)
         if self.size > WHOLE_IN_MEMORY:
             return self._generated.read(start, stop)
-        if self._content is None:
-            self._content = self._render()
-        return self._content[start:stop]
+        with self.lock:
+            if self._content is None:
+                self._content = self._render()
+            return self._content[start:stop]
 
-    def snapshot(self):
+    def snapshot(self) -> Callable[[int, int], bytes]:
         """What reads the file as it is now, even after it has been processed again."""
         if self.size > WHOLE_IN_MEMORY:
             return self._generated.read
         content = self.read()
         return lambda start, stop: content[start:stop]
 
-    def reprocess(self, cal_ver, crds_ctx, ingested, same_size=True):
+    def reprocess(self, cal_ver: str, crds_ctx: str, ingested: float, same_size: bool = True) -> None:
         """Become the result of another processing round: other bytes, another md5, a later ingest.
 
         Parameters
@@ -124,31 +128,33 @@ class ProductFile:
         same_size : bool
             Otherwise the file grows by 5,760 bytes.
         """
-        self.version += 1
-        self.stale = False
-        self.cal_ver, self.crds_ctx, self.ingested = cal_ver, crds_ctx, ingested
-        if not same_size:
-            self.size += 2 * fits_files.BLOCK
-            if self.layout is not None:
-                extra = fits_files.Extension("HISTORY", 8, (1, fits_files.BLOCK))
-                self.layout = (*self.layout, extra)
-        self.forget()
+        with self.lock:
+            self.version += 1
+            self.stale = False
+            self.cal_ver, self.crds_ctx, self.ingested = cal_ver, crds_ctx, ingested
+            if not same_size:
+                self.size += 2 * fits_files.BLOCK
+                if self.layout is not None:
+                    extra = fits_files.Extension("HISTORY", 8, (1, fits_files.BLOCK))
+                    self.layout = (*self.layout, extra)
+            self.forget()
 
-    def forget(self):
+    def forget(self) -> None:
         """Drop the bytes and the checksum, after something that they depend on has changed."""
         self._content = None
         self._checksum = None
         self.__dict__.pop("_generated", None)
 
-    def __post_init__(self):
-        self._content = None
-        self._checksum = None
+    def __post_init__(self) -> None:
+        self.lock = threading.RLock()
+        self._content: bytes | None = None
+        self._checksum: str | None = None
 
     @cached_property
-    def _generated(self):
+    def _generated(self) -> fits_files.GeneratedFile:
         return fits_files.GeneratedFile(self._full_header(), self.size, f"{self.name}:{self.version}")
 
-    def _full_header(self):
+    def _full_header(self) -> dict[str, Any]:
         return {
             "TELESCOP": "JWST",
             **{keyword: value for keyword, value in self.header.items() if keyword.isupper()},
@@ -157,7 +163,7 @@ class ProductFile:
             "CRDS_CTX": self.crds_ctx,
         }
 
-    def _render(self):
+    def _render(self) -> bytes:
         if self.extension == "fits":
             if self.layout is None:
                 return self._generated.read(0, self.size)
@@ -174,7 +180,7 @@ class ProductFile:
         return text_files.fitted(text, self.size)
 
 
-def _placeholder(name, header):
+def _placeholder(name: str, header: dict[str, Any]) -> str:
     if name.endswith(".json"):
         return text_files.association(name, header, "Asn_Lv2Image", []) if name.count("_") > 2 else "{}\n"
     if name.endswith(".ecsv"):

@@ -1,75 +1,137 @@
-"""HTTP underneath uvicorn's guarantees: lengths that lie and connections that break."""
+"""The archive's connections: HTTP/1.1 by the standard library's server.
 
-import asyncio
-import http
+It promises nothing about what is sent, which is what an archive that misbehaves needs: lengths that lie, and
+connections that break in the middle of a file.
+"""
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from http.client import responses
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import Any
 
-_TRANSPORT = "jwst_mast_assets.transport"
-_UNSENT_LIMIT = 1 << 20
+from jwst_mast_assets.embedded_archive.exchange import Endpoint, RecordedRequest, Request, Response
 
-
-class ArchiveProtocol(H11Protocol):
-    """uvicorn's protocol, with the connection's transport put into ``scope["extensions"]``.
-
-    uvicorn sees to it that what an application sends agrees with its ``Content-Length``.  An application that
-    is to break this writes to the transport itself, through `RawResponse`.
-    """
-
-    def connection_made(self, transport):  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Make the transport known to the application."""
-        super().connection_made(transport)
-        self.app = _with_transport(self.app, transport)
+_POLL_INTERVAL = 0.02
 
 
-def _with_transport(application, transport):
-    async def with_transport(scope, receive, send):
-        scope["extensions"] = {_TRANSPORT: transport}
-        try:
-            await application(scope, receive, send)
-        except asyncio.CancelledError:
-            # the archive is being stopped; with the connection gone there is nothing to report
-            if not transport.is_closing():
-                raise
-
-    return with_transport
-
-
-class RawResponse:
-    """A response written straight to the connection, which is closed after it.
+class ArchiveServer(ThreadingHTTPServer):
+    """A thread for each connection; it stops at once and cuts the connections that are open.
 
     Parameters
     ----------
-    scope : dict
-        ASGI scope of the request.
-    receive : callable
-        ASGI receive of the request.
+    host : str
+    port : int
+        0 for any free one.
+    application : callable
+        Answers each `Request` with a `Response`.
+
+    Raises
+    ------
+    OSError
+        If the port is taken.
     """
 
-    def __init__(self, scope, receive):
-        self._transport = scope["extensions"][_TRANSPORT]
-        self._receive = receive
+    daemon_threads = True
+    request_queue_size = 512
 
-    async def start(self, status, headers):
-        """Send the status line and the headers."""
-        lines = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}"]
+    def __init__(self, host: str, port: int, application: Endpoint) -> None:
+        self.application = application
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._open: set[Any] = set()
+        self._lock = threading.Lock()
+        super().__init__((host, port), ArchiveHandler)
+
+    def server_bind(self) -> None:
+        """Bind, without looking the host's name up as `http.server.HTTPServer` does: that may take seconds."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a new connection in a thread of its own."""
+        with self._lock:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection that has been served."""
+        with self._lock:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Report what went wrong, unless it is only that the client has gone."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+    def run(self) -> None:
+        """Serve until `stop` is called."""
+        self.serve_forever(_POLL_INTERVAL)
+
+    def stop(self) -> None:
+        """Stop serving; called from another thread than `run`."""
+        self.shutdown()
+        self.server_close()
+        with self._lock:
+            connections = list(self._open)
+        for connection in connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class ArchiveHandler(BaseHTTPRequestHandler):
+    """One connection: its requests one after another, until the client closes it or a response cuts it."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: ArchiveServer  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def _answer(self) -> None:
+        request = Request(
+            self.command,
+            self.path,
+            {name.lower(): value for name, value in self.headers.items()},
+            self.rfile.read(int(self.headers.get("Content-Length") or 0)),
+        )
+        response = self.server.application(request)
+        entry = request.entry or RecordedRequest(time.time(), request.method, request.path, "")
+        entry.status = response.status
+        try:
+            if isinstance(response.body, bytes):
+                entry.finished = time.time()
+                self._send_whole(response, response.body)
+            else:
+                self._send_parts(response, response.body)
+        finally:
+            entry.finished = time.time()
+
+    do_GET = do_HEAD = do_POST = do_DELETE = _answer
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Print nothing: requests are in the log of the archive."""
+
+    def _send_whole(self, response: Response, body: bytes) -> None:
+        head = self._head(response, {"content-length": str(len(body)), **response.headers})
+        self.wfile.write(head if self.command == "HEAD" else head + body)
+
+    def _send_parts(self, response: Response, parts: Iterable[bytes]) -> None:
+        chunked = "content-length" not in response.headers
+        self.wfile.write(self._head(response, {"transfer-encoding": "chunked"} if chunked else {}))
+        for part in parts:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+        if chunked and not response.cut:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _head(self, response: Response, more: Mapping[str, str]) -> bytes:
+        headers = {"date": self.date_time_string(), **response.headers, **more}
+        if response.cut:
+            self.close_connection = True
+            headers["connection"] = "close"
+        lines = [f"HTTP/1.1 {response.status} {responses.get(response.status, '')}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        self._transport.write("\r\n".join([*lines, "connection: close", "", ""]).encode("latin-1"))
-
-    async def send(self, data):
-        """Send a part of the body; returns False when the client is gone."""
-        while self._transport.get_write_buffer_size() > _UNSENT_LIMIT and not self._transport.is_closing():
-            await asyncio.sleep(0.002)
-        if self._transport.is_closing():
-            return False
-        self._transport.write(data)
-        return True
-
-    async def finish(self):
-        """Close the connection when everything is sent.
-
-        uvicorn has to hear of it before the application returns, or it would add an error page.
-        """
-        self._transport.close()
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")

@@ -1,45 +1,14 @@
 """Running the embedded archive: in a thread for tests and notebooks, or in the foreground."""
 
-import asyncio
 import ipaddress
-import socket
 import threading
-import time
-
-import uvicorn
+from contextlib import suppress
 
 from jwst_mast_assets.embedded_archive.application import create_application
 from jwst_mast_assets.embedded_archive.catalogue import Catalogue
-from jwst_mast_assets.embedded_archive.protocol import ArchiveProtocol
+from jwst_mast_assets.embedded_archive.exchange import RecordedRequest
+from jwst_mast_assets.embedded_archive.protocol import ArchiveServer
 from jwst_mast_assets.embedded_archive.state import ArchiveState
-
-_START_TIMEOUT = 20
-_TICK = 0.02
-
-
-class _PromptServer(uvicorn.Server):
-    """uvicorn's server without its pauses: it stops at once and cuts the connections that are open."""
-
-    async def main_loop(self):
-        counter = 0
-        while not await self.on_tick(counter):
-            counter = (counter + 1) % 864_000
-            await asyncio.sleep(_TICK)
-
-    async def shutdown(self, sockets=None):
-        for server in self.servers:
-            server.close()
-        for listening in sockets or ():
-            listening.close()
-        for connection in list(self.server_state.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
-        # the connections hear of their end before what serves them is cancelled
-        await asyncio.sleep(0)
-        tasks = list(self.server_state.tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class EmbeddedArchive:
@@ -66,16 +35,23 @@ class EmbeddedArchive:
 
     Examples
     --------
+    >>> from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
     >>> with EmbeddedArchive() as archive:
-    ...     archive.faults.add(Fault("drop", match="_uncal.fits", after_bytes=1000, times=1))
-    ...     print(archive.url)
+    ...     fault = archive.faults.add(Fault("drop", match="_uncal.fits", after_bytes=1000, times=1))
+    ...     archive.url.startswith("http://127.0.0.1:")
+    True
     """
 
-    def __init__(self, catalogue=None, now=None, port=0, proposal_ids="mixed"):
+    def __init__(
+        self,
+        catalogue: Catalogue | None = None,
+        now: float | None = None,
+        port: int = 0,
+        proposal_ids: str = "mixed",
+    ) -> None:
         self._state = ArchiveState(catalogue or Catalogue.default(now, proposal_ids))
         self._port = port
-        self._socket: socket.socket | None = None
-        self._server: uvicorn.Server | None = None
+        self._server: ArchiveServer | None = None
         self._thread: threading.Thread | None = None
         self.catalogue = self._state.catalogue
         self.faults = self._state.faults
@@ -85,72 +61,67 @@ class EmbeddedArchive:
         self.reprocess = self.catalogue.reprocess
         self.release = self.catalogue.release
 
-    def __enter__(self):
+    def __enter__(self) -> "EmbeddedArchive":
         return self.start()
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.stop()
 
     @property
-    def url(self):
+    def url(self) -> str:
         """Where it answers, without a slash at the end."""
-        if self._socket is None:
+        if self._server is None:
             raise RuntimeError("the archive has not been started")
-        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
-    def requests(self):
-        """The requests received so far, a list of `RecordedRequest`."""
+    def requests(self) -> list[RecordedRequest]:
+        """The requests received so far."""
         return self._state.log.all()
 
-    def clear_requests(self):
+    def clear_requests(self) -> None:
         """Forget the requests received so far."""
         self._state.log.clear()
 
-    def content(self, filename):
+    def content(self, filename: str) -> bytes:
         """The bytes of a file."""
         return self.catalogue.files[filename].read()
 
-    def md5(self, filename):
+    def md5(self, filename: str) -> str:
         """The checksum of a file."""
         return self.catalogue.files[filename].md5
 
-    def start(self):
+    def start(self) -> "EmbeddedArchive":
         """Start serving; returns the archive itself.
 
         Raises
         ------
         OSError
             If the port is taken.
-        RuntimeError
-            If it does not answer within 20 seconds.
         """
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", self._port))
-        self._server = server = _PromptServer(_configuration(self._state))
-        self._thread = thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [self._socket]}, name="embedded-archive", daemon=True
-        )
-        thread.start()
-        deadline = time.monotonic() + _START_TIMEOUT
-        while not server.started:
-            if time.monotonic() > deadline or not thread.is_alive():
-                raise RuntimeError("the embedded archive does not start")
-            time.sleep(0.005)
+        self._state.stopping.clear()
+        self._server = ArchiveServer("127.0.0.1", self._port, create_application(self._state))
+        self._thread = threading.Thread(target=self._server.run, name="embedded-archive", daemon=True)
+        self._thread.start()
         return self
 
-    def stop(self):
+    def stop(self) -> None:
         """Stop serving; connections that are still busy are cut."""
-        if self._server is None or self._thread is None or self._socket is None:
+        if self._server is None or self._thread is None:
             return
-        self._server.should_exit = True
-        self._thread.join(timeout=10)
-        self._socket.close()
-        self._socket = self._server = self._thread = None
+        self._state.stopping.set()
+        self._server.stop()
+        self._thread.join()
+        self._server = self._thread = None
 
 
-def serve(host="127.0.0.1", port=8765, catalogue=None, now=None, proposal_ids="mixed"):
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    catalogue: Catalogue | None = None,
+    now: float | None = None,
+    proposal_ids: str = "mixed",
+) -> None:
     """Serve an archive in the foreground until interrupted.
 
     Parameters
@@ -167,26 +138,17 @@ def serve(host="127.0.0.1", port=8765, catalogue=None, now=None, proposal_ids="m
     ------
     ValueError
         If the host is not a loopback address: the archive is for this machine only.
+    OSError
+        If the port is taken.
     """
     if not _is_loopback(host):
         raise ValueError(f"the embedded archive serves this machine only: {host!r} is not a loopback address")
     state = ArchiveState(catalogue or Catalogue.default(now, proposal_ids))
-    uvicorn.Server(_configuration(state, host=host, port=port)).run()
+    with ArchiveServer(host, port, create_application(state)) as server, suppress(KeyboardInterrupt):
+        server.run()
 
 
-def _configuration(state, **settings):
-    return uvicorn.Config(
-        create_application(state),
-        http=ArchiveProtocol,
-        ws="none",
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        **settings,
-    )
-
-
-def _is_loopback(host):
+def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:

@@ -3,82 +3,38 @@
 import threading
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from typing import Any
 
 from jwst_mast_assets.embedded_archive.catalogue import Catalogue
-from jwst_mast_assets.embedded_archive.faults import FaultBook
+from jwst_mast_assets.embedded_archive.exchange import RecordedRequest, Request
+from jwst_mast_assets.embedded_archive.faults import Fault, FaultBook
+from jwst_mast_assets.embedded_archive.files import ProductFile
 
 GOOD_TOKEN = "good-token"
-
-
-@dataclass
-class RecordedRequest:
-    """A request that the archive has received.
-
-    Parameters
-    ----------
-    time : float
-        When it came, in seconds since 1970.
-    method, path, endpoint : str
-        The endpoint is ``invoke``, ``columnsconfig``, ``download`` or ``whoami``.
-    service : str
-        Of a Mashup request.
-    params : dict
-        Of a Mashup request, with ``page`` and ``pagesize``.
-    uri : str
-        Of a download.
-    headers : dict
-        Names in lower case.
-    status : int, optional
-        None until the answer begins.
-    sent : int
-        Bytes of the file that were sent, for a download.
-    faults : list of str
-        Kinds of the faults that hit it.
-    finished : float, optional
-        When the answer was complete.
-    """
-
-    time: float
-    method: str
-    path: str
-    endpoint: str
-    service: str = ""
-    params: dict = field(default_factory=dict)
-    uri: str = ""
-    headers: dict = field(default_factory=dict)
-    status: int | None = None
-    sent: int = 0
-    faults: list[str] = field(default_factory=list)
-    finished: float | None = None
-
-    def to_dict(self):
-        """Its JSON form."""
-        return asdict(self)
 
 
 class RequestLog:
     """The requests received so far, without those to the control endpoints."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._requests: list[RecordedRequest] = []
         self._lock = threading.Lock()
 
-    def record(self, request, endpoint, **details):
-        """Take down a starlette request; returns its `RecordedRequest`."""
-        entry = RecordedRequest(
-            time.time(), request.method, request.url.path, endpoint, headers=dict(request.headers), **details
-        )
+    def record(self, request: Request, endpoint: str, **details: Any) -> RecordedRequest:
+        """Take a request down; returns its `RecordedRequest`, which is also the request's ``entry``."""
+        entry = RecordedRequest(time.time(), request.method, request.path, endpoint, headers=request.headers, **details)
+        request.entry = entry
         with self._lock:
             self._requests.append(entry)
         return entry
 
-    def all(self):
-        """A list of the requests."""
+    def all(self) -> list[RecordedRequest]:
+        """The requests, oldest first."""
         with self._lock:
             return list(self._requests)
 
-    def clear(self):
+    def clear(self) -> None:
         """Forget them."""
         with self._lock:
             self._requests.clear()
@@ -92,30 +48,43 @@ class ArchiveState:
     catalogue : Catalogue
     """
 
-    def __init__(self, catalogue: Catalogue):
+    def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self.faults = FaultBook()
         self.log = RequestLog()
         self.tokens = {GOOD_TOKEN}
-        self._progress: Counter = Counter()
+        self.stopping = threading.Event()
+        self._progress: Counter[tuple[str, str]] = Counter()
+        self._lock = threading.Lock()
 
-    def token_of(self, request):
+    def token_of(self, request: Request) -> str:
         """The token of a request, from its cookie or its ``Authorization`` header; empty when there is none."""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         return token.strip() if kind.lower() == "token" else request.cookies.get("mast_token", "")
 
-    def knows(self, request):
+    def knows(self, request: Request) -> bool:
         """Whether a request carries a good token."""
         return self.token_of(request) in self.tokens
 
-    def count_bytes(self, file, entry, faults, number):
-        """Note that bytes of a file were sent, after which a fault may have it processed again."""
-        entry.sent += number
+    def pause(self, seconds: float) -> None:
+        """Wait; when the archive is stopped meanwhile, the connection ends.
+
+        Raises
+        ------
+        ConnectionAbortedError
+        """
+        if self.stopping.wait(seconds):
+            raise ConnectionAbortedError("the archive was stopped")
+
+    def count_bytes(self, file: ProductFile, request: Request, faults: Mapping[str, Fault], number: int) -> None:
+        """Note that bytes of a file are being sent, after which a fault may have it processed again."""
+        if request.entry:
+            request.entry.sent += number
         fault = faults.get("reprocess")
         if fault is None:
             return
-        key = (fault.id, file.name)
-        before = self._progress[key]
-        self._progress[key] += number
-        if before < max(fault.after_bytes, 1) <= self._progress[key]:
+        with self._lock:
+            before = self._progress[fault.id, file.name]
+            self._progress[fault.id, file.name] += number
+        if before < max(fault.after_bytes, 1) <= before + number:
             self.catalogue.reprocess(file.name)

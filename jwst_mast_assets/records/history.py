@@ -11,16 +11,15 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jwst_mast_assets.downloads.codes import FETCHED, Code
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.dates import moment
-from jwst_mast_assets.mast.errors import OutputError
 from jwst_mast_assets.mast.names import proposal_key
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.tables import DIFF_TABLE, HISTORY_TABLE, MANIFEST_TABLE, VERSION_COLUMNS
-from jwst_mast_assets.records.store import STATE_FOLDER, TableStore, atomic_path
+from jwst_mast_assets.records.files import read_parquet, write_parquet
+from jwst_mast_assets.records.store import STATE_FOLDER, TableStore
 
 EVENTS = {
     "downloaded": "a run fetched it; it was not there before",
@@ -59,7 +58,10 @@ def read_history(store: TableStore, proposal: str) -> pd.DataFrame:
     OutputError
         If a file of it cannot be read.
     """
-    parts = [_read(path) for path in sorted(folder(store, proposal).glob("*.parquet"))]
+    parts = [
+        read_parquet(path, "restore it from a copy, or remove it")
+        for path in sorted(folder(store, proposal).glob("*.parquet"))
+    ]
     if not parts:
         return tables.empty(HISTORY_TABLE)
     # Once for all: there can be a file for every day of a year.
@@ -270,23 +272,9 @@ def _in_order(history: pd.DataFrame) -> pd.DataFrame:
     return history.sort_values("when", kind="stable", ignore_index=True)
 
 
-def _read(path: Path) -> pa.Table:
-    try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(
-            f"The history {path} cannot be read ({error}); restore it from a copy, or remove it"
-        ) from None
-
-
 def _write(where: Path, name: str, table: pd.DataFrame) -> None:
-    try:
-        where.mkdir(parents=True, exist_ok=True)
-        path, number = where / f"{name}.parquet", 1
-        while path.exists():
-            number += 1
-            path = where / f"{name}-{number}.parquet"
-        with atomic_path(path) as partial:
-            pq.write_table(pa.Table.from_pandas(table, preserve_index=False), partial)
-    except OSError as error:
-        raise OutputError(f"The history below {where} cannot be written ({error.strerror or error})") from None
+    path, number = where / f"{name}.parquet", 1
+    while path.exists():
+        number += 1
+        path = where / f"{name}-{number}.parquet"
+    write_parquet(path, table)

@@ -17,7 +17,8 @@ import pandas as pd
 from jwst_mast_assets.downloads import PRESENT, Code
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
-from jwst_mast_assets.records.store import TableStore, write_text
+from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.store import TableStore
 
 SELECTING = (
     *("instrument", "obsmode", "obsnums", "date_select", "filetypes", "calib_levels", "sca", "guidestars"),

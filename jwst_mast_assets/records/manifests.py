@@ -7,10 +7,9 @@ import pandas as pd
 
 from jwst_mast_assets import __version__
 from jwst_mast_assets.mast.dates import moment
-from jwst_mast_assets.mast.errors import OutputError
 from jwst_mast_assets.mast.tables import MANIFEST_TABLE
+from jwst_mast_assets.records.files import write_ecsv
 from jwst_mast_assets.records.reports import to_astropy
-from jwst_mast_assets.records.store import atomic_path
 
 
 def about(proposal: str, manifest: pd.DataFrame, history: pd.DataFrame, when: str | None) -> dict[str, Any]:
@@ -59,13 +58,7 @@ def write_manifest(manifest: pd.DataFrame, about: dict[str, Any], path: Path) ->
     """
     table = to_astropy(manifest, MANIFEST_TABLE)
     table.meta = dict(about)
-    try:
-        path = path.expanduser().absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as partial:
-            table.write(partial, format="ascii.ecsv", overwrite=True)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error}); choose another with -o") from None
+    write_ecsv(path.expanduser().absolute(), table, "; choose another with -o")
 
 
 def steps(changes: pd.DataFrame, name: str) -> list[str]:

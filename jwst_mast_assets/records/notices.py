@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.sizes import human_bytes
-from jwst_mast_assets.records.store import STATE_FOLDER, write_text
+from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.store import STATE_FOLDER
 
 TOKEN_IDLE_DAYS = 10
 TOKEN_DAYS = 60

@@ -14,10 +14,9 @@ from astropy.table import Column, MaskedColumn, Table
 
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.errors import OutputError
 from jwst_mast_assets.mast.observations import sort
 from jwst_mast_assets.mast.selection import filetype_pattern
-from jwst_mast_assets.records.store import atomic_path, write_text
+from jwst_mast_assets.records.files import write_ecsv, write_text
 
 UNITS = {"byte": u.byte, "s": u.s, "deg": u.deg, "nm": u.nm}
 STAGES = ("uncal", "dark", "ramp", "trapsfilled", "rate", "rateints", "cal", "calints", "crf", "crfints")
@@ -170,10 +169,6 @@ def write_reports(reports: Reports, folder: Path, basename: str) -> list[Path]:
     for kind, table in reports._asdict().items():
         text, ecsv = folder / f"{basename}.{kind}.txt", folder / f"{basename}.{kind}.ecsv"
         write_text(text, to_text(table))
-        try:
-            with atomic_path(ecsv) as partial:
-                to_astropy(table, schemas[kind]).write(partial, format="ascii.ecsv", overwrite=True)
-        except OSError as error:
-            raise OutputError(f"{ecsv} cannot be written ({error.strerror or error})") from None
+        write_ecsv(ecsv, to_astropy(table, schemas[kind]))
         written += [text, ecsv]
     return written

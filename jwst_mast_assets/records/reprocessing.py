@@ -9,16 +9,14 @@ import re
 from collections.abc import Mapping
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jwst_mast_assets.downloads import PRESENT, Code
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.current_keywords import current_keywords
-from jwst_mast_assets.mast.errors import OutputError
 from jwst_mast_assets.mast.keywords import UNKNOWN
-from jwst_mast_assets.records.store import TableStore, atomic_path
+from jwst_mast_assets.records.files import read_parquet, write_parquet
+from jwst_mast_assets.records.store import TableStore
 
 KINDS = {
     "content": "MAST has other bytes under the same name",
@@ -194,13 +192,7 @@ def write_changes(store: TableStore, changes: pd.DataFrame) -> None:
     OutputError
         If it cannot be written.
     """
-    path = store.folder / FILE
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as partial:
-            pq.write_table(pa.Table.from_pandas(_conformed(changes), preserve_index=False), partial)
-    except OSError as error:
-        raise OutputError(f"The table {path} cannot be written ({error.strerror or error})") from None
+    write_parquet(store.folder / FILE, _conformed(changes))
 
 
 def read_changes(store: TableStore) -> pd.DataFrame:
@@ -214,10 +206,7 @@ def read_changes(store: TableStore) -> pd.DataFrame:
     path = store.folder / FILE
     if not path.exists():
         return tables.empty(tables.CHANGE_TABLE)
-    try:
-        return _conformed(pq.read_table(path).to_pandas())
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"The table {path} cannot be read ({error}); run the job jwst_reprocessing again") from None
+    return _conformed(read_parquet(path, "run the job jwst_reprocessing again").to_pandas())
 
 
 def _on_disk(files: pd.DataFrame) -> pd.DataFrame:

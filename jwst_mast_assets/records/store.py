@@ -4,8 +4,7 @@
 moved output folder keeps its record, and two output folders do not mix.
 """
 
-import os
-import uuid
+from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +12,11 @@ from pathlib import Path
 import filelock
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.errors import OutputError
 from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records.files import read_parquet, write_parquet
 
 STATE_FOLDER = ".jwst_mast_assets"
 LOCK_TIMEOUT = 600.0
@@ -31,8 +30,15 @@ SCHEMAS: dict[str, tables.Schema] = {
 }
 
 
+TABLES_KEPT = 12
+"""Tables that a store keeps in memory: all of what a run reads of a proposal."""
+
+Stamp = tuple[str, int, int, int]
+"""A file's path, time of change, size and inode: another of one of them is another content."""
+
+
 class TableStore:
-    """Reads and writes the tables of one output folder.
+    """Reads and writes the tables of one output folder; what has not changed on disk is read once.
 
     Parameters
     ----------
@@ -44,6 +50,7 @@ class TableStore:
         self.root = root
         self.state = root / STATE_FOLDER
         self.folder = self.state / "tables"
+        self._kept: OrderedDict[tuple[str, tuple[Stamp, ...]], pd.DataFrame] = OrderedDict()
 
     def path(self, asset: str, cell: Cell) -> Path:
         """Where a cell's table is or would be."""
@@ -66,7 +73,7 @@ class TableStore:
         """
         rows = {str(key): part for key, part in table.groupby("cell", sort=False)}
         for cell in cells:
-            self._write_one(self.path(asset, cell), rows[cell.key] if cell.key in rows else table.iloc[:0])
+            write_parquet(self.path(asset, cell), rows[cell.key] if cell.key in rows else table.iloc[:0])
 
     def read(self, asset: str, cells: Collection[Cell]) -> pd.DataFrame:
         """The rows of some cells; a cell never written has none."""
@@ -105,23 +112,31 @@ class TableStore:
                 f"Another program has held {error.lock_file} for ten minutes; end it and run again"
             ) from None
 
-    def _write_one(self, path: Path, table: pd.DataFrame) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(path) as partial:
-                pq.write_table(pa.Table.from_pandas(table, preserve_index=False), partial)
-        except OSError as error:
-            raise OutputError(f"The table {path} cannot be written ({error.strerror or error})") from None
-
     def _read_all(self, asset: str, paths: list[Path]) -> pd.DataFrame:
-        schema = SCHEMAS[asset]
-        found = [_nullable(pq.read_table(path)) for path in paths if path.exists()]
-        filled = [table for table in found if len(table)]
-        if not filled:
-            return tables.empty(schema)
-        table = pd.concat(filled, ignore_index=True)
-        extra = [name for name in table.columns if name not in schema]
-        return tables.conform(table, schema).join(table[extra])
+        there = [path for path in paths if path.exists()]
+        key = asset, tuple(_stamp(path) for path in there)
+        if key not in self._kept:
+            self._kept[key] = _table(asset, there)
+            if len(self._kept) > TABLES_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key].copy()
+
+
+def _stamp(path: Path) -> Stamp:
+    found = path.stat()
+    return str(path), found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _table(asset: str, paths: list[Path]) -> pd.DataFrame:
+    schema = SCHEMAS[asset]
+    found = [read_parquet(path, "run the job jwst_download for this proposal and day again") for path in paths]
+    filled = [table for table in found if len(table)]
+    if not filled:
+        return tables.empty(schema)
+    table = _nullable(pa.concat_tables(filled, promote_options="permissive"))
+    extra = [name for name in table.columns if name not in schema]
+    return tables.conform(table, schema).join(table[extra])
 
 
 def _nullable(table: pa.Table) -> pd.DataFrame:
@@ -129,30 +144,3 @@ def _nullable(table: pa.Table) -> pd.DataFrame:
     return table.to_pandas(
         types_mapper=lambda kind: types.get(kind, pd.StringDtype() if pa.types.is_string(kind) else None)
     )
-
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside another; moved onto it in one step if the block ends well, else removed."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file in one step.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as partial:
-            partial.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error})") from None

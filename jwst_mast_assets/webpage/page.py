@@ -13,8 +13,8 @@ import pandas as pd
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.layout import make_folder, proposal_folder
 from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.records.reports import to_text
-from jwst_mast_assets.records.store import write_text
 from jwst_mast_assets.webpage.columns import FIGURE, Columns, PageColumn, level3_figures, missing_keywords, resolve
 from jwst_mast_assets.webpage.fits_keys import NotFits, read_keywords
 from jwst_mast_assets.webpage.overview import make_overview, make_summary

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from jwst_mast_assets.downloads.codes import CODES, FAILURES, Code
-from jwst_mast_assets.downloads.filesystem import OnDisk, looks
+from jwst_mast_assets.downloads.filesystem import Disk, OnDisk
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.dates import iso_of_mjd, mjd_of
 
@@ -108,7 +108,7 @@ def make_files(table: pd.DataFrame, now: Any) -> list[File]:
     public = iso_of_mjd(table["t_obs_release"]).str[:10].where(table["t_obs_release"] > mjd_of(now))
     public = public.astype(object).where(public.notna(), None)
     records = table.astype(object).where(table.notna(), None).to_dict("records")
-    found = looks([record["outfilename"] for record in records if record["outfilename"]])
+    found = Disk().looks(record["outfilename"] for record in records if record["outfilename"])
     files = [
         _file(record, found.get(record["outfilename"]), until) for record, until in zip(records, public, strict=True)
     ]

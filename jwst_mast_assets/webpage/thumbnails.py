@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from jwst_mast_assets.records.store import atomic_path
+from jwst_mast_assets.records.files import atomic_path
 
 FORMATS = ("JPEG", "PNG")
 MAX_PIXELS = 150_000_000

@@ -1,9 +1,21 @@
 """Starting and stopping, who-am-I, and control from another process."""
 
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import requests
 
-from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive, serve
+from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive, Fault, serve
+from jwst_mast_assets.embedded_archive.exchange import Response
+from jwst_mast_assets.embedded_archive.protocol import ArchiveServer
 from jwst_mast_assets_tests.embedded_archive.conftest import UNCAL
 
 
@@ -25,6 +37,95 @@ def test_the_port_is_free_again_after_stopping():
 def test_an_archive_that_is_not_running_has_no_url():
     with pytest.raises(RuntimeError):
         print(EmbeddedArchive(Catalogue()).url)
+
+
+def test_a_connection_serves_one_request_after_another(archive):
+    connection = http.client.HTTPConnection(archive.url.removeprefix("http://"), timeout=10)
+    ends = set()
+    for path in ("/whoami", "/nowhere", f"/api/v0.1/Download/file?uri=mast:JWST/product/{UNCAL}"):
+        for method in ("GET", "HEAD"):
+            connection.request(method, path)
+            reply = connection.getresponse()
+            assert bool(reply.read()) == (method == "GET")
+            assert int(reply.headers["Content-Length"]) > 0
+            ends.add(connection.sock.getsockname())
+    assert len(ends) == 1
+
+
+def test_what_is_sent_does_not_wait_for_more():
+    no_delay = []
+
+    class Watched(ArchiveServer):
+        def shutdown_request(self, request):
+            no_delay.append(request.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            super().shutdown_request(request)
+
+    server = Watched("127.0.0.1", 0, lambda request: Response(b"", headers={"x": request.path}, cut=True))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    assert requests.get(f"http://127.0.0.1:{server.server_port}/path", timeout=10).headers["x"] == "/path"
+    server.stop()
+    thread.join()
+    assert no_delay == [1]
+
+
+def test_two_thousand_requests_from_forty_clients_at_once(archive):
+    def ask(_):
+        with requests.Session() as session:
+            url = f"{archive.url}/api/v0.1/Download/file?uri=mast:JWST/product/{UNCAL}"
+            return {session.get(url, headers={"Range": "bytes=0-9"}, timeout=60).content for _ in range(50)}
+
+    with ThreadPoolExecutor(40) as clients:
+        assert set().union(*clients.map(ask, range(40))) == {archive.content(UNCAL)[:10]}
+    assert len(archive.requests) == 2000
+    assert {entry.sent for entry in archive.requests} == {10}
+
+
+@pytest.mark.parametrize("fault", [Fault("stall", seconds=600), Fault("slow", seconds=600), Fault("slow", rate=1000)])
+def test_stopping_cuts_what_is_under_way(archive, download, fault):
+    archive.faults.add(fault)
+    with ThreadPoolExecutor(1) as client:
+        reply = client.submit(download, UNCAL, timeout=60)
+        while not archive.requests:
+            time.sleep(0.01)
+        started = time.monotonic()
+        archive.stop()
+        assert isinstance(reply.exception(timeout=30), requests.RequestException)
+        assert time.monotonic() - started < 30
+
+
+def test_an_idle_client_does_not_keep_the_archive_from_stopping():
+    with EmbeddedArchive(Catalogue()) as archive, requests.Session() as session:
+        session.get(f"{archive.url}/whoami", timeout=10)
+        url = archive.url
+        archive.stop()
+        with pytest.raises(requests.ConnectionError):
+            session.get(f"{url}/whoami", timeout=10)
+
+
+def test_a_stopped_archive_starts_again_with_what_it_holds(archive, download):
+    archive.reprocess(UNCAL)
+    archive.stop()
+    archive.start()
+    assert download(UNCAL).content == archive.content(UNCAL)
+
+
+def test_served_in_the_foreground_until_interrupted():
+    with EmbeddedArchive(Catalogue()) as other:
+        port = other.url.rpartition(":")[2]
+    command = [sys.executable, "-c", f"from jwst_mast_assets.embedded_archive import serve; serve(port={port})"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(600):
+            try:
+                assert requests.get(f"http://127.0.0.1:{port}/whoami", timeout=10).json()["anon"]
+                break
+            except requests.ConnectionError:
+                time.sleep(0.05)
+        os.kill(process.pid, signal.SIGINT)
+        assert (process.wait(timeout=30), process.communicate()[1]) == (0, "")
+    finally:
+        process.kill()
 
 
 def test_whoami(archive):

@@ -6,7 +6,7 @@ from jwst_mast_assets.defs.partitions import cells_of, grid
 from jwst_mast_assets.defs.resources import JwstConfig, plain_failures
 from jwst_mast_assets.mast.partition_cells import proposals_of
 from jwst_mast_assets.records import holdings
-from jwst_mast_assets.records.store import write_text
+from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.webpage.page import write_page
 
 

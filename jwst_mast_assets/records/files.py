@@ -1,0 +1,87 @@
+"""Files below the output folder, each written in one step: text, Parquet, ECSV. Failures are one sentence."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from astropy.table import Table
+
+from jwst_mast_assets.mast.errors import OutputError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside another; moved onto it in one step if the block ends well, else removed."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def written(path: Path, hint: str = "") -> Iterator[Path]:
+    """:func:`atomic_path` in a folder that is made where it is missing.
+
+    Parameters
+    ----------
+    path : Path
+    hint : str
+        What to do if it fails, after the reason: ``; choose another with -o``.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written; the message names it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as partial:
+            yield partial
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror or error}){hint}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file. Raises as :func:`written`."""
+    with written(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_parquet(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, without its index. Raises as :func:`written`."""
+    with written(path) as partial:
+        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), partial)
+
+
+def write_ecsv(path: Path, table: Table, hint: str = "") -> None:
+    """Write a table as ECSV, with its units. Raises as :func:`written`."""
+    with written(path, hint) as partial:
+        table.write(partial, format="ascii.ecsv", overwrite=True)
+
+
+def read_parquet(path: Path, remedy: str) -> pa.Table:
+    """Read a Parquet file.
+
+    Parameters
+    ----------
+    path : Path
+    remedy : str
+        What to do if it is damaged: ``run the job jwst_reprocessing again``.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be read; the message names it.
+    """
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or "damaged"
+        raise OutputError(f"{path} cannot be read ({reason}); {remedy}") from None
