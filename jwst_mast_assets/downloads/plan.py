@@ -54,6 +54,8 @@ class Item:
     message: str | None = None
     md5: str | None = None
     verified: str | None = None
+    origin: Mapping[str, str | None] = field(default_factory=dict)
+    """What was recorded of the source of the file on disk."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,7 @@ def _decided(
         return replace(item, reason="missing")
     if record is None or record.disk != found:
         record = Record(found)
-    item = replace(item, found=found, code=Code.EXISTS, md5=record.md5, verified=record.verified)
+    item = replace(item, found=found, code=Code.EXISTS, md5=record.md5, verified=record.verified, origin=record.origin)
     if config.clobber:
         return replace(item, reason="clobber")
     if config.skip_check_filesize:

@@ -110,12 +110,20 @@ FILE_TABLE: Schema = {
     "bytes_fetched": Column("Int64", "bytes that this run took from the network", "byte"),
     "mtime": Column("Float64", "when the file on disk was last changed", "s since 1970 (UTC)"),
     "md5": Column("string", "md5 of the file on disk, where it was computed"),
-    "checksum": Column("string", "md5 of the file as MAST has it, where it has one"),
+    "checksum": Column("string", "md5 of the file as MAST has it, where it has one; see checksum_source"),
     "cal_ver": Column("string", "version of the calibration pipeline that made the file"),
     "crds_ctx": Column("string", "context of the reference files that made the file"),
     "verified": Column("string", "how the file was verified: checksum, content, size, none"),
+    "checksum_source": Column("string", "who says the checksum: mast (keyword service), or s3 (ETag in the cloud)"),
+    "source": Column("string", "where the file on disk came from: mast or s3"),
+    "etag": Column("string", "ETag that the source sent with it"),
+    "last_modified": Column("string", "Last-Modified that the source sent with it"),
+    "isStale": Column("boolean", "whether MAST has queued the file to be processed again"),
     "run_id": Column("string", "the Dagster run that fetched the file"),
 }
+
+ORIGIN_COLUMNS = ("checksum_source", "source", "etag", "last_modified")
+"""What the source of a file said of it when it was fetched."""
 
 SUMMARY_FIXED: Schema = {
     "proposal_id": Column("Int64", "program number"),
@@ -133,6 +141,7 @@ KEYWORDS_FROM_MAST: Schema = {
     "crds_ctx": Column("string", "context of the reference files"),
     "ingestCompletionDate": Column("string", "when MAST took the file in"),
     "publicReleaseDate": Column("string", "when the file becomes public"),
+    "isStale": Column("boolean", "whether the file is queued to be processed again"),
     "dataURI": Column("string", "identity of the file in MAST"),
 }
 
