@@ -32,7 +32,8 @@ class Fault:
         Of downloads: ``drop`` closes the connection after `after_bytes`; ``stall`` sends nothing for `seconds`
         after them; ``length`` announces `delta` bytes more (or less) than are sent; ``chunked`` has no
         ``Content-Length``; ``ignore-range`` answers the whole file; ``no-date`` has no
-        ``Last-Modified``; ``etag`` leaves the tag out, or sends `etag`, where ``weak`` and ``changing`` mean the obvious; ``range-416`` refuses any range; ``corrupt``
+        ``Last-Modified``; ``etag`` leaves the tag out, or sends
+        `etag`, where ``weak`` and ``changing`` mean the obvious; ``range-416`` refuses any range; ``corrupt``
         flips the byte at `after_bytes`; ``truncate`` ends the file there, with a matching length;
         ``reprocess`` has the file ingested again once that many bytes of it have been sent.
 

@@ -159,7 +159,24 @@ CHANGE_TABLE: Schema = {
     "old_crds_ctx": Column("string", "context of the reference files that made the file on disk"),
     "new_crds_ctx": Column("string", "context of the reference files that made MAST's file"),
     "successor": Column("string", "name of the newer file that stands for the same, of a superseded one"),
+    "compared_by": Column("string", "how it was found: checksum, etag, last-modified, size, sibling"),
+    "new_tag": Column("string", "what told it of a file without a checksum: ETag, Last-Modified, size, sibling's md5"),
+    "old_mtime": Column("Float64", "when the file that was compared was last changed", "s since 1970 (UTC)"),
 }
+
+COMPARISON_TABLE: Schema = {
+    "dataURI": Column("string", "identity of the file in MAST"),
+    "productFilename": Column("string", "name of the file"),
+    "mtime": Column("Float64", "when the file on disk was last changed", "s since 1970 (UTC)"),
+    "compared_by": Column("string", "checksum, etag, last-modified, size, sibling; missing: not comparable"),
+    "changed": Column("boolean", "whether MAST has another version; of files without a checksum"),
+    "new_tag": Column("string", "what told it of a file without a checksum: ETag, Last-Modified, size, sibling's md5"),
+    "asked": Column("string", "when MAST's server was last asked about a file without a checksum, ISO", "UTC"),
+    "etag": Column("string", "ETag of the file on disk at MAST"),
+    "last_modified": Column("string", "Last-Modified of the file on disk at MAST"),
+    "isStale": Column("boolean", "whether MAST has queued the file to be processed again"),
+}
+"""One row per file on disk: how the last look compared it with MAST."""
 
 VERSION_COLUMNS = ("size", "md5", "cal_ver", "crds_ctx")
 """What tells one version of a file from another."""
@@ -217,6 +234,8 @@ STATUS_TABLE: Schema = {
     "missing": Column("Int64", "those that are not on disk"),
     "failed": Column("Int64", "those that could not be downloaded"),
     "waiting": Column("Int64", "those that MAST does not give out yet: exclusive, or public only just now"),
+    "queued": Column("Int64", "those on disk that MAST has queued to be processed again"),
+    "not_comparable": Column("Int64", "those on disk of which MAST says nothing to compare with, so may be old"),
     "bytes": Column("Int64", "size of those on disk, as MAST has it", "byte"),
     "bytes_to_come": Column("Int64", "size of the others, as MAST has it", "byte"),
     "last_checked": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),

@@ -11,6 +11,7 @@ from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_f
 from jwst_mast_assets.defs.table_io import schema_of
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.records import reprocessing
+from jwst_mast_assets.records.comparisons import compare_with_mast, describe_ways, read_compared, write_compared
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
 from jwst_mast_assets.records.releases import releases
 from jwst_mast_assets.records.status import read_selected, status
@@ -31,24 +32,30 @@ def reprocessed_files(
     """The files on disk, of all registered proposals, that are no longer what MAST has.
 
     MAST processes its whole archive again every few months; names and often sizes stay, so checksums and versions
-    are compared. `content`: MAST has other bytes, which the next download fetches; `versions`: only the recorded
-    versions differ; `superseded`: MAST lists a newer association or pool; `gone`: MAST lists the file no more.
+    are compared; of files without a checksum what MAST's server says of them, their size, or their FITS file.
+    `content`: MAST has other bytes, which the next download fetches; `versions`: only the recorded versions differ;
+    `superseded`: MAST lists a newer association or pool; `gone`: MAST no longer lists the file.
 
     Its metadata also have the `status` of every proposal and the `calendar` of what becomes public when.
     """
     with plain_failures():
         config, store, mast = jwst_config.checked(), jwst_config.store(), archive.open()
         registered = registered_proposals(context.instance)
-        recorded, events = [], []
+        recorded, events, lists = [], [], []
         for proposal in registered:
             files = store.read_proposal("downloaded_files", proposal)
             recorded.append(files[files["bytes_on_disk"].notna()])
             asked = {cell.key for cell in store.cells("product_table") if cell.proposal == proposal}
             # Without a list of products nothing can be said to be missing from it.
             listed = files[files["cell"].isin(asked)]
-            events.append(reprocessing.superseded(store.read_proposal("product_table", proposal), listed))
+            products = store.read_proposal("product_table", proposal)
+            events.append(reprocessing.superseded(products, listed))
+            lists.append(products)
         files = _joined(recorded, tables.FILE_TABLE)
-        changes = reprocessing.find_changes(mast, files)
+        products = _joined(lists, tables.PRODUCT_TABLE)
+        now = dt.datetime.now(dt.timezone.utc)
+        changes, looked = compare_with_mast(mast, files, products, read_compared(store), now)
+        write_compared(store, looked)
         table = _joined([changes, *events], tables.CHANGE_TABLE)
         reprocessing.write_changes(store, table)
         for proposal in registered:
@@ -56,15 +63,17 @@ def reprocessed_files(
             news = reprocessing.events_of(of_proposal, manifest_at(read_history(store, proposal)))
             record_events(store, proposal, news.assign(run_id=context.run.run_id))
         sentence = reprocessing.describe_changes(table)
-        compared = files["dataURI"].nunique()
-        context.log.info(f"{compared} files on disk compared with MAST: {sentence}")
-        now = dt.datetime.now(dt.timezone.utc)
+        compared, ways = files["dataURI"].nunique(), describe_ways(looked)
+        context.log.info(f"{compared} files on disk compared with MAST ({ways}): {sentence}")
         held = [read_selected(store, proposal, config) for proposal in registered]
         counts = {f"n_{kind}": int((table["kind"] == kind).sum()) for kind in reprocessing.KINDS}
         return dg.MaterializeResult(
             metadata={
                 **table_metadata(table, PREVIEW_COLUMNS),
                 "compared": compared,
+                "compared_by": ways,
+                "not_comparable": int(looked["compared_by"].isna().sum()),
+                "queued": int(looked["isStale"].fillna(False).sum()),
                 "changes": sentence,
                 **counts,
                 "status": preview(status(store, registered, config, now)),
