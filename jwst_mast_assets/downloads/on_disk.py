@@ -76,7 +76,7 @@ def recorded_of_same_file(files: pd.DataFrame, known: pd.DataFrame | None) -> pd
     same = pd.Series(True, index=files.index)
     for name in ("bytes_on_disk", "mtime"):
         same &= (path.map(earlier[name]).astype(files[name].dtype) == files[name]).fillna(False).astype(bool)
-    kinds = {name: tables.FILE_TABLE[name].dtype for name in RECORDED}
+    kinds = {name: pd.api.types.pandas_dtype(tables.FILE_TABLE[name].dtype) for name in RECORDED}
     return pd.DataFrame({name: path.map(earlier[name]).astype(kind).where(same) for name, kind in kinds.items()})
 
 

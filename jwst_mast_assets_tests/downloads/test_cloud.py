@@ -280,7 +280,7 @@ def object_server(name: str, content: bytes, etag: str) -> Iterator[str]:
 
         do_HEAD = do_GET
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
