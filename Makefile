@@ -16,6 +16,7 @@ test: check
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/basedpyright
 	DAGSTER_HOME=$(CURDIR) $(BIN)/dg check defs
 

@@ -10,6 +10,8 @@ Rows = list[dict[str, Any]]
 REASONS = {
     "level-3 number": "the original loses the observation number of level-3 names (-o008_) where another number is in "
     "the list too: their files go to NA, and --obsnums drops them",
+    "candidate": "the original counts a level-3 product of several observations (-c1006_) under no number, ours under "
+    "each of theirs",
     "visit": "the original reads no visit from guide-star names and from activities in base 36 (_0310b_)",
     "zero": "no file of a type is 0 in ours, empty in the original",
     "empty columns": "the original keeps count columns of types whose files obsnums, obsid or sca dropped",
@@ -27,9 +29,12 @@ REASONS = {
     "follows": "counts and rows of observations and summary that follow from the differing products of the same set",
 }
 
+OF_CANDIDATES = "level 3 of several observations"
+
 OF_A_SET = {
     "mode, recorded under the bare name too": "bare names",
     "NIRISS tables: mode, bare names": "bare names",
+    OF_CANDIDATES: "candidate",
     "no instrument": "all instruments",
     "FGS": "fgs",
     "the second proposal or an observation number?": "two proposals",
@@ -111,6 +116,8 @@ def _compare_tables(options: str, table: str, original: Rows, ours: Rows, sorted
 
 def _reason(difference: Difference) -> str:
     _, table, key, what, original, ours, _ = difference
+    if table == "summary" and difference.options == OF_CANDIDATES and (what == "row" or what.startswith("_")):
+        return OF_A_SET[OF_CANDIDATES]
     if what == "row":
         if difference.options in OF_A_SET and not original:
             return OF_A_SET[difference.options]
@@ -171,7 +178,9 @@ def _inconsistency(ours: dict[str, Rows]) -> str:
     )
     if products != +observations:
         return "the observations do not count the products"
-    return "" if +numbers == +summary else "the summary does not count the observations"
+    # Level 3 of several observations counts under each of their numbers.
+    of_several = any("-c" in (row.get("obs_id") or "") for row in ours["obs"])
+    return "" if +numbers == +summary or of_several else "the summary does not count the observations"
 
 
 def _key(table: str, row: dict[str, Any]) -> Any:

@@ -49,4 +49,5 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
 
 @dg.definitions
 def defs() -> dg.Definitions:
+    """Load the definitions with the configuration of the environment."""
     return build_defs()

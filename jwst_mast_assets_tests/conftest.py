@@ -1,11 +1,12 @@
 """What all tests share: an archive on loopback, and an environment without the user's own settings."""
 
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from jwst_mast_assets.embedded_archive import EmbeddedArchive
+from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
 
 NOW = 60200.5
 """MJD that the shared archive's recent observations are placed before (2023-09-13T12:00)."""
@@ -43,3 +44,37 @@ def own_archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedArchive]:
     with EmbeddedArchive(now=NOW) as archive:
         monkeypatch.setenv("MAST_SERVER", archive.url)
         yield archive
+
+
+@pytest.fixture(scope="session")
+def shared_unusual_archive() -> Iterator[EmbeddedArchive]:
+    """One archive of programs 1101 (odd names), 80001 (new modes) and 80002 (level 3 of several observations)."""
+    with EmbeddedArchive(Catalogue.unusual()) as archive:
+        yield archive
+
+
+@pytest.fixture
+def unusual_archive(shared_unusual_archive: EmbeddedArchive, monkeypatch: pytest.MonkeyPatch) -> EmbeddedArchive:
+    """That archive, as $MAST_SERVER, with an empty request log; do not change its holdings."""
+    shared_unusual_archive.clear_requests()
+    monkeypatch.setenv("MAST_SERVER", shared_unusual_archive.url)
+    return shared_unusual_archive
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mount a file system of the test's own; the test needs the right to do so."""
+    folders = []
+
+    def mount(*arguments: str) -> Path:
+        folder = tmp_path / f"mounted{len(folders)}"
+        folder.mkdir()
+        done = subprocess.run(["mount", *arguments, str(folder)], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"this machine does not let tests mount a file system: {done.stderr.strip()}")
+        folders.append(folder)
+        return folder
+
+    yield mount
+    for folder in folders:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -125,6 +125,40 @@ def test_a_partition_launched_from_the_command_line(server):
     assert len(list((server.data / "01138").rglob("*_uncal.fits"))) >= 30
 
 
+def test_the_web_page_explains_itself_and_runs_log_nothing_for_developers(server):
+    query = """{ repositoriesOrError { ... on RepositoryConnection { nodes { sensors { name description }
+        schedules { name description } jobs { name description }
+        assetNodes { assetKey { path } description groupName } } } } }"""
+    (repository,) = server.ask(query)["repositoriesOrError"]["nodes"]
+    described = repository["sensors"] + repository["schedules"] + repository["jobs"]
+    assert [one["name"] for one in described if not one["description"] and one["name"] != "__ASSET_JOB"] == []
+    groups = {node["assetKey"]["path"][0]: node["groupName"] for node in repository["assetNodes"]}
+    assert [name for name, group in groups.items() if group != "jwst"] == ["reprocessed_files"]
+
+    query = """query($job: PipelineSelector!) { runConfigSchemaOrError(selector: $job) {
+        ... on RunConfigSchema { rootDefaultYaml } } }"""
+    launchpad = server.ask(query, job={**SELECTOR, "pipelineName": "jwst_download"})["runConfigSchemaOrError"]
+    fields = {line.strip().partition(":")[0] for line in launchpad["rootDefaultYaml"].splitlines()}
+    assert {"filetypes", "sca", "outrootdir"} <= fields
+    assert not fields & {"propID", "date_select", "lookbacktime", "all_dates", "first_day", "token", "notify_urls"}
+
+    server.command("jwst-mast", "proposals", "add", "1138")
+    key = "2022-04-11|01138"
+    tags = json.dumps({"dagster/partition": key})
+    server.command("dagster", "job", "launch", "-w", "workspace.yaml", "-j", "jwst_download", "--tags", tags)
+    (run, *_) = finished(server, **{"dagster/partition": key})
+    query = """query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
+        __typename ... on LogMessageEvent { message level } } } } }"""
+    events = server.ask(query, run=run["runId"])["logsForRun"]["events"]
+    said = [(event["level"], event["message"]) for event in events if event["__typename"] == "LogMessageEvent"]
+    assert ("INFO", "15 observations in MAST on 1 day, 15 match the configuration") in said
+    assert {level for level, _ in said} == {"INFO"}
+    home = Path(server.environment["DAGSTER_HOME"])
+    console = "".join(path.read_text() for path in (home / "storage" / run["runId"]).rglob("*.err"))
+    assert "15 observations in MAST" in console
+    assert "DEBUG" not in console
+
+
 def test_a_partition_materialized_as_the_web_page_does_it(server):
     key = "2022-02-14|01410"
     query = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {

@@ -20,12 +20,13 @@ from jwst_mast_assets.mast.dates import day_of_mjd
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.layout import make_folder
+from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings, reports
 from jwst_mast_assets.records.store import TableStore
 
-NOT_PASSED_ON = (*NOT_IN_LAUNCHPAD, "propID", "lookbacktime", "all_dates", "date_select", "savetables", "verbose")
+NOT_PASSED_ON = (*NOT_IN_LAUNCHPAD, "savetables")
 """Parameters that the session itself takes care of: the partitions stand for proposals and dates."""
 
 
@@ -54,8 +55,6 @@ class Command:
         JwstMastError
             If it cannot be done at all.
         """
-        for warning in selection.mode_warnings(self.config):
-            print(f"WARNING: {warning}", file=sys.stderr)
         if len(self.config.propID) > 1:
             print(
                 f"{len(self.config.propID)} proposals: {', '.join(self.config.propID)} (observation numbers: --obsnums)"
@@ -63,6 +62,8 @@ class Command:
         if self.archive.token:
             self.archive.whoami()
         found = find_observations(self.archive, self.config, self.now)
+        for warning in mode_warnings(self.config, found):
+            print(f"WARNING: {warning}", file=sys.stderr)
         cells = cells_with_data(found)
         if not cells:
             self._say_nothing_found()
@@ -105,14 +106,14 @@ class Command:
         self, instance: dg.DagsterInstance, job: str, cells: list[Cell], assets: list[str]
     ) -> list[Result]:
         progress = TqdmProgress()
-        definitions = build_defs(self.config, {"progress": progress})
+        dates = {"date_select": self._dates(), "all_dates": False}
+        definitions = build_defs(self.config.merged(dates), {"progress": progress})
         parameters: dict[str, Any] = {
             name: value
             for name, value in self.config.model_dump(exclude_unset=True).items()
             if name not in NOT_PASSED_ON
         }
         parameters["outrootdir"], parameters["outsubdir"] = str(self.config.root), None
-        parameters["date_select"] = self._dates()
         log_level = {0: "CRITICAL", 1: "CRITICAL", 2: "INFO"}.get(self.config.verbose, "DEBUG")
         results = []
         for first, last in ranges(cells):
@@ -194,13 +195,15 @@ class Command:
                 print(f"page: {self.config.root / proposal / 'index.html'}")
 
     def _ended_with_files(self, result: Result) -> bool:
-        """Whether a run came to its end; files that could not be had are a matter of their own."""
-        return result.success or any("could not be had" in message for message in result.messages)
+        """Whether a run came to its end; files that failed are a matter of their own."""
+        return result.success or result.failed_files > 0
 
     def _status(self, results: list[Result]) -> int:
         for message in dict.fromkeys(message for result in results for message in result.messages):
             print(message, file=sys.stderr)
-        return 0 if all(result.success for result in results) else 1
+        if all(result.success for result in results):
+            return 0
+        return 2 if any(result.permanent and not result.failed_files for result in results) else 1
 
     def _check_days(self, cells: list[Cell]) -> None:
         early = [cell for cell in cells if cell.day < first_day()]

@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return arguments.run(arguments)
     except (JwstMastError, ValueError) as error:
         print(f"jwst-mast: {error}", file=sys.stderr)
-        return 2
+        return error.exit_status if isinstance(error, JwstMastError) else 2
     except KeyboardInterrupt:
         return 130
 

@@ -14,10 +14,13 @@ from jwst_mast_assets.cli.options import build_parser, config_of
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ConfigError, JwstMastError
 
-QUERY_TEXT = "Ask MAST for JWST observations and products; print and save tables. Exit status: 0 done, 2 bad usage."
+QUERY_TEXT = (
+    "Ask MAST for JWST observations and products; print and save tables. "
+    "Exit status: 0 done, 1 MAST failed (call again), 2 bad usage."
+)
 DOWNLOAD_TEXT = (
     "Ask MAST for JWST observations and products, and download the selected files that are not there yet. "
-    "Exit status: 0 done, 1 some files failed, 2 bad usage."
+    "Exit status: 0 done, 1 some files or MAST failed (call again), 2 bad usage, or no room."
 )
 
 
@@ -46,7 +49,7 @@ def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -
         return Command(config, assume_yes=arguments.yes).run(download and not config.skipdownload)
     except JwstMastError as error:
         print(f"{program}: {error}", file=sys.stderr)
-        return 2
+        return error.exit_status
     except KeyboardInterrupt:
         print("\nstopped; what is complete is kept, and the next run goes on from here", file=sys.stderr)
         return 130

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 import filelock
 
+from jwst_mast_assets.defs.failures import FAILED_FILES, PERMANENT
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 
@@ -24,6 +25,10 @@ class Result(NamedTuple):
     success: bool
     messages: list[str]
     """Why it failed, a sentence each."""
+    permanent: bool = False
+    """Whether it would fail again as long as nothing is changed."""
+    failed_files: int = 0
+    """With how many failed files it came to its end."""
 
 
 def open_instance() -> dg.DagsterInstance:
@@ -110,7 +115,19 @@ def materialize(
         asset_selection=[dg.AssetKey(name) for name in assets] or None,
         **partition,
     )
-    return Result(result.run_id, result.success, _failures(result))
+    marks = [
+        data.metadata
+        for event in result.all_events
+        if event.is_step_failure
+        if (data := event.step_failure_data.user_failure_data)
+    ]
+    return Result(
+        result.run_id,
+        result.success,
+        _failures(result),
+        any(mark["failure"].value == PERMANENT for mark in marks if "failure" in mark),
+        sum(int(str(mark[FAILED_FILES].value)) for mark in marks if FAILED_FILES in mark),
+    )
 
 
 def _failures(result: dg.ExecuteInProcessResult) -> list[str]:

@@ -6,15 +6,17 @@ from typing import NamedTuple
 
 import dagster as dg
 
+from jwst_mast_assets.defs.failures import Situation, Verdict, mended, verdict_of
 from jwst_mast_assets.mast.partition_cells import Cell
 
 CAUSE, REASON, ATTEMPT = "jwst/cause", "jwst/reason", "jwst/attempt"
-"""Tags of a requested run: what it is for (short), in words, and the how-manieth try."""
+"""Tags of a requested run: what it is for (short), in words, and the attempt number."""
 
 FIRST_WAIT = dt.timedelta(minutes=10)
 LONGEST_WAIT = dt.timedelta(days=7)
 MOST_ATTEMPTS = 12
-"""After as many, over about seven weeks, only a change in MAST or a person has the partition tried again."""
+"""After as many, over about seven weeks, only a change in MAST or a person has the partition tried again. After a
+permanent failure there is no second attempt until what caused it has changed."""
 
 CAUSES_PER_QUERY = 200
 
@@ -25,6 +27,9 @@ UNDER_WAY = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+
+TRANSIENT_FAILURE = Verdict(permanent=False)
 
 
 class UnderWay(NamedTuple):
@@ -41,6 +46,8 @@ class Tries(NamedTuple):
     number: int
     last: float
     """When the last one ended, seconds since 1970."""
+    verdict: Verdict = TRANSIENT_FAILURE
+    """What is to be thought of its failure."""
 
 
 def under_way(instance: dg.DagsterInstance) -> UnderWay:
@@ -69,21 +76,25 @@ def tries_so_far(instance: dg.DagsterInstance, job: str, causes: Sequence[str]) 
             tags = record.dagster_run.tags
             key = tags.get("dagster/partition", ""), tags[CAUSE]
             ended = record.end_time or record.create_timestamp.timestamp()
-            number, last = found.get(key, Tries(0, 0.0))
-            found[key] = Tries(number + 1, max(last, ended))
+            before = found.get(key, Tries(0, 0.0))
+            verdict = verdict_of(tags) if ended >= before.last else before.verdict
+            found[key] = Tries(before.number + 1, max(before.last, ended), verdict)
     return found
 
 
-def next_attempt(tries: Tries | None, now: dt.datetime) -> int | None:
-    """The number of the next try, or None if it must wait or was tried often enough.
+def next_attempt(tries: Tries | None, now: dt.datetime, situation: Situation | None = None) -> int | None:
+    """The number of the next attempt, or None if it must wait, was tried often enough, or failed permanently.
 
-    The waits grow fourfold from ten minutes to a week.
+    The waits grow fourfold from ten minutes to a week. After a permanent failure there is no next attempt unless the
+    situation shows that its cause has changed.
     """
     if tries is None:
         return 1
     if tries.number >= MOST_ATTEMPTS:
         return None
+    if tries.verdict.permanent and not (situation and mended(tries.verdict, situation)):
+        return None
     wait = min(FIRST_WAIT * 4 ** (tries.number - 1), LONGEST_WAIT)
-    # A clock that was ahead when the last try ended must not make this one wait for it.
+    # A clock that was ahead when the last attempt ended must not make this one wait for it.
     ended = min(tries.last, now.timestamp())
     return tries.number + 1 if now.timestamp() >= ended + wait.total_seconds() else None

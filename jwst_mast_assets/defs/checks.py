@@ -7,9 +7,10 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets import downloads
+from jwst_mast_assets.defs.failures import classify_files, failure, plain_failures
 from jwst_mast_assets.defs.metadata import preview
 from jwst_mast_assets.defs.partitions import cells_of, grid, registered_proposals
-from jwst_mast_assets.defs.resources import JwstConfig, plain_failures
+from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.records.ledger import Ledger
 
 PRESENT, AGREE, OPEN = "all_selected_files_present", "sizes_and_checksums_agree", "contents_open"
@@ -30,7 +31,7 @@ FILES = dg.AssetKey("downloaded_files")
 def all_selected_files_present(
     context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
 ) -> Iterator[dg.AssetCheckResult]:
-    with plain_failures():
+    with plain_failures(context):
         files = _files(context, jwst_config)
         selected = files[files["selected"].fillna(False).astype(bool)]
         failures = selected[selected["dl_code"].isin(downloads.FAILURES)]
@@ -49,7 +50,8 @@ def all_selected_files_present(
     )
     # The page and the tables are made all the same, as they do not wait for this check; but the run is not green.
     if len(failures):
-        raise dg.Failure(_told(failures), allow_retries=False)
+        verdict = classify_files(failures)
+        raise failure(context.instance, context.run.run_id, _sentence(failures), verdict, failed_files=len(failures))
 
 
 @dg.asset_check(
@@ -59,7 +61,7 @@ def all_selected_files_present(
     partitions_def=grid,
 )
 def sizes_and_checksums_agree(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
-    with plain_failures():
+    with plain_failures(context):
         return _result(downloads.audit(_files(context, jwst_config)))
 
 
@@ -70,7 +72,7 @@ def sizes_and_checksums_agree(context: dg.AssetCheckExecutionContext, jwst_confi
     partitions_def=grid,
 )
 def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
-    with plain_failures():
+    with plain_failures(context):
         # Without an md5 to compare with, the audit opens the file.
         return _result(downloads.audit(_files(context, jwst_config).assign(md5=None)))
 
@@ -81,7 +83,7 @@ def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfi
     description="Every registered proposal was compared with MAST in the last freshness_hours.",
 )
 def obs_table_is_fresh(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
-    with plain_failures():
+    with plain_failures(context):
         config = jwst_config.checked()
         checked = Ledger(jwst_config.store()).checked()
         limit = dt.datetime.now(dt.timezone.utc) - dt.timedelta(hours=config.freshness_hours)
@@ -110,13 +112,13 @@ def _result(audited: pd.DataFrame) -> dg.AssetCheckResult:
     )
 
 
-def _told(failures: pd.DataFrame) -> str:
+def _sentence(failures: pd.DataFrame) -> str:
     """One sentence that names the files and why."""
     named = "; ".join(
         f"{row.productFilename}: {row.dl_message or row.dl_str}" for row in failures.head(10).itertuples()
     )
     more = f"; and {len(failures) - 10} more" if len(failures) > 10 else ""
-    return f"{len(failures)} selected file(s) could not be had: {named}{more}"
+    return f"{len(failures)} selected file(s) could not be downloaded: {named}{more}"
 
 
 asset_checks = [all_selected_files_present, sizes_and_checksums_agree, contents_open, obs_table_is_fresh]

@@ -41,7 +41,7 @@ def lock_path(instance: dg.DagsterInstance, run_id: str) -> Path:
 
 
 def is_lost(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether a run had its lock on this machine and holds it no more."""
+    """Whether a run had its lock on this machine and no longer holds it."""
     path = lock_path(instance, run_id)
     if not path.exists():
         return False
@@ -52,7 +52,11 @@ def is_lost(instance: dg.DagsterInstance, run_id: str) -> bool:
         return False
 
 
-@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Ends runs whose process is gone, as after a power cut, so that they are tried again.",
+)
 def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Ends runs whose process is gone, as after a power cut, so that they are tried again."""
     now = dt.datetime.now(dt.timezone.utc)

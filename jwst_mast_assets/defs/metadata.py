@@ -5,18 +5,73 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from jwst_mast_assets import downloads
+from jwst_mast_assets.mast.sizes import human_bytes
+
+OWNERS = ["team:jwst_mast_assets"]
+TAGS = {"telescope": "jwst", "archive": "mast"}
+
 PREVIEW_ROWS = 15
 """Rows of a preview; metadata live in Dagster's database and are kept for ever."""
 
+FILE_ROWS = 25
+"""Rows of a preview of files."""
 
-def preview(table: pd.DataFrame) -> dg.MarkdownMetadataValue:
+
+def preview(table: pd.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadataValue:
     """The first rows of a table as Markdown."""
-    shown = table.head(PREVIEW_ROWS)
+    shown = table.head(rows)
     cells = shown.astype(object).where(shown.notna(), "").astype(str).replace({r"\|": r"\\|", "\n": " "}, regex=True)
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in (shown.columns, ["---"] * shown.shape[1])]
     lines += ["| " + " | ".join(row) + " |" for row in cells.to_numpy().tolist()]
     more = len(table) - len(shown)
     return dg.MetadataValue.md("\n".join(lines) + (f"\n\n... and {more} more" if more else ""))
+
+
+def files_preview(files: pd.DataFrame) -> dg.MarkdownMetadataValue:
+    """The files of a run with their states, those that failed first.
+
+    Parameters
+    ----------
+    files : DataFrame
+        ``tables.FILE_TABLE``.
+    """
+    once = files.drop_duplicates("dataURI")
+    failed = once["selected"].fillna(False).astype(bool) & once["dl_code"].isin(downloads.FAILURES)
+    once = pd.concat([once[failed], once[~failed]])
+    size = once["bytes_on_disk"].fillna(once["size"])
+    table = pd.DataFrame(
+        {
+            "name": once["productFilename"],
+            "size": [human_bytes(None if pd.isna(value) else value) for value in size],
+            "state": once["dl_str"].fillna("missing"),
+            "message": once["dl_message"],
+        }
+    )
+    return preview(table, FILE_ROWS)
+
+
+def outcome(files: pd.DataFrame, seconds: float) -> dict[str, Any]:
+    """What a run did to its files: a sentence, and counts that the UI can plot.
+
+    Parameters
+    ----------
+    files : DataFrame
+        ``tables.FILE_TABLE``.
+    seconds : float
+        How long it took.
+    """
+    totals = downloads.summary(files)
+    totals.pop("failures")
+    fetched, rate = human_bytes(totals["bytes_fetched"]), f"{human_bytes(totals['bytes_fetched'] / seconds)}/s"
+    sentence = f"{totals['present']} of {totals['selected']} selected files are on disk"
+    if totals["fetched"]:
+        sentence += f"; {totals['fetched']} fetched now, {fetched} in {seconds:.1f} s ({rate})"
+    for name, word in (("failed", "failed"), ("not_public", "not public yet"), ("waiting", "waiting for MAST")):
+        if totals[name]:
+            sentence += f"; {totals[name]} {word}"
+    sizes = {"size_fetched": fetched, "size_on_disk": human_bytes(totals["bytes_on_disk"]), "rate": rate}
+    return {"outcome": sentence, **totals, **sizes, "seconds": round(seconds, 1)}
 
 
 def data_version(table: pd.DataFrame, columns: list[str]) -> dg.DataVersion:

@@ -1,14 +1,14 @@
 """Belongs here: what tells people of new data, of failures, and of a token that is about to expire."""
 
 import datetime as dt
-import os
 from typing import Any
 
 import dagster as dg
 
 from jwst_mast_assets.defs.attempts import ATTEMPT
+from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.jobs import jwst_download, jwst_query
-from jwst_mast_assets.defs.resources import JwstConfig
+from jwst_mast_assets.defs.resources import current_token
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.records import notices
@@ -22,34 +22,43 @@ ASKING_MAST = (jwst_query.name, jwst_download.name, "jwst_reprocessing")
     run_status=dg.DagsterRunStatus.SUCCESS,
     monitored_jobs=[jwst_download],
     default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Sends a message about what a download brought, where notify_urls is set.",
 )
 def notice_of_new_data(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
-    """Tells what a download brought, and what of it was reprocessed; nothing where it fetched nothing."""
+    """Reports what a download brought, and what of it was reprocessed; nothing where it fetched nothing."""
     proposals, _ = _cells(context.dagster_run)
     return _tell(context, notices.new_data(proposals, *_totals(context.instance, context.dagster_run)))
 
 
-@dg.run_failure_sensor(monitored_jobs=[jwst_download], default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.run_failure_sensor(
+    monitored_jobs=[jwst_download],
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Sends a message when a download fails for the first time, and why, where notify_urls is set.",
+)
 def notice_of_failure(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
-    """Tells that a download failed, and why; not again when it is tried again."""
+    """Reports that a download failed, and why; not again when it is tried again."""
     run = context.dagster_run
     # `or` and not a default: the tags are there, but empty, in some versions of Dagster.
     again = int(run.tags.get(ATTEMPT) or 1) > 1 or int(run.tags.get("dagster/retry_number") or 0) > 0
     if again:
-        return dg.SkipReason("The first failure was told.")
+        return dg.SkipReason("The first failure was reported.")
     proposals, days = _cells(run)
     return _tell(context, notices.failed(proposals, days, _reasons(context), run.run_id))
 
 
-@dg.sensor(minimum_interval_seconds=3600, default_status=dg.DefaultSensorStatus.RUNNING)
-def notice_of_token(context: dg.SensorEvaluationContext, jwst_config: JwstConfig) -> dg.SkipReason:
-    """Tells that the MAST token is about to expire: ten days after its last use, or sixty after it was first seen."""
-    token = os.environ.get("MAST_API_TOKEN")
-    if not token:
-        return dg.SkipReason("No token is set.")
+@dg.sensor(
+    minimum_interval_seconds=3600,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Sends a message when the MAST token is about to expire: 10 days after its last use, or 60 days after "
+    "it was first seen.",
+)
+def notice_of_token(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Sends a message when the MAST token is about to expire."""
     now = dt.datetime.now(dt.timezone.utc)
     try:
-        root = jwst_config.checked().root
+        if not (token := current_token()):
+            return dg.SkipReason("No token is set.")
+        root = daemon_config(context.instance).root
         state = notices.note_token(root, token, now, _last_use(context.instance))
         notice = notices.token_ends(state, now)
         if notice is None:
@@ -60,7 +69,7 @@ def notice_of_token(context: dg.SensorEvaluationContext, jwst_config: JwstConfig
         if not problems:
             notices.mark_told(root, token, state, now)
     except JwstMastError as error:
-        return dg.SkipReason(f"Not done this time: {error}")
+        return dg.SkipReason(f"Skipped: {error}")
     return dg.SkipReason("; ".join(problems) or notice.title)
 
 

@@ -16,8 +16,10 @@ from jwst_mast_assets.defs.attempts import (
     under_way,
 )
 from jwst_mast_assets.defs.daemon_config import daemon_config
+from jwst_mast_assets.defs.failures import situation
 from jwst_mast_assets.defs.jobs import freshness, jwst_download
 from jwst_mast_assets.defs.partitions import registered_proposals
+from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
@@ -46,7 +48,12 @@ daily_reprocessing = dg.ScheduleDefinition(
 )
 
 
-@dg.sensor(job=jwst_download, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    job=jwst_download,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Requests a download of each day that has reprocessed files, as reprocessed_files lists them.",
+)
 def reprocessing_sensor(
     context: dg.SensorEvaluationContext,
 ) -> dg.SensorResult | dg.SkipReason:
@@ -58,9 +65,9 @@ def reprocessing_sensor(
     if latest is None:
         return dg.SkipReason("reprocessed_files has not been made yet; the job jwst_reprocessing makes it.")
     try:
-        requests, waiting = _requests(context.instance, TableStore(daemon_config(context.instance).root), utc_now())
+        requests, waiting = _requests(context.instance, daemon_config(context.instance), utc_now())
     except JwstMastError as error:
-        return dg.SkipReason(f"Not done this time: {error}")
+        return dg.SkipReason(f"Skipped: {error}")
     if not requests:
         return dg.SkipReason(
             f"{waiting} days with reprocessed files wait for runs."
@@ -75,8 +82,9 @@ def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.timezone.utc)
 
 
-def _requests(instance: dg.DagsterInstance, store: TableStore, now: dt.datetime) -> tuple[list[dg.RunRequest], int]:
+def _requests(instance: dg.DagsterInstance, config: Config, now: dt.datetime) -> tuple[list[dg.RunRequest], int]:
     """The runs to request, and how many days with changes have to wait."""
+    store, around = TableStore(config.root), situation(config)
     registered = set(registered_proposals(instance))
     wanted = {
         (Cell.from_key(key), fingerprint(changes)): describe_changes(changes)
@@ -92,7 +100,7 @@ def _requests(instance: dg.DagsterInstance, store: TableStore, now: dt.datetime)
             continue
         attempt = None
         if cell.key not in busy.cells and len(requests) + busy.runs < MOST_REQUESTS:
-            attempt = next_attempt(tries.get((cell.key, cause)), now)
+            attempt = next_attempt(tries.get((cell.key, cause)), now, around)
         if attempt is None:
             waiting += 1
         else:

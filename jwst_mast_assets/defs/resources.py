@@ -3,24 +3,30 @@
 import datetime as dt
 import os
 import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Literal, Union, get_args, get_origin
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
 import dagster as dg
 import pydantic
 
+from jwst_mast_assets.defs.failures import forget_failure
 from jwst_mast_assets.defs.lost_runs import show_alive
 from jwst_mast_assets.defs.table_io import table_io_manager
 from jwst_mast_assets.downloads import Event
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
 from jwst_mast_assets.mast.config import SECRETS, Config, load_config
-from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.records.store import TableStore
 
-NOT_IN_LAUNCHPAD = (*SECRETS, "first_day", "sensor_interval")
-"""Secrets are not shown; the others are fixed when the code location is loaded."""
-
+NOT_IN_LAUNCHPAD = (
+    *SECRETS,
+    # The partition stands for them.
+    *("propID", "date_select", "lookbacktime", "all_dates"),
+    # They are the sensors', the schedules' and the checks'.
+    *("watch", "sensor_interval", "freshness_hours", "first_day"),
+    # They are the commands'; the job says whether there is a page.
+    *("verbose", "makewebpages"),
+)
+"""Parameters that a run launched from the web page cannot set: secrets, and those that mean nothing there."""
 
 READ_TIMEOUT = 20.0
 """Seconds without a byte from MAST before a tick of a sensor or schedule gives up a request."""
@@ -30,7 +36,10 @@ TIME_LIMIT = 40.0
 
 
 class JwstConfig(dg.ConfigurableResource):
-    """Every parameter of the config file, under the same names; its defaults are the config file's values."""
+    """The parameters that a run may set, under the same names; the config file's values are the defaults."""
+
+    not_in_launchpad: ClassVar[Mapping[str, Any]] = {}
+    """The config file's values of the others, secrets left out."""
 
     def checked(self) -> Config:
         """The configuration of the run.
@@ -40,12 +49,13 @@ class JwstConfig(dg.ConfigurableResource):
         ConfigError
             If a value is bad; the message names the parameter.
         """
-        return Config.from_mapping(self.model_dump(), "run config")
+        return Config.from_mapping({**self.not_in_launchpad, **self.model_dump()}, "run config")
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Every run of ours needs the configuration, so this is where it begins to show that it is alive."""
         if context.instance is not None and context.run is not None:
             show_alive(context.instance, context.run.run_id)
+            forget_failure(context.instance, context.run)
 
     def store(self) -> TableStore:
         """The tables of the run's output folder."""
@@ -63,7 +73,13 @@ def config_resource(config: Config) -> JwstConfig:
         for name, field in Config.model_fields.items()
         if name not in NOT_IN_LAUNCHPAD
     }
-    return pydantic.create_model("JwstConfig", __base__=JwstConfig, **fields)()
+    model = pydantic.create_model("JwstConfig", __base__=JwstConfig, **fields)
+    model.not_in_launchpad = {
+        name: getattr(config, name)
+        for name in NOT_IN_LAUNCHPAD
+        if name not in SECRETS and name in config.model_fields_set
+    }
+    return model()
 
 
 def _launchpad_type(annotation: Any) -> Any:
@@ -94,13 +110,12 @@ class ArchiveResource(dg.ConfigurableResource):
             If MAST does not accept the token.
         """
         if self._archive is None:
-            self._archive = Archive(self.server, _token_of_the_config_file())
+            self._archive = Archive(self.server, current_token())
         return _known_to_mast(self._archive)
 
     def open_for_a_tick(self) -> Archive:
         """A connection for a sensor or schedule, which has less time. Raises as :meth:`open`."""
-        token = _token_of_the_config_file()
-        return _known_to_mast(Archive(self.server, token, READ_TIMEOUT, retries=1, time_limit=TIME_LIMIT))
+        return _known_to_mast(Archive(self.server, current_token(), READ_TIMEOUT, retries=1, time_limit=TIME_LIMIT))
 
 
 def _known_to_mast(archive: Archive) -> Archive:
@@ -109,10 +124,20 @@ def _known_to_mast(archive: Archive) -> Archive:
     return archive
 
 
-def _token_of_the_config_file() -> str | None:
-    # It is no field of the configuration resource: what is one is shown in the launchpad.
+def current_token() -> str | None:
+    """The token in ``$MAST_API_TOKEN``, else that of the config file as it is now.
+
+    It is not a field of the configuration resource, as fields are shown in the launchpad.
+
+    Raises
+    ------
+    ConfigError
+        If the config file cannot be used.
+    """
+    if token := os.environ.get("MAST_API_TOKEN"):
+        return token
     token = load_config().token
-    return None if os.environ.get("MAST_API_TOKEN") or not token else token.get_secret_value()
+    return token.get_secret_value() if token else None
 
 
 Progress = Callable[[Event], None]
@@ -133,15 +158,3 @@ def build_resources(config: Config) -> dict[str, Any]:
         "io_manager": table_io_manager,
         "progress": dg.ResourceDefinition.hardcoded_resource(no_progress),
     }
-
-
-@contextmanager
-def plain_failures() -> Iterator[None]:
-    """Errors that a person can do something about fail the step with their one sentence.
-
-    MAST was asked several times by then; the sensor requests what failed again later.
-    """
-    try:
-        yield
-    except JwstMastError as error:
-        raise dg.Failure(str(error), allow_retries=False) from None

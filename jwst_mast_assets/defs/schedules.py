@@ -19,6 +19,8 @@ from jwst_mast_assets.mast.errors import JwstMastError
     cron_schedule="30 6 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Each morning (UTC) the days of the last lookbacktime days that have data, of every registered "
+    "proposal, whatever the sensor did.",
 )
 def daily_download(
     context: dg.ScheduleEvaluationContext, archive: ArchiveResource
@@ -34,7 +36,7 @@ def daily_download(
         since = max(first_day(), day_of_mjd(mjd_of(now) - config.lookbacktime))
         observations = list_observations(archive.open_for_a_tick(), config, watched, since, now)
     except JwstMastError as error:
-        return dg.SkipReason(f"Not done this time: {error}")
+        return dg.SkipReason(f"Skipped: {error}")
     return [
         dg.RunRequest(
             run_key=f"daily|{now:%Y-%m-%d}|{cell.key}",

@@ -6,6 +6,7 @@ import dagster as dg
 
 from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, next_attempt, tries_so_far, under_way
 from jwst_mast_assets.defs.daemon_config import daemon_config
+from jwst_mast_assets.defs.failures import Situation, situation
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import check_grid, first_day, proposals, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
@@ -29,6 +30,8 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         job=jwst_download,
         minimum_interval_seconds=config.sensor_interval,
         default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks MAST for the observations of the registered proposals, and requests a run for each day that "
+        "has new, changed or newly released ones, or whose files are still missing.",
     )
     def new_observations(
         context: dg.SensorEvaluationContext, archive: ArchiveResource
@@ -39,7 +42,7 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         try:
             return _tick(context.instance, daemon_config(context.instance), archive.open_for_a_tick())
         except JwstMastError as error:
-            return dg.SkipReason(f"Not done this time: {error}")
+            return dg.SkipReason(f"Skipped: {error}")
 
     return [new_observations]
 
@@ -66,18 +69,20 @@ def _tick(instance: dg.DagsterInstance, config: Config, archive: Archive) -> dg.
     ledger = Ledger(TableStore(config.root))
     recorded = ledger.recorded({*watched, *found}, config)
     wanted = due_cells(observations, recorded, config, now)
-    requests = _requests(instance, wanted, now)
+    requests = _requests(instance, wanted, now, situation(config, token_accepted=bool(archive.token)))
     if ledger.store.state.exists():
         ledger.note_checked(watched, now)
     if not requests and not new:
-        waiting = f"; {len(wanted)} wait for runs under way or their next try" if wanted else ""
+        waiting = f"; {len(wanted)} wait for runs under way or their next attempt" if wanted else ""
         return dg.SkipReason(f"Nothing new: {len(observations)} observations of {len(watched)} proposals{waiting}.")
     return dg.SensorResult(
         run_requests=requests, dynamic_partitions_requests=[proposals.build_add_request(new)] if new else []
     )
 
 
-def _requests(instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datetime) -> list[dg.RunRequest]:
+def _requests(
+    instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datetime, around: Situation
+) -> list[dg.RunRequest]:
     if not wanted:
         return []
     busy = under_way(instance)
@@ -86,7 +91,7 @@ def _requests(instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datet
     for cell, reason, cause in wanted:
         if busy.runs + len(requests) >= MOST_REQUESTS:
             break
-        attempt = next_attempt(tries.get((cell.key, cause)), now)
+        attempt = next_attempt(tries.get((cell.key, cause)), now, around)
         if attempt is not None and cell.key not in busy.cells:
             requests.append(
                 dg.RunRequest(

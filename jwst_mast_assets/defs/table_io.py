@@ -1,11 +1,15 @@
 """Belongs here: how tables pass between assets, as one Parquet file per cell."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 import pandas as pd
 
+from jwst_mast_assets.defs.failures import plain_failures_of
+from jwst_mast_assets.mast.errors import NothingRecorded
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.tables import Schema
-from jwst_mast_assets.records.store import SCHEMAS
+from jwst_mast_assets.records.store import SCHEMAS, TableStore
 
 
 class TableIOManager(dg.IOManager):
@@ -18,19 +22,37 @@ class TableIOManager(dg.IOManager):
         store = context.resources.jwst_config.store()
         asset = context.asset_key.path[-1]
         cells = [Cell.from_key(key) for key in context.asset_partition_keys]
-        store.write(asset, obj, cells)
+        with plain_failures_of(context.step_context.instance, context.step_context.run_id):
+            store.write(asset, obj, cells)
         context.add_output_metadata({"path": dg.MetadataValue.path(str(store.folder / asset))})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         store = context.resources.jwst_config.store()
-        cells = [Cell.from_key(key) for key in context.asset_partition_keys]
-        return store.read(context.asset_key.path[-1], cells)
+        asset, cells = context.asset_key.path[-1], [Cell.from_key(key) for key in context.asset_partition_keys]
+        with plain_failures_of(context.step_context.instance, context.step_context.run_id):
+            check_recorded(store, asset, cells)
+            return store.read(asset, cells)
 
 
 @dg.io_manager(required_resource_keys={"jwst_config"})
 def table_io_manager(_context: dg.InitResourceContext) -> TableIOManager:
     """Tables as typed Parquet, one file per cell, below the output folder."""
     return TableIOManager()
+
+
+def check_recorded(store: TableStore, asset: str, cells: Sequence[Cell]) -> None:
+    """See that an asset was made for every cell that is to be read: no table is not the same as an empty one.
+
+    Raises
+    ------
+    NothingRecorded
+        If not; it names the first cells that are missing.
+    """
+    if missing := sorted(store.missing(asset, cells), key=lambda cell: (cell.proposal, cell.day)):
+        named = ", ".join(cell.key for cell in missing[:3])
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        count = f" ({len(missing)} of {len(cells)} partitions)" if len(cells) > 1 else ""
+        raise NothingRecorded(f"{asset} of {named}{more} is missing{count}: run the job jwst_download")
 
 
 def column_schema(asset: str) -> dg.TableSchema:

@@ -76,8 +76,10 @@ def download(
     ------
     TokenError
         If a token is set and MAST does not accept it.
+    ConfigError
+        If more is to be fetched than ``max_download_gb`` allows.
     OutputError
-        If the output folder cannot be written, the disk has not enough room, or ``max_download_gb`` not.
+        If the output folder cannot be written, or the disk has not enough room.
     """
     plan = plan or plan_download(products, config, archive, known)
     if config.skipdownload:

@@ -22,7 +22,7 @@ from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import iso_of_mjd, mjd_of
-from jwst_mast_assets.mast.errors import ArchiveError, OutputError
+from jwst_mast_assets.mast.errors import ArchiveError, ConfigError, NoRoom
 from jwst_mast_assets.mast.keywords import UNKNOWN, Keywords, ask_keywords
 from jwst_mast_assets.mast.sizes import human_bytes
 
@@ -109,19 +109,22 @@ class Plan:
 
         Raises
         ------
-        OutputError
-            If more is to come than ``max_download_gb`` allows or the disk has free.
+        ConfigError
+            If more is to come than ``max_download_gb`` allows.
+        NoRoom
+            If more is to come than the disk has free.
         """
         if self.limit_gb is not None and self.n_bytes > self.limit_gb * GB:
-            raise OutputError(
+            raise ConfigError(
                 f"{self.n_files} files with {human_bytes(self.n_bytes)} are to be fetched, but max_download_gb is "
                 f"{self.limit_gb:g}; raise it, or select less"
             )
         for folder, (needed, free) in self.free.items():
             if needed > free:
-                raise OutputError(
+                raise NoRoom(
                     f"{human_bytes(needed)} are to be fetched to {folder}, but only {human_bytes(free)} are free "
-                    "there; make room, choose another outrootdir, or select less"
+                    "there; make room, choose another outrootdir, or select less",
+                    needed,
                 )
 
 

@@ -5,12 +5,18 @@ its ``obsID``; a product list is the files of all members of the observation ask
 share (guide stars, the pool) comes up once for each of them, as in MAST.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from jwst_mast_assets.embedded_archive import fits_files, text_files
 from jwst_mast_assets.embedded_archive.files import ProductFile
 from jwst_mast_assets.embedded_archive.identifiers import mjd_to_datetime, mjd_to_unix, stable_id
+from jwst_mast_assets.embedded_archive.programs import Observation, Program
+
+Header = dict[str, Any]
+Files = dict[str, ProductFile]
 
 _GUIDE_STAR_FILES = (
     "gs-acq1_{0}_uncal", "gs-acq1_{0}_stream", "gs-acq1_{0}_cal", "gs-acq2_{1}_uncal", "gs-acq2_{1}_stream",
@@ -37,11 +43,11 @@ class Member:
 
     obs_id: str
     obsid: int
-    header: dict
+    header: Header
     files: list[ProductFile] = field(default_factory=list)
 
 
-def members_of(observation, program, files):
+def members_of(observation: Observation, program: Program, files: Files) -> list[Member]:
     """The exposures of an observation with their files.
 
     Parameters
@@ -64,6 +70,7 @@ def members_of(observation, program, files):
     stamp = f"{mjd_to_datetime(observation.processed):%Y%m%dt%H%M%S}"
     pool = _pool(program, stamp, [member.header for member in members], observation, files)
     shared = _guide_stars(observation, program, files) if observation.guide_stars else []
+    members[0].files += [_product(name, members[0].header, observation, files) for name in observation.more_files]
     for number, member in enumerate(members, start=1):
         rule, kind = ("Asn_Lv2Image", "image2") if "i2d.fits" in observation.suffixes else ("Asn_Lv2Spec", "spec2")
         sequence = f"{observation.activity[:2]}{number:03d}"
@@ -73,7 +80,7 @@ def members_of(observation, program, files):
     return members
 
 
-def level3_members(observation, program, members, files):
+def level3_members(observation: Observation, program: Program, members: Sequence[Member], files: Files) -> list[Member]:
     """The level-3 products of an observation: one, or one for each source.
 
     Parameters
@@ -90,7 +97,8 @@ def level3_members(observation, program, members, files):
     """
     instrument = observation.instrument_name.split("/")[0].lower()
     elements = optical_elements(observation)
-    targets = [f"s{source:09d}" for source in observation.sources] or [observation.target_number]
+    targets = [f"s{source:09d}" if isinstance(source, int) else source for source in observation.sources]
+    targets = targets or [observation.target_number]
     prefix = f"jw{program.number:05d}-o{observation.obsnum:03d}"
     if "i2d.fits" in observation.level3_suffixes:
         add_level2c(members, f"o{observation.obsnum:03d}", observation, files)
@@ -98,7 +106,7 @@ def level3_members(observation, program, members, files):
     return [level3_member(name, observation, program, members, files) for name in names]
 
 
-def optical_elements(observation):
+def optical_elements(observation: Observation) -> str:
     """Filter and pupil as in level-3 names; an open pupil comes first: ``clear-f090w``, ``f444w-f470n``."""
     elements = (observation.filter, observation.pupil)
     if observation.pupil == "CLEAR":
@@ -106,7 +114,9 @@ def optical_elements(observation):
     return "-".join(element.lower() for element in elements if element)
 
 
-def level3_member(obs_id, observation, program, members, files):
+def level3_member(
+    obs_id: str, observation: Observation, program: Program, members: Sequence[Member], files: Files
+) -> Member:
     """One level-3 product made of `members`; `observation` says with which setting."""
     header = {**members[0].header, "DETECTOR": None, "EXPOSURE": None, "DATE-END": members[-1].header["DATE-END"]}
     member = Member(obs_id, observation.obsids.get(obs_id, stable_id(obs_id)), header)
@@ -122,14 +132,16 @@ def level3_member(obs_id, observation, program, members, files):
     return member
 
 
-def add_level2c(members, association_candidate, observation, files):
+def add_level2c(members: Sequence[Member], association_candidate: str, observation: Observation, files: Files) -> None:
     """Give each exposure its ``_o001_crf.fits`` or ``_c1006_crf.fits``."""
     for member in members:
         name = f"{member.obs_id}_{association_candidate}_crf.fits"
         member.files.append(_product(name, member.header, observation, files))
 
 
-def _member(observation, program, exposure, segment, detector, files):
+def _member(
+    observation: Observation, program: Program, exposure: int, segment: int, detector: str, files: Files
+) -> Member:
     activity = f"jw{program.number:05d}{observation.obsnum:03d}{observation.visit:03d}_{observation.activity}"
     obs_id = f"{activity}_{exposure:05d}" + (f"-seg{segment:03d}" if segment else "") + f"_{detector}"
     order = (exposure - 1) * max(observation.segments, 1) + max(segment - 1, 0)
@@ -141,7 +153,7 @@ def _member(observation, program, exposure, segment, detector, files):
     return member
 
 
-def _header(observation, program, exposure, detector, start):
+def _header(observation: Observation, program: Program, exposure: int, detector: str, start: float) -> Header:
     end = start + observation.exposure_time / 86400
     guider = detector.startswith("guider")
     imaging = "i2d.fits" in observation.suffixes or guider
@@ -178,12 +190,12 @@ def _header(observation, program, exposure, detector, start):
     }
 
 
-def _filter(name, detector):
+def _filter(name: str, detector: str) -> str:
     # the long-wave channel cannot be behind a short-wave filter
     return "F277W" if detector in ("nrcalong", "nrcblong") and name[1:4].isdigit() and int(name[1:4]) < 240 else name
 
 
-def _product(name, header, observation, files, side=96):
+def _product(name: str, header: Header, observation: Observation, files: Files, side: int = 96) -> ProductFile:
     if name in files:
         return files[name]
     suffix, _, extension = name.rpartition("_")[2].partition(".")
@@ -191,7 +203,7 @@ def _product(name, header, observation, files, side=96):
     layout, text = None, None
     if file_type in observation.sizes:
         size = observation.sizes[file_type]
-    elif extension == "fits":
+    elif extension.lower() == "fits":
         layout = fits_files.layout_for(suffix, header["NGROUPS"], header["NINTS"], side)
         size = fits_files.layout_size(layout)
     elif extension == "ecsv":
@@ -203,32 +215,36 @@ def _product(name, header, observation, files, side=96):
     return _register(file, observation, files)
 
 
-def _catalogue_text(name, header):
+def _catalogue_text(name: str, header: Header) -> Callable[[], str]:
     return lambda: text_files.source_catalogue(name, header)
 
 
-def _association(name, rule, inputs, header, observation, files):
+def _association(
+    name: str, rule: str, inputs: text_files.Products, header: Header, observation: Observation, files: Files
+) -> ProductFile:
     if name in files:
         return files[name]
 
-    def text():
+    def text() -> str:
         return text_files.association(name, header, rule, inputs)
 
     return _register(ProductFile(name, len(text()), header, text=text), observation, files)
 
 
-def _pool(program, stamp, headers, observation, files):
+def _pool(
+    program: Program, stamp: str, headers: Sequence[Header], observation: Observation, files: Files
+) -> ProductFile:
     name = f"jw{program.number:05d}_{stamp}_pool.csv"
     if name in files:
         return files[name]
 
-    def text():
+    def text() -> str:
         return text_files.pool(headers)
 
     return _register(ProductFile(name, len(text()), headers[0], text=text), observation, files)
 
 
-def _guide_stars(observation, program, files):
+def _guide_stars(observation: Observation, program: Program, files: Files) -> list[ProductFile]:
     visit = f"jw{program.number:05d}{observation.obsnum:03d}{observation.visit:03d}"
     start = mjd_to_datetime(observation.start)
     stamps = [f"{start - timedelta(seconds=before):%Y%j%H%M%S}" for before in (420, 400, 300, 120)]
@@ -246,7 +262,7 @@ def _guide_stars(observation, program, files):
     return shared
 
 
-def _register(file, observation, files):
+def _register(file: ProductFile, observation: Observation, files: Files) -> ProductFile:
     file.exclusive = observation.exclusive
     file.release = observation.public_from
     file.ingested = round(mjd_to_unix(observation.processed), 3)

@@ -1,15 +1,22 @@
 """The holdings of the embedded archive: observations, products, keywords and files, and how they change."""
 
+import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from jwst_mast_assets.embedded_archive import assembly, columns, keywords, rows, saved_tables
+from jwst_mast_assets.embedded_archive.assembly import Member
 from jwst_mast_assets.embedded_archive.default_programs import PROGRAMS, default_observations
 from jwst_mast_assets.embedded_archive.files import DATA_URI_PREFIX, ProductFile
 from jwst_mast_assets.embedded_archive.identifiers import unix_to_mjd
-from jwst_mast_assets.embedded_archive.programs import Candidate, Observation, Planned, Program
+from jwst_mast_assets.embedded_archive.programs import Candidate, Declared, Observation, Planned, Program
+from jwst_mast_assets.embedded_archive.rows import Row
+from jwst_mast_assets.embedded_archive.unusual_programs import unusual_observations
+
+TablePath = str | os.PathLike[str]
 
 _SHORT_DETECTORS = ("a1", "a2", "a3", "a4", "along", "b1", "b2", "b3", "b4", "blong")
 
@@ -34,20 +41,20 @@ class Catalogue:
         Held while rows or files change.
     """
 
-    def __init__(self, proposal_ids="mixed"):
+    def __init__(self, proposal_ids: str = "mixed") -> None:
         if proposal_ids not in ("mixed", "plain", "padded"):
             raise ValueError(f"proposal_ids is mixed, plain or padded, not {proposal_ids!r}")
         self.proposal_ids = proposal_ids
         self.cloud_prefix = "s3://stpubdata/"
-        self.observations: list[dict] = []
+        self.observations: list[Row] = []
         self.files: dict[str, ProductFile] = {}
         self.lock = threading.RLock()
-        self._products: dict[int, list[dict]] = {}
-        self._recorded_keywords: dict[str, dict] = {}
-        self._exposures: list[tuple[Observation, list[assembly.Member]]] = []
+        self._products: dict[int, list[Row]] = {}
+        self._recorded_keywords: dict[str, Row] = {}
+        self._exposures: list[tuple[Observation, list[Member]]] = []
 
     @classmethod
-    def default(cls, now=None, proposal_ids="mixed"):
+    def default(cls, now: float | None = None, proposal_ids: str = "mixed") -> "Catalogue":
         """The archive described in `programs`.
 
         Parameters
@@ -66,7 +73,22 @@ class Catalogue:
         return catalogue
 
     @classmethod
-    def from_csv(cls, observations_csv, products_csv=None, keywords_csv=None):
+    def unusual(cls) -> "Catalogue":
+        """The programs described in `unusual_programs`, and no others.
+
+        Returns
+        -------
+        Catalogue
+        """
+        catalogue = cls()
+        for declared in unusual_observations():
+            catalogue.add(declared)
+        return catalogue
+
+    @classmethod
+    def from_csv(
+        cls, observations_csv: TablePath, products_csv: TablePath | None = None, keywords_csv: TablePath | None = None
+    ) -> "Catalogue":
         """Tables saved from MAST, served as they are; only the bytes of the files are made up.
 
         Files have the recorded size, whatever it is; ``checksum`` in keyword rows is that of the bytes served.
@@ -94,20 +116,20 @@ class Catalogue:
         return catalogue
 
     @property
-    def products(self):
+    def products(self) -> list[Row]:
         """All rows of ``Mast.Caom.Products``, a list of dict."""
         return [row for listed in self._products.values() for row in listed]
 
-    def products_of(self, obsids):
+    def products_of(self, obsids: Iterable[int]) -> list[Row]:
         """Product rows of the observations with these ``obsid``, in the order asked."""
         return [row for obsid in obsids for row in self._products.get(obsid, ())]
 
     @property
-    def keywords(self):
+    def keywords(self) -> list[Row]:
         """All keyword rows without their checksums, a list of dict."""
         return list(self.keyword_rows())
 
-    def keyword_rows(self, instrument=None):
+    def keyword_rows(self, instrument: str | None = None) -> Iterator[Row]:
         """Keyword rows, without checksums, of the FITS files of one instrument (any capitals) or all.
 
         The files of guide stars are those of ``GuideStar``, whose rows have ``fileName``, not of ``Fgs``.
@@ -123,11 +145,11 @@ class Catalogue:
             row = keywords.recorded_row(recorded, file) if recorded else keywords.keyword_row(file)
             yield keywords.guide_star_row(row) if guide_star else row
 
-    def file_of(self, uri):
+    def file_of(self, uri: str) -> ProductFile | None:
         """The `ProductFile` of a ``dataURI``, or None."""
         return self.files.get(uri[len(DATA_URI_PREFIX) :]) if uri.startswith(DATA_URI_PREFIX) else None
 
-    def add(self, declared, program=None):
+    def add(self, declared: Declared, program: Program | None = None) -> list[int]:
         """Add what is declared as in `programs`.
 
         Parameters
@@ -155,7 +177,14 @@ class Catalogue:
                 self._add_observation(declared, program)
             return [row["obsid"] for row in self.observations[before:]]
 
-    def add_observation(self, proposal, obsnum, t_min=None, detectors=("nrca1",), **settings):
+    def add_observation(
+        self,
+        proposal: int | str,
+        obsnum: int | str,
+        t_min: float | None = None,
+        detectors: Iterable[str] = ("nrca1",),
+        **settings: Any,
+    ) -> list[int]:
         """A new observation appears in the archive.
 
         Parameters
@@ -182,11 +211,11 @@ class Catalogue:
     def reprocess(
         self,
         which: str | Iterable[str] | Callable[[str], bool],
-        cal_ver="1.19.2",
-        crds_ctx="jwst_1413.pmap",
-        same_size=True,
-        when=None,
-    ):
+        cal_ver: str = "1.19.2",
+        crds_ctx: str = "jwst_1413.pmap",
+        same_size: bool = True,
+        when: float | None = None,
+    ) -> list[str]:
         """Files are ingested again under their names, with other bytes.
 
         Parameters
@@ -218,7 +247,7 @@ class Catalogue:
             self._update_products(set(names))
             return names
 
-    def release(self, proposal, migrated=True):
+    def release(self, proposal: int | str, migrated: bool = True) -> int:
         """The exclusive-access period of a proposal ends; returns how many files became public.
 
         If not `migrated`, the tables call them public, but a download is refused until `migrate`.
@@ -242,7 +271,7 @@ class Catalogue:
         for name, file in self.files.items():
             file.migrated = file.migrated or name.startswith(f"jw{int(proposal):05d}")
 
-    def _add_observation(self, observation, program):
+    def _add_observation(self, observation: Observation, program: Program) -> None:
         members = assembly.members_of(observation, program, self.files)
         self._exposures.append((observation, members))
         level3 = observation.listed in ("level3", "both")
@@ -255,7 +284,7 @@ class Catalogue:
             listed = rows.observation_row(product, observation, program, 3, members)
             self._list(listed, [product, *members], program)
 
-    def _add_candidate(self, candidate, program):
+    def _add_candidate(self, candidate: Candidate, program: Program) -> None:
         chosen = [
             (observation, members)
             for observation, members in self._exposures
@@ -273,18 +302,18 @@ class Catalogue:
         product = assembly.level3_member(obs_id, first, program, members, self.files)
         self._list(rows.observation_row(product, first, program, 3, members), [product, *members], program)
 
-    def _list(self, row, members, program):
+    def _list(self, row: Row, members: Iterable[Member], program: Program) -> None:
         self.observations.append(row)
         obsid = row["obsid"]
         self._products[obsid] = [
             rows.product_row(file, member, obsid, program.proposal_id) for member in members for file in member.files
         ]
 
-    def _free_visit(self, proposal, obsnum):
+    def _free_visit(self, proposal: int, obsnum: int) -> int:
         taken = {name[10:13] for name in self.files if name.startswith(f"jw{proposal:05d}{obsnum:03d}")}
         return next(visit for visit in range(1, 1000) if f"{visit:03d}" not in taken)
 
-    def _update_products(self, names):
+    def _update_products(self, names: set[str]) -> None:
         for row in self.products:
             if row["productFilename"] in names:
                 file = self.files[row["productFilename"]]
@@ -292,7 +321,7 @@ class Catalogue:
                 row["dataRights"] = "EXCLUSIVE_ACCESS" if file.exclusive else "PUBLIC"
                 row["prvversion"] = file.cal_ver if row["calib_level"] > 1 else row["prvversion"]
 
-    def _add_recorded_product(self, row):
+    def _add_recorded_product(self, row: Row) -> None:
         name = row["productFilename"]
         self._products.setdefault(row["parent_obsid"], []).append(row)
         if name not in self.files:

@@ -157,7 +157,7 @@ _DESCRIBED = {
 _VOTABLE_TYPE = {"string": "char", "int": "int", "float": "double", "boolean": "boolean", "date": "char"}
 
 
-def service_columns(service):
+def service_columns(service: str) -> dict[str, str]:
     """Columns of one Mashup service.
 
     Parameters
@@ -181,7 +181,7 @@ def service_columns(service):
     return {}
 
 
-def columns_configuration(config_id):
+def columns_configuration(config_id: str) -> dict[str, dict[str, str]]:
     """What ``columnsconfig`` answers for a service.
 
     Clients read from it which columns are continuous (asked by ranges) and which discrete (asked by strings).
@@ -199,7 +199,7 @@ def columns_configuration(config_id):
     return {name: _column_properties(name, mashup_type) for name, mashup_type in service_columns(config_id).items()}
 
 
-def _column_properties(name, mashup_type):
+def _column_properties(name: str, mashup_type: str) -> dict[str, str]:
     label, unit, description = _DESCRIBED.get(name, (name, "", name))
     properties = {
         "text": label,
@@ -214,7 +214,7 @@ def _column_properties(name, mashup_type):
     return properties
 
 
-def convert_text(text, mashup_type):
+def convert_text(text: str, mashup_type: str) -> str | int | float | bool | None:
     """The value that a cell of a CSV table stands for, ``None`` when it is empty or NaN."""
     if text in ("", "nan", "NaN", "None"):
         return "" if mashup_type == "string" and text == "" else None

@@ -89,7 +89,7 @@ def _clear_faults(state: ArchiveState, body: Body) -> list[Body]:
 
 
 def _add_observation(state: ArchiveState, body: Body) -> Body:
-    settings = {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
+    settings: Body = {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
     return {"obsids": state.catalogue.add_observation(**settings)}
 
 
@@ -98,7 +98,7 @@ def _reprocess(state: ArchiveState, body: Body) -> Body:
     pattern = settings.pop("match", None)
     which = settings.pop("filenames", None)
     if pattern is not None:
-        which = re.compile(pattern).search
+        which = [name for name in state.catalogue.files if re.search(pattern, name)]
     if which is None:
         raise ValueError("say which files: filenames or match")
     return {"filenames": state.catalogue.reprocess(which, **settings)}

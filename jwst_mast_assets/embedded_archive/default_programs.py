@@ -6,7 +6,7 @@ finds something in programs 1138, 1409, 1410 and 9231.
 
 from typing import Any
 
-from jwst_mast_assets.embedded_archive.programs import HOUR, Candidate, Observation, Planned, Program
+from jwst_mast_assets.embedded_archive.programs import HOUR, Candidate, Declared, Observation, Planned, Program
 
 NIRCAM_SHORT = ("nrca1", "nrca2", "nrca3", "nrca4", "nrcb1", "nrcb2", "nrcb3", "nrcb4")
 NIRCAM_ALL = (*NIRCAM_SHORT, "nrcalong", "nrcblong")
@@ -39,7 +39,7 @@ SERIES_SUFFIXES = (
 CUBE_SUFFIXES = ("uncal.fits", "uncal.jpg", "rate.fits", "rate.jpg", "cal.fits", "cal.jpg", "x1d.fits", "x1d.png")
 
 
-def default_observations(now):
+def default_observations(now: float) -> list[Declared]:
     """Everything in the default archive.
 
     Parameters
@@ -62,7 +62,7 @@ def default_observations(now):
     ]
 
 
-def _program_1138(now):
+def _program_1138(now: float) -> list[Declared]:
     return [
         Observation(1138, 4, 59679.4101, NIRCAM_ALL, exposures=2),
         Observation(1138, 5, 59679.6123, NIRCAM_ALL),
@@ -75,7 +75,7 @@ def _program_1138(now):
     ]
 
 
-def _program_1409(now):
+def _program_1409(now: float) -> list[Declared]:
     wavefront: dict[str, Any] = {"target": "HD-84800", "filter": "F212N", "pupil": "WLP8", "ra": 147.3, "dec": 30.4}
     return [
         Observation(1409, 3, 59630.2201, ("nrca3", "nrcb4"), **wavefront),
@@ -87,7 +87,7 @@ def _program_1409(now):
     ]
 
 
-def _program_1410(now):
+def _program_1410(now: float) -> list[Declared]:
     # FGS data cannot be found under the instrument name FGS.  The published example lists these guider exposures
     # with the instrument left at nircam, hence the plain name.
     guider: dict[str, Any] = {
@@ -120,7 +120,7 @@ def _program_1410(now):
     ]
 
 
-def _program_743():
+def _program_743() -> list[Declared]:
     rehearsal: dict[str, Any] = {
         "instrument_name": "NIRCAM",
         "target": "LRE-FIELD",
@@ -135,7 +135,7 @@ def _program_743():
     ]
 
 
-def _program_2731():
+def _program_2731() -> list[Declared]:
     nebula: dict[str, Any] = {
         "target": "NGC-3324",
         "ra": 159.2137,
@@ -162,7 +162,7 @@ def _program_2731():
     ]  # fmt: skip
 
 
-def _spectroscopy():
+def _spectroscopy() -> list[Declared]:
     return [
         Observation(
             2734, 2, 59751.1588, ("nis",), segments=3, instrument_name="NIRISS", filter="CLEAR", pupil="GR700XD",
@@ -185,7 +185,7 @@ def _spectroscopy():
     ]  # fmt: skip
 
 
-def _others(now):
+def _others(now: float) -> list[Declared]:
     new: dict[str, Any] = {"target": "ABELL-2744", "ra": 3.5875, "dec": -30.3972}
     return [
         Observation(9231, 1, now - 26 * HOUR, ("nrca1", "nrca2"), exclusive=True, release=now + 364, **new),

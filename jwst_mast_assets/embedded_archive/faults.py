@@ -4,7 +4,9 @@ import re
 import threading
 import uuid
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 ENDPOINTS = ("download", "invoke", "whoami", "columnsconfig", "path_lookup")
 DOWNLOAD_KINDS = (
@@ -74,7 +76,7 @@ class Fault:
     location: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"no fault is called {self.kind!r}; there are {', '.join(KINDS)}")
         if self.endpoint is None:
@@ -85,7 +87,7 @@ class Fault:
         self.retry_after = None if self.retry_after is None else str(self.retry_after)
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: Mapping[str, Any]) -> "Fault":
         """A fault from its JSON form.
 
         Raises
@@ -98,7 +100,7 @@ class Fault:
             raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")
         return cls(**values)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Its JSON form."""
         return asdict(self)
 
@@ -106,42 +108,42 @@ class Fault:
 class FaultBook:
     """The faults in force."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._faults: list[Fault] = []
-        self._hits: Counter = Counter()
-        self._asked: Counter = Counter()
-        self._rounds: Counter = Counter()
+        self._hits: Counter[str] = Counter()
+        self._asked: Counter[tuple[str, str]] = Counter()
+        self._rounds: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Fault]:
         return iter(list(self._faults))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._faults)
 
-    def add(self, *faults):
+    def add(self, *faults: Fault) -> Fault:
         """Put faults in force; returns the last one."""
         with self._lock:
             self._faults += faults
         return faults[-1]
 
-    def remove(self, fault_id):
+    def remove(self, fault_id: str) -> None:
         """Take back the fault with this ``id``."""
         with self._lock:
             self._faults = [fault for fault in self._faults if fault.id != fault_id]
 
-    def clear(self):
+    def clear(self) -> None:
         """Take back all faults, and count requests from the beginning."""
         with self._lock:
             self._faults = []
             for counter in (self._hits, self._asked, self._rounds):
                 counter.clear()
 
-    def hits(self, fault):
+    def hits(self, fault: Fault) -> int:
         """How many requests a fault has hit."""
         return self._hits[fault.id]
 
-    def select(self, endpoint, subject):
+    def select(self, endpoint: str, subject: str) -> dict[str, Fault]:
         """Faults that hit this request, which is counted.
 
         Parameters
@@ -156,7 +158,7 @@ class FaultBook:
             By kind.
         """
         with self._lock:
-            chosen = {}
+            chosen: dict[str, Fault] = {}
             for fault in self._faults:
                 if fault.endpoint != endpoint or not re.search(fault.match or "", subject):
                     continue
@@ -169,7 +171,7 @@ class FaultBook:
                 chosen.setdefault(fault.kind, fault)
             return chosen
 
-    def still_busy(self, fault, request_text):
+    def still_busy(self, fault: Fault, request_text: str) -> bool:
         """Whether the same request has been told to ask again fewer than `rounds` times."""
         with self._lock:
             self._rounds[fault.id, request_text] += 1

@@ -52,7 +52,7 @@ class ProductFile:
     name: str
     size: int
     header: dict[str, Any] = field(default_factory=dict)
-    layout: tuple[fits_files.Extension, ...] | None = None
+    layout: fits_files.Layout | None = None
     picture: str = ""
     text: Callable[[], str] | None = None
     cal_ver: str = "1.18.0"
@@ -76,8 +76,8 @@ class ProductFile:
 
     @property
     def extension(self) -> str:
-        """What follows the last point of the name, e.g. ``fits``."""
-        return self.name.rpartition(".")[2]
+        """What follows the last point of the name in small letters, e.g. ``fits``."""
+        return self.name.rpartition(".")[2].lower()
 
     @property
     def etag(self) -> str:

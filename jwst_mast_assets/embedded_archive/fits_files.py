@@ -6,11 +6,13 @@ two blocks of primary header, then for each extension one block of header and th
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from jwst_mast_assets.embedded_archive.pictures import star_field
+from jwst_mast_assets.embedded_archive.pictures import Pixels, star_field
 
 BLOCK = 2880
 PRIMARY_HEADER_SIZE = 2 * BLOCK
@@ -39,12 +41,16 @@ class Extension:
     shape: tuple[int, ...]
 
     @property
-    def data_size(self):
+    def data_size(self) -> int:
         """Bytes of the data with their padding."""
         return math.ceil(abs(self.bitpix) // 8 * math.prod(self.shape) / BLOCK) * BLOCK
 
 
-def layout_for(suffix, ngroups=5, nints=1, side=96):
+Header = Mapping[str, Any]
+Layout = tuple[Extension, ...]
+
+
+def layout_for(suffix: str, ngroups: int = 5, nints: int = 1, side: int = 96) -> Layout:
     """Extensions of a product with this suffix.
 
     Parameters
@@ -78,18 +84,18 @@ def layout_for(suffix, ngroups=5, nints=1, side=96):
     return (Extension("SCI", -32, plane), Extension("ERR", -32, plane), Extension("DQ", 32, plane))
 
 
-def layout_of_size(size):
+def layout_of_size(size: int) -> Layout:
     """One byte-wide extension that brings the whole file to exactly `size` bytes (a multiple of 2,880)."""
     rows = (size - PRIMARY_HEADER_SIZE - EXTENSION_HEADER_SIZE) // BLOCK
     return (Extension("SCI", 8, (rows, BLOCK)),) if rows > 0 else ()
 
 
-def layout_size(layout):
+def layout_size(layout: Layout) -> int:
     """Length in bytes of a file with this layout."""
     return PRIMARY_HEADER_SIZE + sum(EXTENSION_HEADER_SIZE + extension.data_size for extension in layout)
 
 
-def whole_file(header, layout, picture_seed, version):
+def whole_file(header: Header, layout: Layout, picture_seed: str, version: int) -> bytes:
     """A small file with a star field as its data.
 
     Parameters
@@ -127,7 +133,7 @@ class GeneratedFile:
         Files with the same seed have the same bytes.
     """
 
-    def __init__(self, header, size, seed):
+    def __init__(self, header: Header, size: int, seed: str) -> None:
         self.size = size
         layout = layout_of_size(size)
         head = _primary_header(header, len(layout)) + b"".join(_extension_header(e) for e in layout)
@@ -136,7 +142,7 @@ class GeneratedFile:
         key = int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=8).digest(), "big")
         self._base = np.random.Generator(np.random.Philox(key=key)).bytes(GENERATED_BLOCK)
 
-    def read(self, start, stop):
+    def read(self, start: int, stop: int) -> bytes:
         """Bytes from `start` up to but without `stop`."""
         parts = [self._head[start:stop]]
         position = max(start, len(self._head))
@@ -147,13 +153,13 @@ class GeneratedFile:
             position += length
         return b"".join(parts)
 
-    def _block(self, index):
+    def _block(self, index: int) -> bytes:
         # the mark tells the blocks of one file apart, so that misplaced ranges change the md5
         mark = hashlib.blake2b(f"{self._seed}:{index}".encode(), digest_size=16).digest()
         return mark + self._base[len(mark) :]
 
 
-def _pixels(extension, seed, version):
+def _pixels(extension: Extension, seed: str, version: int) -> Pixels:
     side = extension.shape[-1]
     if extension.bitpix == 8 or len(extension.shape) < 2 or extension.shape[-2] != side:
         ramp = np.arange(math.prod(extension.shape), dtype="f8").reshape(extension.shape)
@@ -171,7 +177,7 @@ def _pixels(extension, seed, version):
     return values.astype(_BITPIX_TYPE[extension.bitpix])
 
 
-def _primary_header(header, extensions):
+def _primary_header(header: Header, extensions: int) -> bytes:
     cards = [
         _card("SIMPLE", True),
         _card("BITPIX", 8),
@@ -182,7 +188,7 @@ def _primary_header(header, extensions):
     return _padded(cards, PRIMARY_HEADER_SIZE)
 
 
-def _extension_header(extension):
+def _extension_header(extension: Extension) -> bytes:
     axes = tuple(reversed(extension.shape))
     cards = [
         _card("XTENSION", "IMAGE"),
@@ -196,14 +202,14 @@ def _extension_header(extension):
     return _padded(cards, EXTENSION_HEADER_SIZE)
 
 
-def _padded(cards, size):
+def _padded(cards: Sequence[str], size: int) -> bytes:
     text = "".join(cards).ljust(size - 80) + "END".ljust(80)
     if len(text) != size:
         raise ValueError(f"a header of {len(cards)} cards does not fit into {size} bytes")
     return text.encode("ascii")
 
 
-def _card(keyword, value):
+def _card(keyword: str, value: Any) -> str:
     if isinstance(value, bool):
         shown = "T".rjust(20) if value else "F".rjust(20)
     elif isinstance(value, (int, float)):

@@ -4,8 +4,10 @@ import re
 from datetime import datetime, timezone
 
 from jwst_mast_assets.embedded_archive.columns import GUIDE_STAR_COLUMNS, KEYWORD_COLUMNS
+from jwst_mast_assets.embedded_archive.files import ProductFile
 from jwst_mast_assets.embedded_archive.identifiers import mjd_to_unix, stable_id
 from jwst_mast_assets.embedded_archive.product_types import describe
+from jwst_mast_assets.embedded_archive.rows import Row
 
 CHECKSUM_LIMIT = 64_000_000
 _FILE_SET = re.compile(r"^(jw\d{11}_\w{5}_\d{5})")
@@ -13,12 +15,12 @@ _DATE = re.compile(r"^/Date\((-?\d+)(?:[+-]\d+)?\)/$")
 _PRODUCT_LEVELS = {1: "1b", 2: "2b", 3: "3"}
 
 
-def as_date(seconds):
+def as_date(seconds: float | None) -> str | None:
     """Seconds since 1970 as MAST writes them, ``/Date(milliseconds)/``."""
     return None if seconds is None else f"/Date({round(seconds * 1000)})/"
 
 
-def date_seconds(text):
+def date_seconds(text: str | float) -> float:
     """Seconds since 1970 of ``/Date(milliseconds)/``, an ISO date (UTC) or a number of milliseconds.
 
     Raises
@@ -35,7 +37,7 @@ def date_seconds(text):
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
-def keyword_row(file):
+def keyword_row(file: ProductFile) -> Row:
     """The keyword row of a FITS file, all but its ``checksum``.
 
     Parameters
@@ -102,7 +104,7 @@ def keyword_row(file):
     return row
 
 
-def _state(file):
+def _state(file: ProductFile) -> Row:
     """The columns that change when a file is processed again or released."""
     return {
         "cal_ver": file.cal_ver,
@@ -115,7 +117,7 @@ def _state(file):
     }
 
 
-def recorded_row(row, file):
+def recorded_row(row: Row, file: ProductFile) -> Row:
     """A row read from a table, brought up to date with what has happened to its file since.
 
     The checksum is left to `with_checksum`: the bytes served are not the recorded ones.
@@ -124,13 +126,13 @@ def recorded_row(row, file):
     return {**row, "fileSize": file.size, "checksum": None, **changed}
 
 
-def guide_star_row(row):
+def guide_star_row(row: Row) -> Row:
     """The row as the guide-star service has it."""
     others = {name: row.get(name) for name in GUIDE_STAR_COLUMNS}
     return {**others, "fileName": row["filename"], "gs_order": 1}
 
 
-def with_checksum(row, file):
+def with_checksum(row: Row, file: ProductFile) -> Row:
     """The row with the md5 of the bytes served.
 
     It stays ``None`` for a file above `CHECKSUM_LIMIT` bytes whose checksum nobody has asked for before,
@@ -140,5 +142,5 @@ def with_checksum(row, file):
     return {**row, "checksum": file.md5 if known else None}
 
 
-def _number(text):
+def _number(text: str | None) -> int | None:
     return int(text) if text else None

@@ -2,9 +2,16 @@
 
 import math
 import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from jwst_mast_assets.embedded_archive import keywords
+from jwst_mast_assets.embedded_archive.catalogue import Catalogue
 from jwst_mast_assets.embedded_archive.columns import service_columns
+from jwst_mast_assets.embedded_archive.rows import Row
+
+Envelope = dict[str, Any]
+Types = dict[str, str]
 
 DEFAULT_PAGE_SIZE = 50_000
 INSTRUMENTS = ("Nircam", "Nirspec", "Niriss", "Miri", "Fgs", "GuideStar")
@@ -16,7 +23,7 @@ class MashupError(Exception):
     """A request that the service refuses; the text goes into the envelope's ``msg``."""
 
 
-def answer(request, catalogue):
+def answer(request: Mapping[str, Any], catalogue: Catalogue) -> Envelope:
     """Answer one Mashup request.
 
     Parameters
@@ -56,17 +63,17 @@ def answer(request, catalogue):
     }
 
 
-def refusal(message):
+def refusal(message: str) -> Envelope:
     """The envelope of a failed request."""
     return {"status": "ERROR", "msg": message}
 
 
-def busy():
+def busy() -> Envelope:
     """The envelope of a request that is still being worked on."""
     return {"status": "EXECUTING", "msg": "", "percent complete": 0.5}
 
 
-def _evaluate(service, params, catalogue):
+def _evaluate(service: str, params: Mapping[str, Any], catalogue: Catalogue) -> tuple[list[Row], Types]:
     """Rows, and the columns asked for with their types."""
     if service == "Mast.Caom.Products":
         obsids = [int(text) for text in str(params["obsid"]).split(",") if text.strip()]
@@ -81,7 +88,7 @@ def _evaluate(service, params, catalogue):
     return list(rows), _chosen(columns, types)
 
 
-def _rows(service, catalogue):
+def _rows(service: str, catalogue: Catalogue) -> Iterable[Row]:
     if service == "Mast.Caom.Filtered":
         return catalogue.observations
     instrument = service.rpartition(".")[2]
@@ -90,7 +97,7 @@ def _rows(service, catalogue):
     raise MashupError(f"Service '{service}' does not exist")
 
 
-def _chosen(columns, types):
+def _chosen(columns: str | list[str], types: Types) -> Types:
     names = columns.split(",") if isinstance(columns, str) else columns
     names = [name.strip() for name in names]
     if names == ["*"]:
@@ -101,7 +108,7 @@ def _chosen(columns, types):
     return {name: types[name] for name in names}
 
 
-def _filtered(rows, condition, types):
+def _filtered(rows: Iterable[Row], condition: Mapping[str, Any], types: Types) -> list[Row]:
     name = condition["paramName"]
     if name not in types:
         raise MashupError(f"Invalid column name '{name}'.")
@@ -109,7 +116,7 @@ def _filtered(rows, condition, types):
     return [row for row in rows if accept(row.get(name))]
 
 
-def _matcher(name, kind, condition):
+def _matcher(name: str, kind: str, condition: Mapping[str, Any]) -> Callable[[Any], bool]:
     """What tells whether a value fulfils a filter: one of its values, ranges or its free text."""
     fold = str.lower if name in _ANY_CAPITALS else str
     ranges = [v for v in condition.get("values") or () if isinstance(v, dict)]
@@ -119,7 +126,7 @@ def _matcher(name, kind, condition):
     free_text = condition.get("freeText")
     pattern = _like(free_text) if free_text else None
 
-    def accept(value):
+    def accept(value: Any) -> bool:
         if value is None:
             return False
         if fold(str(value)) in texts or (numbers and float(value) in numbers):
@@ -136,29 +143,29 @@ def _matcher(name, kind, condition):
     return accept
 
 
-def _limit(value, kind):
+def _limit(value: Any, kind: str) -> float | None:
     if value in (None, ""):
         return None
     return keywords.date_seconds(value) if kind == "date" else float(value)
 
 
-def _number(value):
+def _number(value: Any) -> float | None:
     try:
         return float(value)
     except (TypeError, ValueError):
         return None
 
 
-def _like(pattern):
+def _like(pattern: str) -> re.Pattern[str]:
     """A regular expression for a pattern of SQL's LIKE, whatever the capitals."""
     special = {"%": ".*", "*": ".*", "_": "."}
     return re.compile("".join(special.get(c) or re.escape(c) for c in pattern), re.IGNORECASE | re.DOTALL)
 
 
-def _complete(row, catalogue):
-    file = catalogue.files.get(row.get("filename") or row.get("fileName"))
+def _complete(row: Row, catalogue: Catalogue) -> Row:
+    file = catalogue.files.get(row.get("filename") or row["fileName"])
     return keywords.with_checksum(row, file) if file else row
 
 
-def _finite(value):
+def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value

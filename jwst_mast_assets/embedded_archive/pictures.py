@@ -4,21 +4,24 @@ import hashlib
 import io
 import zlib
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+Pixels = np.ndarray[Any, Any]
+
 _QUALITIES = (85, 70, 50, 30, 10)
 
 
-def seeded_generator(seed):
+def seeded_generator(seed: str) -> np.random.Generator:
     """A random generator that always gives the same numbers for the same text."""
     digest = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))
 
 
 @lru_cache(maxsize=64)
-def star_field(seed, side):
+def star_field(seed: str, side: int) -> Pixels:
     """An image of stars and a galaxy over a noisy background.
 
     Parameters
@@ -47,7 +50,7 @@ def star_field(seed, side):
     return field
 
 
-def jpeg(seed, size, side, colour=False, version=0):
+def jpeg(seed: str, size: int, side: int, colour: bool = False, version: int = 0) -> bytes:
     """A preview of exactly `size` bytes that any JPEG reader opens.
 
     Parameters
@@ -79,7 +82,7 @@ def jpeg(seed, size, side, colour=False, version=0):
     return jpeg(seed, size, side // 2, False, version) if side > 2 else content[:size]
 
 
-def spectrum_png(seed, size, version=0):
+def spectrum_png(seed: str, size: int, version: int = 0) -> bytes:
     """The plot of a spectrum as a PNG of exactly `size` bytes."""
     random = seeded_generator(seed)
     values = np.cumsum(random.normal(0, 1, 400)) + 0.01 * version
@@ -102,18 +105,18 @@ def spectrum_png(seed, size, version=0):
     return content[:end] + chunk + content[end:]
 
 
-def _tone_mapped(field, version):
+def _tone_mapped(field: Pixels, version: int) -> Pixels:
     stretched = np.arcsinh(np.clip(field - 0.7, 0, None) * (3 + 0.2 * version))
     return (255 * np.clip(stretched / 4.5, 0, 1)).astype("u1")
 
 
-def _tints(image):
+def _tints(image: Pixels) -> tuple[Image.Image, ...]:
     faint = image.astype("f4") / 255
     shades = (faint**0.9, faint**1.15, 0.15 + 0.85 * faint**1.3)
     return tuple(Image.fromarray((255 * shade).astype("u1")) for shade in shades)
 
 
-def _with_jpeg_comment(content, room):
+def _with_jpeg_comment(content: bytes, room: int) -> bytes:
     comments = []
     while room >= 4:
         length = min(room, 65535 + 2)

@@ -18,6 +18,13 @@ _DESCRIPTIONS = {
     "cat": "target (L3) : source catalog",
     "segm": "target (L3) : segmentation map",
     "whtlt": "target   (L3) : spectroscopic white-light curve",
+    "phot": "source/target (L3) : photometry catalog",
+    "masterbg1d": "target (L3) : 1D master background spectrum",
+    "mbsub": "exposure (L2b): master background-subtracted exposure",
+    "ami-oi": "target (L3) : aperture masking interferometry observables",
+    "aminorm-oi": "target (L3) : normalized aperture masking interferometry observables",
+    "psf-ami-oi": "target (L3) : aperture masking interferometry observables of the PSF reference",
+    "amimulti-oi": "exposure (L3): aperture masking interferometry observables per integration",
     "asn": "source/target (L3) : association generator",
     "pool": "source/target (L3) : association pool",
     "msa": "MSA metadata",
@@ -51,9 +58,9 @@ class ProductType:
     calib_level: int
 
 
-def describe(filename):
+def describe(filename: str) -> ProductType:
     """The `ProductType` of a file name."""
-    stem, _, extension = filename.rpartition(".")
+    stem, _, extension = filename.lower().rpartition(".")
     suffix = stem.rpartition("_")[2]
     level = 1 if suffix in ("uncal", "stream", "msa") else 2
     guide_star = _GUIDE_STAR_NAME.search(filename)

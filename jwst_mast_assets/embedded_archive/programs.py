@@ -27,7 +27,7 @@ class Program:
     padded: bool = False
 
     @property
-    def proposal_id(self):
+    def proposal_id(self) -> str:
         """The text in the ``proposal_id`` column."""
         return f"{self.number:05d}" if self.padded else str(self.number)
 
@@ -55,11 +55,13 @@ class Observation:
     exposure_time, cadence : float
         Length of an exposure and time from start to start, seconds.
     listed : str
-        ``exposures``: each exposure has a row; ``level3``: one row for all, members have none; ``both``.
+        ``exposures``: each exposure has a row; ``level3``: one row for all, members have none; ``both``;
+        ``candidate``: only a `Candidate` lists it.
     target_number : str
         Of the level-3 name, e.g. ``t017``.
-    sources : tuple of int
-        Level-3 rows by source, for multi-object spectroscopy.
+    sources : tuple of int or str
+        Level-3 rows by source, for multi-object spectroscopy: numbers (``s000277193``), or as the name spells them
+        (``b000000021``, ``t002-s000000001``).
     suffixes : tuple of str
         File types of an exposure, e.g. ``uncal.fits``.
     level3_suffixes : tuple of str
@@ -71,6 +73,8 @@ class Observation:
     sizes : dict
         Bytes by file type (e.g. ``{"uncal.fits": 2_000_000_000}``), instead of the usual ones.
     guide_stars : bool
+    more_files : tuple of str
+        Whole names of further files of its first exposure, which may follow no scheme.
     """
 
     program: int
@@ -93,24 +97,25 @@ class Observation:
     cadence: float = 420.0
     listed: str = "exposures"
     target_number: str = "t001"
-    sources: tuple[int, ...] = ()
+    sources: tuple[int | str, ...] = ()
     suffixes: tuple[str, ...] = (
         "uncal.fits", "uncal.jpg", "rate.fits", "rate.jpg", "cal.fits", "cal.jpg", "i2d.fits", "i2d.jpg", "thumb.jpg",
     )  # fmt: skip
     level3_suffixes: tuple[str, ...] = ("i2d.fits", "i2d.jpg", "thumb.jpg", "segm.fits", "cat.ecsv")
     release: float | None = None
     exclusive: bool = False
-    obsids: dict = field(default_factory=dict)
-    sizes: dict = field(default_factory=dict)
+    obsids: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     guide_stars: bool = True
+    more_files: tuple[str, ...] = ()
 
     @property
-    def processed(self):
+    def processed(self) -> float:
         """When its files came into the archive, MJD: the last reprocessing, or two hours after they were taken."""
         return max(LAST_REPROCESSING, self.start + 2 * HOUR)
 
     @property
-    def public_from(self):
+    def public_from(self) -> float:
         """When its files are or were released, MJD; a year after the start if it is exclusive and nothing is said."""
         if self.release is not None:
             return self.release
@@ -156,3 +161,6 @@ class Planned:
     filter: str
     ra: float
     dec: float
+
+
+Declared = Observation | Candidate | Planned

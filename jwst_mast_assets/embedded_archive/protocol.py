@@ -50,7 +50,7 @@ class ArchiveServer(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind, without looking the host's name up as `http.server.HTTPServer` does: that may take seconds."""
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]
+        self.server_port = self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a new connection in a thread of its own."""

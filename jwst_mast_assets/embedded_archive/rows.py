@@ -1,11 +1,18 @@
 """Rows of the observations' and the products' tables."""
 
-from jwst_mast_assets.embedded_archive.files import DATA_URI_PREFIX
+from collections.abc import Sequence
+from typing import Any
+
+from jwst_mast_assets.embedded_archive.assembly import Member
+from jwst_mast_assets.embedded_archive.files import DATA_URI_PREFIX, ProductFile
 from jwst_mast_assets.embedded_archive.identifiers import stable_id
 from jwst_mast_assets.embedded_archive.product_types import describe
+from jwst_mast_assets.embedded_archive.programs import Observation, Planned, Program
+
+Row = dict[str, Any]
 
 
-def product_row(file, member, parent_obsid, proposal_id):
+def product_row(file: ProductFile, member: Member, parent_obsid: int, proposal_id: str) -> Row:
     """A row of ``Mast.Caom.Products``.
 
     Parameters
@@ -50,7 +57,9 @@ def product_row(file, member, parent_obsid, proposal_id):
     }
 
 
-def observation_row(member, observation, program, calib_level, members):
+def observation_row(
+    member: Member, observation: Observation, program: Program, calib_level: int, members: Sequence[Member]
+) -> Row:
     """A row of ``Mast.Caom.Filtered``; its times span `members`."""
     ra, dec = observation.ra, observation.dec
     corners = [(ra + dx, dec + dy) for dx, dy in ((-0.02, -0.02), (0.02, -0.02), (0.02, 0.02), (-0.02, 0.02))]
@@ -95,7 +104,7 @@ def observation_row(member, observation, program, calib_level, members):
     }
 
 
-def planned_rows(planned, program):
+def planned_rows(planned: Planned, program: Program) -> list[Row]:
     """Rows of exposures that are only planned."""
     instrument = planned.instrument_name.split("/")[0].lower()
     rows = []

@@ -1,12 +1,16 @@
 """Tables saved from MAST as CSV, read back with the types that MAST gives them."""
 
 import csv
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from jwst_mast_assets.embedded_archive import columns
 from jwst_mast_assets.embedded_archive.identifiers import mjd_to_datetime
+from jwst_mast_assets.embedded_archive.rows import Row
 
 
-def read_rows(path, column_types, integers):
+def read_rows(path: str | os.PathLike[str], column_types: Mapping[str, str], integers: Iterable[str]) -> list[Row]:
     """Rows of a CSV table with the types of a service's columns.
 
     Parameters
@@ -29,7 +33,7 @@ def read_rows(path, column_types, integers):
         ]
 
 
-def header_of(name, product, row):
+def header_of(name: str, product: Row, row: Row) -> dict[str, Any]:
     """FITS keywords of a file in a saved product table, from its keyword row (which may be empty) and its name."""
     instrument = row.get("instrume") or _instrument_of(product["obs_id"], name)
     header = {"INSTRUME": instrument, "DETECTOR": row.get("detector"), "PROGRAM": name[2:7]}
@@ -45,7 +49,7 @@ def header_of(name, product, row):
     return header
 
 
-def _instrument_of(obs_id, name):
+def _instrument_of(obs_id: str, name: str) -> str | None:
     if "_gs-" in name:
         return "FGS"
     if name.endswith("_msa.fits"):

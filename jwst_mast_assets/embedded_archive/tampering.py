@@ -1,9 +1,14 @@
 """What the faults of the Mashup services do to a right answer."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jwst_mast_assets.embedded_archive.faults import Fault
 from jwst_mast_assets.embedded_archive.files import DATA_URI_PREFIX
+from jwst_mast_assets.embedded_archive.rows import Row
 
 
-def tampered(content, faults):
+def tampered(content: dict[str, Any], faults: Mapping[str, Fault]) -> dict[str, Any]:
     """An envelope with the faults applied.
 
     Parameters
@@ -34,7 +39,7 @@ def tampered(content, faults):
     return content
 
 
-def _give_hostile_names(rows, names):
+def _give_hostile_names(rows: list[Row], names: Sequence[str]) -> None:
     science = [row for row in rows if (row.get("productFilename") or "").endswith(".fits")]
     for row, name in zip(science, names, strict=False):
         row["dataURI"] = row["dataURI"] or DATA_URI_PREFIX + row["productFilename"]
@@ -43,7 +48,7 @@ def _give_hostile_names(rows, names):
         rows.append({**science[-1], "productFilename": science[-1]["productFilename"].upper()})
 
 
-def _rename(content, column, new_name):
+def _rename(content: dict[str, Any], column: str, new_name: str | None) -> None:
     content["fields"] = [
         {**field, "name": new_name or field["name"]} if field["name"] == column else field
         for field in content["fields"]

@@ -1,13 +1,17 @@
 """Products that are text: associations, pools and catalogues."""
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from jwst_mast_assets.embedded_archive.pictures import seeded_generator
+
+Products = Sequence[tuple[str, Sequence[str]]]
 
 _POOL_COLUMNS = ("filename", "program", "obs_num", "visit", "detector", "instrume", "filter", "pupil", "exp_type")
 
 
-def association(name, header, rule, products):
+def association(name: str, header: Mapping[str, Any], rule: str, products: Products) -> str:
     """The text of an ``_asn.json`` file.
 
     Parameters
@@ -44,7 +48,7 @@ def association(name, header, rule, products):
     return json.dumps(content, indent=4) + "\n"
 
 
-def pool(headers):
+def pool(headers: Iterable[Mapping[str, Any]]) -> str:
     """The text of a ``_pool.csv`` file: one line for each exposure, separated by bars as in the real ones."""
     lines = ["|".join(_POOL_COLUMNS)]
     for header in headers:
@@ -53,7 +57,7 @@ def pool(headers):
     return "\n".join(lines) + "\n"
 
 
-def source_catalogue(name, header, rows=60):
+def source_catalogue(name: str, header: Mapping[str, Any], rows: int = 60) -> str:
     """The text of a ``_cat.ecsv`` or ``_whtlt.ecsv`` file, which `astropy.table.Table` reads."""
     random = seeded_generator(name)
     lines = [
@@ -73,7 +77,7 @@ def source_catalogue(name, header, rows=60):
     return "\n".join(lines) + "\n"
 
 
-def fitted(text, size):
+def fitted(text: str, size: int) -> bytes:
     """The text as exactly `size` bytes, with spaces and a last new line, or cut where it is too long."""
     content = text.encode()
     if len(content) >= size:
@@ -81,5 +85,5 @@ def fitted(text, size):
     return content[:-1].ljust(size - 1) + b"\n"
 
 
-def _member(filename):
+def _member(filename: str) -> dict[str, str]:
     return {"expname": filename, "exptype": "science"}

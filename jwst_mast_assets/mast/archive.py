@@ -181,6 +181,21 @@ class Archive:
         taken = named & table["t_min"].notna() & (table["calib_level"].fillna(0) >= 0)
         return table[taken].drop_duplicates("obsid").reset_index(drop=True)
 
+    def count_observations(self, instruments: Sequence[str]) -> int:
+        """How many observations MAST has under some ``instrument_name`` values, of all programs.
+
+        Raises
+        ------
+        ArchiveError
+            As for :meth:`observations`.
+        """
+        filters: list[Filter] = [
+            {"paramName": "obs_collection", "values": ["JWST"]},
+            {"paramName": "instrument_name", "values": list(instruments)},
+        ]
+        rows, _ = self._invoke("Mast.Caom.Filtered", {"columns": "COUNT_BIG(*)", "filters": filters}, "observations")
+        return sum(int(value) for row in rows for value in row.values())
+
     def products(self, obsids: Sequence[int], batch: int) -> pd.DataFrame:
         """Every product of some observations, one row per observation asked for and ``dataURI``.
 

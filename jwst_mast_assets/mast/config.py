@@ -40,12 +40,13 @@ from jwst_mast_assets.mast.values import (
 )
 
 OBSMODES = {
-    "miri": ("coron", "ifu", "image", "slit", "slitless", "targacq"),
+    "fgs": ("fgs1", "fgs2"),
+    "miri": ("coron", "ifu", "image", "slit", "slitless", "targacq", "wfss"),
     "nircam": ("coron", "grism", "image", "targacq", "wfss"),
     "niriss": ("ami", "image", "soss", "wfss"),
-    "nirspec": ("bots", "ifu", "msa", "slit"),
+    "nirspec": ("bots", "ifu", "image", "msa", "slit"),
 }
-"""The modes that MAST appends to an instrument's name (``NIRCAM/IMAGE``)."""
+"""The modes that MAST is known to append to an instrument's name (``NIRCAM/IMAGE``); its answers may have others."""
 
 SECRETS = ("token", "notify_urls")
 """Parameters whose values are never shown."""
@@ -53,12 +54,6 @@ SECRETS = ("token", "notify_urls")
 FILLED_IN_LATE = ("outrootdir", "outsubdir", "notify_urls")
 """Parameters in which ``$NAME`` is replaced where they are used: the launchpad shows the name, and ``$`` may belong
 to an address."""
-
-
-def valid_modes(instrument: str | None) -> list[str]:
-    """The modes of an instrument; without one those of all."""
-    chosen = [instrument] if instrument else list(OBSMODES)
-    return sorted({mode for name in chosen for mode in OBSMODES.get(name, ())})
 
 
 LEVEL12_JPGS = ["_uncal.jpg", "_dark.jpg", "_rate.jpg", "_rateints.jpg", "_trapsfilled.jpg", "_cal.jpg", "_crf.jpg"]
@@ -92,7 +87,8 @@ class Config(pydantic.BaseModel):
     )
     obsmode: Words = Field(
         default=[],
-        description="Observation modes, e.g. [image, wfss]; with no instrument set, of all. Empty: all modes.",
+        description="Observation modes as MAST has them, e.g. [image, wfss]; with no instrument set, of all. Empty: "
+        "all modes.",
     )
     propID: Annotated[list[str], BeforeValidator(as_proposals)] = Field(
         default=[], description="Proposal numbers, e.g. 1409 or [1138, 2731]."
@@ -116,8 +112,8 @@ class Config(pydantic.BaseModel):
     # --- what of it to select
     filetypes: Words = Field(
         default=["uncal"],
-        description="File types: _uncal.fits, _rate.jpg, ...; of letters only: uncal is _uncal.fits; fits, jpg: all of "
-        "that kind. Empty: all.",
+        description="File types: _uncal.fits, _rate.jpg, ...; without an ending: uncal is _uncal.fits, ami-oi is "
+        "_ami-oi.fits; fits, jpg, ecsv, ...: all of that kind. Empty: all.",
     )
     calib_levels: Annotated[Numbers, pydantic.AfterValidator(check_levels)] = Field(
         default=[], description="Calibration levels, e.g. [1, 2]. Empty: all."
@@ -274,16 +270,6 @@ class Config(pydantic.BaseModel):
         description="First day of the partitions (read when Dagster loads the code location).",
     )
 
-    @pydantic.model_validator(mode="after")
-    def _some_mode_exists(self) -> "Config":
-        # A mode of another instrument is only warned of, as in the original: a config file outlives a change of
-        # instrument on the command line. A word that is no mode at all is a mistake.
-        if self.obsmode and not {mode.lower() for mode in self.obsmode} & set(valid_modes(None)):
-            known = valid_modes(self.instrument)
-            hint = nearest(self.obsmode[0], known) or ";"
-            raise ValueError(f"obsmode: unknown mode {self.obsmode[0]!r}{hint} known: {', '.join(known) or 'none'}")
-        return self
-
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], source: str = "configuration") -> "Config":
         """A checked configuration from parameter names and values.
@@ -311,7 +297,7 @@ class Config(pydantic.BaseModel):
             raise ConfigError(f"{source}: {_sentence(error)}") from None
 
     def merged(self, values: Mapping[str, Any], source: str = "configuration") -> "Config":
-        """This configuration with some parameters replaced, checked again."""
+        """The same configuration with some parameters replaced, checked again."""
         own = self.model_dump(exclude_unset=True)
         return type(self).from_mapping({**own, **{ALIASES.get(k, k): v for k, v in values.items()}}, source)
 

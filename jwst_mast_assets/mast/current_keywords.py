@@ -73,8 +73,10 @@ def plan_queries(recorded: pd.Series) -> tuple[list[Programs], list[str]]:
     table = pd.DataFrame({"name": name, "instrument": instrument, "filetype": filetype(name)})
     table["program"] = name.str.extract(r"^jw(\d{5})")[0].astype("Int64")
     table = table[instrument.notna()]
-    # Guide stars are asked for by name: their service sends all its columns, of whole programs too much.
-    unclear = table[["filetype", "program"]].isna().any(axis=1) | (table["instrument"] == GUIDE_STARS)
+    # Without a word for its type a file can only be asked for together with all others of its ending. Guide stars are
+    # asked for by name: their service sends all its columns, of whole programs too much.
+    unclear = table[["filetype", "program"]].isna().any(axis=1) | ~table["filetype"].str.startswith("_").fillna(False)
+    unclear |= table["instrument"] == GUIDE_STARS
     by_name = table.loc[unclear, "name"].tolist()
     queries: list[Programs] = []
     for (of, kind), rows in table[~unclear].groupby(["instrument", "filetype"]):

@@ -20,7 +20,13 @@ def mjd_of_day(day: dt.date) -> int:
 
 
 def day_of_mjd(mjd: float) -> dt.date:
-    """The UTC day on which an MJD falls."""
+    """The UTC day on which an MJD falls.
+
+    Examples
+    --------
+    >>> day_of_mjd(59679.999)
+    datetime.date(2022, 4, 10)
+    """
     return MJD_EPOCH.date() + dt.timedelta(days=int(mjd // 1))
 
 
@@ -38,6 +44,11 @@ def parse_mjd(text: str) -> float:
     ------
     ValueError
         If it is neither.
+
+    Examples
+    --------
+    >>> parse_mjd("59430.0"), parse_mjd("2022-04-10T12:00")
+    (59430.0, 59679.5)
     """
     try:
         mjd = float(text)
@@ -65,6 +76,11 @@ def moment(when: dt.datetime | str) -> str:
     ------
     ValueError
         If it is no time.
+
+    Examples
+    --------
+    >>> moment("2026-01-15T12:00"), moment("2026-01-15")
+    ('2026-01-15T12:00:00.000000', '2026-01-15T23:59:59.999999')
     """
     if isinstance(when, str):
         text = when.strip()

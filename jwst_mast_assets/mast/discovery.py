@@ -9,6 +9,7 @@ from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import mjd_of, mjd_of_day
+from jwst_mast_assets.mast.modes import check_modes
 from jwst_mast_assets.mast.observations import describe_observations
 from jwst_mast_assets.mast.partition_cells import Cell
 
@@ -33,6 +34,8 @@ def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.
     ------
     ArchiveError
         If MAST does not answer.
+    ConfigError
+        If MAST has no such ``obsmode``.
     """
     lower, upper = selection.window(config, now)
     span = None
@@ -40,6 +43,7 @@ def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.
         # Nothing was taken later than now; a day more forgives a clock that is late.
         span = (0.0 if lower is None else lower, mjd_of(now) + 1 if upper is None else upper)
     found = archive.observations(config.propID, span, selection.instrument_names(config))
+    check_modes(archive, found, config)
     table = describe_observations(found, config)
     return table[table["wanted"].fillna(False).astype(bool)].reset_index(drop=True)
 
@@ -76,6 +80,8 @@ def list_observations(
     ------
     ArchiveError
         If MAST does not answer.
+    ConfigError
+        If MAST has no such ``obsmode``.
     """
     end = mjd_of(now) + 1
     parts = [
@@ -86,6 +92,7 @@ def list_observations(
         window = (max(float(mjd_of_day(since)), mjd_of(now) - config.lookbacktime), end)
         parts.append(archive.observations((), window, selection.instrument_names(config), columns=RIGHTS))
     found = pd.concat([part for part in parts if len(part)] or [tables.empty(tables.OBS_FROM_MAST)], ignore_index=True)
+    check_modes(archive, found, config)
     return describe_observations(found.drop_duplicates("obsid"), config)
 
 

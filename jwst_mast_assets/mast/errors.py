@@ -1,8 +1,20 @@
-"""The errors that a person can do something about; each message is one sentence that says what."""
+"""The errors that a person can do something about; each message is one sentence that says what.
+
+Each class says whether what went wrong is permanent, so that trying again is of no use until something changes, or
+transient. Run retries, the sensor's attempts and the exit status of the commands follow from that.
+"""
 
 
 class JwstMastError(Exception):
     """Base class. Its text is shown to the user as it is, without a traceback."""
+
+    permanent = True
+    """Whether the same would fail again until the configuration or MAST changes."""
+
+    @property
+    def exit_status(self) -> int:
+        """Of a command that ends with this error: 1 if calling it again may help, 2 if something must change first."""
+        return 2 if self.permanent else 1
 
 
 class ConfigError(JwstMastError):
@@ -12,6 +24,8 @@ class ConfigError(JwstMastError):
 class ArchiveError(JwstMastError):
     """MAST could not be reached, refused, or sent something that is not what it should be."""
 
+    permanent = False
+
 
 class ArchiveUnavailable(ArchiveError):
     """MAST did not answer, or answered that it cannot now (time-out, 429, 5xx)."""
@@ -20,17 +34,39 @@ class ArchiveUnavailable(ArchiveError):
 class TokenError(ArchiveError):
     """MAST does not accept the token."""
 
+    permanent = True
+
 
 class SchemaError(ArchiveError):
     """A reply of MAST lacks a column that the pipeline needs, or carries it in another type."""
 
+    permanent = True
+
 
 class OutputError(JwstMastError):
-    """The output folder cannot be used: not writable, full, or in the way of a file."""
+    """The output folder cannot be used: not writable, locked, or a file is in the way."""
+
+
+class NoRoom(OutputError):
+    """The disk is full, or has less room than is needed.
+
+    Parameters
+    ----------
+    message : str
+    needs : int
+        Bytes that must be free for another try; 0 where that is not known.
+    """
+
+    def __init__(self, message: str, needs: int = 0) -> None:
+        super().__init__(message)
+        self.needs = needs
 
 
 class UnknownProposal(JwstMastError):
     """A partition names a proposal that is not registered."""
+
+    # The sensor asks only for registered proposals: if it asks again, it was registered again.
+    permanent = False
 
 
 class NothingRecorded(JwstMastError):

@@ -3,8 +3,10 @@
 The schemes are those of the JWST pipeline documentation ("File Naming Schemes"):
 
 - exposure: ``jw<PPPPP><OOO><VVV>_<GGSAA>_<EEEEE>[-seg<NNN>]_<detector>_<suffix>.<ext>``
-- level 3: ``jw<PPPPP>-<o<OOO>|c<NNNN>>_<t<TTT>|s<N...>>_<instrument>_<elements>_<suffix>.<ext>``
+- level 3: ``jw<PPPPP>-<o<OOO>|c<NNNN>>_<t<TTT>|s<N...>>_<instrument>_<elements>_<suffix>[-<activity>].<ext>``
 - guide star: ``jw<PPPPP><OOO><VVV>_gs-<kind>_<...>_<suffix>.<ext>``
+
+A name that follows none of them still has an ending, and belongs to that.
 """
 
 import re
@@ -23,10 +25,25 @@ SCAS = tuple(detector.removeprefix("nrc") for detector in DETECTORS)
 SCA_ALIASES = {"a5": "along", "b5": "blong"}
 """NIRCam's long-wave detectors are its fifth ones."""
 
-OBSNUM = re.compile(r"^jw\d{5}(?:(\d{3})\d{3}_|-o(\d{3})_)")
-VISIT = re.compile(r"^jw\d{5}\d{3}(\d{3})_[0-9a-z]{5}_")
+OBSNUM = re.compile(r"^jw\d{5}(?:(\d{3})\d{3}|-o(\d{3}))(?=[_.]|$)", re.IGNORECASE)
+VISIT = re.compile(r"^jw\d{8}(\d{3})(?=[_.]|$)", re.IGNORECASE)
 SCA = re.compile(rf"_(?:{'|'.join(sorted(DETECTORS, key=len, reverse=True))})(?=_|\.|$)")
-FILETYPE = re.compile(r"(_[a-zA-Z0-9]+\.[a-zA-Z0-9]+)$")
+COMPRESSED = r"(?:\.(?:gz|bz2|xz|zst|zip))?"
+ENDING = re.compile(rf"(\.[a-z0-9]+{COMPRESSED})$", re.IGNORECASE)
+FILETYPE = re.compile(rf"(_[a-z][a-z0-9]*(?:-[a-z0-9]+)*\.[a-z0-9]+{COMPRESSED})$", re.IGNORECASE)
+"""The last word of a name with its ending; it may have hyphens (``_ami-oi.fits``). Numbers of exposures and segments,
+and time stamps, begin with a digit."""
+
+WITHOUT_TYPE = re.compile(
+    rf"jw(?:\d{{11}}_[0-9a-z]{{5}}_\d{{5}}(?:-seg\d{{3}})?_(?:{'|'.join(DETECTORS)})(?:_[oc]\d+)?"
+    r"|\d{5}-[a-z]\d+_[a-z0-9-]+_(?:nircam|nirspec|niriss|miri|fgs)_[a-z0-9-]+)\.[a-z0-9.]+",
+    re.IGNORECASE,
+)
+"""A name that ends with a detector, an association candidate or an optical element: it has no word for its type."""
+
+NO_ENDING = "other"
+"""The type of names that have neither a type nor an ending."""
+
 GUIDE_STAR = "_gs-"
 SAFE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$")
 
@@ -43,6 +60,12 @@ def obsnum(names: pd.Series) -> pd.Series:
     -------
     Series of Int64
         Missing where the name has none: a level-3 candidate of several observations (``-c1006_``).
+
+    Examples
+    --------
+    >>> names = pd.Series(["jw01138004001_02101_00001_nrca1_uncal.fits", "jw02731-c1006_t017_nircam_clear-f090w"])
+    >>> obsnum(names).tolist()
+    [4, <NA>]
     """
     found = names.astype("string").str.extract(OBSNUM)
     return found[0].fillna(found[1]).astype("Int64")
@@ -60,8 +83,14 @@ def sca(names: pd.Series) -> pd.Series:
 
 
 def filetype(names: pd.Series) -> pd.Series:
-    """Last ``_word.ext`` of file names (``_uncal.fits``); missing where there is none. A Series of string."""
-    return names.astype("string").str.extract(FILETYPE)[0]
+    """What kind of file names are, in lower case. A Series of string.
+
+    The last ``_word.ext`` (``_uncal.fits``, ``_ami-oi.fits``); where there is none the ending (``.fits``,
+    ``.fits.gz``); where there is no ending either, ``other``. Missing only where the name is missing.
+    """
+    names = names.astype("string")
+    word = names.str.extract(FILETYPE)[0].mask(names.str.fullmatch(WITHOUT_TYPE))
+    return word.fillna(names.str.extract(ENDING)[0]).fillna(NO_ENDING).str.lower().where(names.notna())
 
 
 def is_guide_star(names: pd.Series) -> pd.Series:
@@ -86,6 +115,11 @@ def proposal_key(proposal: int | str) -> str:
     ------
     ValueError
         If it is no proposal number from 1 to 99999.
+
+    Examples
+    --------
+    >>> proposal_key(1138)
+    '01138'
     """
     text = str(proposal).strip()
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 99999:

@@ -8,6 +8,7 @@ from jwst_mast_assets.mast import names, selection, tables
 from jwst_mast_assets.mast.archive import OBS_COLUMNS, Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import iso_of_mjd
+from jwst_mast_assets.mast.modes import check_modes
 from jwst_mast_assets.mast.partition_cells import Cell, cell_keys, proposals_of, t_min_range
 
 
@@ -32,12 +33,15 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
     ------
     ArchiveError
         If MAST does not answer, or not with what is needed.
+    ConfigError
+        If MAST has no such ``obsmode``.
     """
     if not cells:
         return tables.empty(tables.OBS_TABLE)
     found = archive.observations(
         proposals_of(cells), t_min_range(cells), columns=(*OBS_COLUMNS, *config.mastcolumns_obsTable)
     )
+    check_modes(archive, found, config)
     table = describe_observations(found, config)
     asked = {cell.key for cell in cells}
     return table[table["cell"].isin(asked)].reset_index(drop=True)

@@ -14,13 +14,21 @@ from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of_day
 
 
 class Cell(NamedTuple):
-    """One proposal on one UTC day."""
+    """One proposal on one UTC day.
+
+    Examples
+    --------
+    >>> cell = Cell.from_key("2022-04-10|1138")
+    >>> cell.proposal, cell.key
+    ('01138', '2022-04-10|01138')
+    """
 
     day: dt.date
     proposal: str
 
     @property
     def key(self) -> str:
+        """The partition key, ``YYYY-MM-DD|PPPPP``."""
         return f"{self.day:%Y-%m-%d}|{self.proposal}"
 
     @classmethod
@@ -42,7 +50,13 @@ def proposals_of(cells: Iterable[Cell]) -> list[str]:
 
 
 def t_min_range(cells: Iterable[Cell]) -> tuple[float, float]:
-    """First and last MJD of the days of some cells."""
+    """First and last MJD of the days of some cells.
+
+    Examples
+    --------
+    >>> t_min_range([Cell.from_key("2022-04-10|01138"), Cell.from_key("2022-04-12|01138")])
+    (59679.0, 59682.0)
+    """
     days = [cell.day for cell in cells]
     return float(mjd_of_day(min(days))), float(mjd_of_day(max(days)) + 1)
 

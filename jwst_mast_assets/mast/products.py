@@ -38,7 +38,9 @@ def query_products(archive: Archive, config: Config, observations: pd.DataFrame,
     asked = [int(obsid) for obsid in wanted["obsid"]]
     fresh = archive.products(asked, config.Nobs_per_batch)
     others = set(observations["obsid"]) - set(asked)
-    kept = tables.conform(known[known["parent_obsid"].isin(others)], tables.PRODUCTS_FROM_MAST)
+    kept = tables.conform(
+        known[known["parent_obsid"].isin(others)], {**tables.PRODUCTS_FROM_MAST, "obsnums": tables.OBSNUMS}
+    )
     found = pd.concat([part for part in (fresh, kept) if len(part)] or [fresh], ignore_index=True)
     return describe_products(found, observations, config)
 
@@ -49,6 +51,8 @@ def describe_products(found: pd.DataFrame, observations: pd.DataFrame, config: C
     parent = found["parent_obsid"]
     table = found[parent.isin(parents.index)].copy()
     parent = table["parent_obsid"]
+    # All members count, also those whose files another observation claims below.
+    several = numbers_of_members(table)
     for column in ("cell", "t_obs_release", "wanted"):
         table[column] = parent.map(parents[column]).astype(parents[column].dtype)
     table["proposal_id"] = table["proposal_id"].fillna(parent.map(parents["proposal_id"]))
@@ -57,6 +61,8 @@ def describe_products(found: pd.DataFrame, observations: pd.DataFrame, config: C
     ]
     table = table.reset_index(drop=True)
     table["obsnum"] = product_obsnums(table, parents["obsnum"])
+    of_several = own_obsnums(table).isna() & table["parent_obsid"].map(parents["obsnum"]).isna()
+    table["obsnums"] = table["parent_obsid"].map(several).astype("string").where(of_several)
     table["visit"] = names.visit(table["obs_id"]).fillna(names.visit(table["productFilename"]))
     table["sca"] = names.sca(table["obs_id"]).fillna(names.sca(table["productFilename"]))
     table["filetype"] = names.filetype(table["productFilename"])
@@ -104,10 +110,41 @@ def product_obsnums(products: pd.DataFrame, parent_obsnums: pd.Series) -> pd.Ser
     A level-3 parent made of several observations has none in its name; its number is then that of its members,
     where they agree on one.
     """
-    own = names.obsnum(products["obs_id"]).fillna(names.obsnum(products["productFilename"]))
+    own = own_obsnums(products)
     parent = products["parent_obsid"]
     of_parent = parent.map(parent_obsnums).astype("Int64")
     members = pd.DataFrame({"parent": parent, "obsnum": own}).dropna()
     agreed = members.groupby("parent")["obsnum"].agg(["min", "max"])
     agreed = agreed.loc[agreed["min"] == agreed["max"], "min"]
     return own.fillna(of_parent).fillna(parent.map(agreed).astype("Int64"))
+
+
+def own_obsnums(products: pd.DataFrame) -> pd.Series:
+    """The observation number in the name of each product's observation, else in its own. A Series of Int64."""
+    return names.obsnum(products["obs_id"]).fillna(names.obsnum(products["productFilename"]))
+
+
+def numbers_of_members(products: pd.DataFrame) -> dict[int, str]:
+    """The observation numbers of all members of each level-3 observation of several, by its ``obsid``.
+
+    Parameters
+    ----------
+    products : DataFrame
+        MAST's lists: ``parent_obsid``, ``obs_id``, ``productFilename``; and ``obsnums`` of those that an earlier run
+        recorded, where there are some.
+
+    Returns
+    -------
+    dict
+        ``"3,4,5"``; without observations whose members are of one.
+    """
+    numbers = own_obsnums(products).astype("string")
+    if "obsnums" in products:
+        numbers = pd.concat([numbers, products["obsnums"].astype("string").str.split(",").explode()])
+    found = pd.DataFrame({"parent": products["parent_obsid"].reindex(numbers.index), "obsnum": numbers})
+    by_parent = found.dropna().drop_duplicates().groupby("parent")["obsnum"]
+    return {
+        int(parent): ",".join(sorted(group, key=int))  # pyright: ignore[reportArgumentType]
+        for parent, group in by_parent
+        if len(group) > 1
+    }

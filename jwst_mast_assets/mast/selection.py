@@ -10,8 +10,9 @@ from collections.abc import Callable
 import pandas as pd
 
 from jwst_mast_assets.mast import names
-from jwst_mast_assets.mast.config import OBSMODES, Config, valid_modes
+from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import mjd_of, parse_mjd
+from jwst_mast_assets.mast.modes import instrument_is_wanted
 
 Limits = tuple[float | None, float | None]
 
@@ -44,43 +45,18 @@ def window(config: Config, now: dt.datetime) -> Limits:
     return mjd_of(now) - config.lookbacktime, None
 
 
-def mode_warnings(config: Config) -> list[str]:
-    """A sentence for each ``obsmode`` that does not exist; such modes are ignored."""
-    valid = valid_modes(config.instrument)
-    where = f" of {config.instrument}" if config.instrument else ""
-    return [
-        f"obsmode: {mode!r} is not a mode{where} and is ignored; valid modes: {', '.join(valid) or 'none'}"
-        for mode in config.obsmode
-        if mode.lower() not in valid
-    ]
-
-
 def instrument_names(config: Config) -> list[str]:
-    """The ``instrument_name`` values to ask MAST for; one may end in ``%``; an empty list means all.
+    """The pattern of ``instrument_name`` to ask MAST for; an empty list means all.
 
-    FGS data are not found by instrument name, only through the product lists of other instruments. Observations
-    recorded under the bare instrument name are asked for beside those with the mode.
+    Modes are not asked for but told apart on our side (:func:`modes.instrument_is_wanted`): one that MAST spells
+    otherwise, or that is new, would be missed. FGS data come in the product lists of all instruments.
     """
-    if config.instrument in (None, "fgs") and not config.obsmode:
-        return []
-    instruments = [config.instrument] if config.instrument else list(OBSMODES)
-    modes = {mode.lower() for mode in config.obsmode}
-    pairs = [(name, mode) for name in instruments for mode in OBSMODES.get(name, ()) if mode in modes]
-    if not pairs:
-        return [f"{config.instrument.upper()}%"] if config.instrument and config.instrument != "fgs" else []
-    return sorted({name.upper() for name, _ in pairs}) + [f"{name}/{mode}".upper() for name, mode in pairs]
+    return [] if config.instrument in (None, "fgs") else [f"{config.instrument}%".upper()]
 
 
 def observation_is_wanted(observations: pd.DataFrame, config: Config) -> pd.Series:
     """Whether instrument, mode and ``date_select`` want each observation. A Series of boolean."""
-    wanted = pd.Series(True, index=observations.index, dtype="boolean")
-    asked = instrument_names(config)
-    if asked:
-        recorded = observations["instrument_name"].str.upper()
-        if asked[0].endswith("%"):
-            wanted &= recorded.str.startswith(asked[0].rstrip("%")).fillna(False)
-        else:
-            wanted &= recorded.isin(asked)
+    wanted = instrument_is_wanted(observations, config)
     lower, upper = date_limits(config)
     if lower is not None:
         wanted &= observations["t_min"] >= lower
@@ -90,21 +66,24 @@ def observation_is_wanted(observations: pd.DataFrame, config: Config) -> pd.Seri
 
 
 def filetype_pattern(filetypes: list[str]) -> str | None:
-    """The regular expression that a selected filetype ends in, as in the original; None selects all.
+    """The regular expression, for any capitals, that the names of selected files end in; None selects all.
 
-    ``uncal`` is ``_uncal.fits``, ``_rate.jpg`` is itself, ``uncal.jpg`` is ``_uncal.jpg``; ``fits`` and ``jpg``
-    are all files of that kind.
+    As in the original ``uncal`` is ``_uncal.fits``, ``_rate.jpg`` is itself, ``uncal.jpg`` is ``_uncal.jpg``; ``fits``
+    and ``jpg`` are all files of that kind, and so is any other ending (``ecsv``). A compressed file counts as the file
+    in it.
     """
     if not filetypes:
         return None
     patterns = []
     for filetype in filetypes:
-        if filetype in ("fits", "jpg"):
-            patterns.append(rf"\.{filetype}$")
-            continue
-        word = filetype if filetype.startswith("_") else f"_{filetype}"
-        patterns.append(re.escape(word if "." in word else f"{word}.fits") + "$")
-    return "|".join(patterns)
+        word = re.escape(filetype)
+        if filetype.startswith("."):
+            patterns.append(word)
+        elif "." in filetype:
+            patterns.append(word if filetype.startswith("_") else f"[_.]{word}")
+        else:
+            patterns += [rf"{word if filetype.startswith('_') else f'_{word}'}\.fits", rf"\.{word}"]
+    return rf"(?i:{'|'.join(patterns)}){names.COMPRESSED}$"
 
 
 def product_is_selected(products: pd.DataFrame, config: Config) -> pd.Series:
@@ -133,14 +112,20 @@ def product_is_selected(products: pd.DataFrame, config: Config) -> pd.Series:
         selected &= products["calib_level"].isin(config.calib_levels)
     pattern = filetype_pattern(config.filetypes)
     if pattern is not None:
-        selected &= products["filetype"].str.contains(pattern).fillna(False)
+        selected &= products["productFilename"].str.contains(pattern).fillna(False)
     if config.obsnums:
-        selected &= products["obsnum"].isin(config.obsnums)
+        selected &= has_obsnum(products, config.obsnums)
     for keep in (_obsid_range(products, config), _obsid_list(products, config)):
         selected &= keep
     if config.sca:
         selected &= products["sca"].isin([names.SCA_ALIASES.get(sca, sca) for sca in config.sca])
     return selected.fillna(False).astype("boolean")
+
+
+def has_obsnum(products: pd.DataFrame, obsnums: list[int]) -> pd.Series:
+    """Whether products belong to one of some observation numbers, a candidate of several to each. Boolean."""
+    of_several = products["obsnums"].str.contains(rf"(?:^|,)(?:{'|'.join(map(str, obsnums))})(?:,|$)").fillna(False)
+    return products["obsnum"].isin(obsnums) | of_several
 
 
 def _obsid_range(products: pd.DataFrame, config: Config) -> pd.Series:

@@ -71,6 +71,7 @@ class MastSession(requests.Session):
         self.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=16))
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """As the base class does, with a time-out, and a pause after a query that is not done yet."""
         if time.monotonic() > self.end:
             raise requests.Timeout
         # astroquery passes timeout=None, which would wait for ever.

@@ -2,7 +2,13 @@
 
 
 def human_bytes(size: float | None) -> str:
-    """A size in decimal units, three digits: ``84 MB``, ``2.1 GB``."""
+    """A size in decimal units, three digits; empty text for None.
+
+    Examples
+    --------
+    >>> human_bytes(83_969_280), human_bytes(2_100_000_000), human_bytes(382)
+    ('84 MB', '2.1 GB', '382 B')
+    """
     if size is None:
         return ""
     value, unit = float(size), "B"

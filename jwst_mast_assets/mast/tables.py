@@ -60,6 +60,8 @@ OBS_FROM_MAST: Schema = {
     "objID": Column("Int64", "MAST's plane id"),
 }
 
+OBSNUMS = Column("string", "observation numbers of the members of a level-3 candidate of several, comma-separated")
+
 CELL: Schema = {"cell": Column("string", "partition key: day|proposal")}
 
 OBS_TABLE: Schema = {
@@ -69,6 +71,9 @@ OBS_TABLE: Schema = {
     "wanted": Column("boolean", "whether the configuration's instrument, mode and dates want it"),
     **CELL,
 }
+
+OBS_REPORT: Schema = {**OBS_TABLE, "obsnums": OBSNUMS}
+"""The table of observations for people; beside these it has one Int64 column per file type: the number of files."""
 
 PRODUCTS_FROM_MAST: Schema = {
     "obsID": Column("Int64", "observation that owns the file", required=True),
@@ -94,13 +99,14 @@ PRODUCT_TABLE: Schema = {
     "obsnum": Column("Int64", "APT's observation number"),
     "visit": Column("string", "visit number"),
     "sca": Column("string", "detector"),
-    "filetype": Column("string", "last _word.ext of the name"),
+    "filetype": Column("string", "last _word.ext of the name, else its ending"),
     "selected": Column("boolean", "whether the configuration selects it"),
     "outfilename": Column("string", "where the file is or would be on disk"),
     "dl_code": Column("Int64", "state of the file, see downloads.CODES"),
     "dl_str": Column("string", "state of the file in a word"),
     "t_obs_release": Column("Float64", "when exclusive access ends", "MJD (UTC)"),
     **CELL,
+    "obsnums": OBSNUMS,
 }
 
 FILE_TABLE: Schema = {
@@ -253,7 +259,7 @@ RELEASE_TABLE: Schema = {
 
 DERIVED = {"cell", "wanted", "selected"}
 MAST_OBS_COLUMNS = tuple(OBS_FROM_MAST)
-OBS_OUT_COLUMNS = tuple(name for name in OBS_TABLE if name not in DERIVED)
+OBS_OUT_COLUMNS = tuple(name for name in OBS_REPORT if name not in DERIVED)
 PRODUCT_OUT_COLUMNS = tuple(name for name in PRODUCT_TABLE if name not in DERIVED)
 SUMMARY_COLUMNS = ("proposal_id", "obsnum", "date_start")
 

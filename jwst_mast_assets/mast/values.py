@@ -33,10 +33,12 @@ def _as_list(value: Any) -> Any:
 
 
 def none_if_blank(value: Any) -> Any:
+    """An empty text or ``none`` is None."""
     return None if isinstance(value, str) and value.strip().lower() in ("", "none") else value
 
 
 def lowered(value: Any) -> Any:
+    """Text in small letters; other values as they are."""
     return value.lower() if isinstance(value, str) else value
 
 
@@ -62,6 +64,8 @@ def as_secrets(value: Any) -> Any:
 
 
 def check_one_of(known: Any, what: str, lower: bool = True) -> Any:
+    """Check that each value is a known one."""
+
     def check(values: list[str]) -> list[str]:
         checked = [value.lower() if lower else value for value in values]
         for value in checked:
@@ -74,6 +78,7 @@ def check_one_of(known: Any, what: str, lower: bool = True) -> Any:
 
 
 def as_instrument(value: Any) -> Any:
+    """An instrument in small letters, or None."""
     value = none_if_blank(value)
     if value is None:
         return None
@@ -85,10 +90,12 @@ def as_instrument(value: Any) -> Any:
 
 
 def as_proposals(value: Any) -> list[str]:
+    """Proposals with five digits."""
     return [names.proposal_key(item) for item in _as_list(value)]
 
 
 def check_obsnums(values: list[int]) -> list[int]:
+    """Check that each value is an observation number."""
     for value in values:
         if not 1 <= value <= 999:
             raise ValueError(f"{value} is no observation number (1 to 999)")
@@ -124,6 +131,7 @@ def read_obsid(text: str) -> int:
 
 
 def check_levels(values: list[int]) -> list[int]:
+    """Check that each value is a calibration level."""
     for value in values:
         if value > 4:
             raise ValueError(f"{value} is no calibration level (0 to 4)")

@@ -107,7 +107,7 @@ def of_files_on_disk(compared: pd.DataFrame, files: pd.DataFrame) -> pd.DataFram
 
 def describe_ways(compared: pd.DataFrame) -> str:
     """``1200 by checksum, 300 by etag, 4 not comparable``."""
-    counts = compared["compared_by"].map(lambda way: f"by {way}", na_action="ignore").fillna("not comparable")
+    counts = ("by " + compared["compared_by"]).fillna("not comparable")
     return ", ".join(f"{number} {way}" for way, number in counts.value_counts().items()) or "nothing"
 
 

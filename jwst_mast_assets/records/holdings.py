@@ -176,8 +176,7 @@ def summaries_of_cells(observations: pd.DataFrame, products: pd.DataFrame) -> pd
     filetypes = sorted(selected["filetype"].dropna().unique())
     parts = []
     for cell, rows in selected.groupby("cell"):
-        counted = reports.with_counts(observations[observations["cell"] == cell], rows)
-        counted = counted.reindex(columns=[*counted.columns, *(f for f in filetypes if f not in counted)], fill_value=0)
-        parts.append(reports.summarize(counted, filetypes).assign(cell=cell))
+        mine = observations[observations["cell"] == cell]
+        parts.append(reports.summarize(mine, rows, filetypes).assign(cell=cell))
     table = pd.concat(parts, ignore_index=True) if parts else tables.empty(tables.SUMMARY_FIXED)
     return tables.conform(table, tables.SUMMARY_FIXED).join(table[[f for f in filetypes if f in table]])

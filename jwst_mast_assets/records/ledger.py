@@ -28,6 +28,13 @@ SELECTING = (
 """The parameters that decide which files are where; another value means other files, which are then caught up."""
 
 
+MEANING = 2
+"""Raised where these parameters come to mean more files than before: what was complete is then looked at again. 2: file
+types with hyphens, files without a type, modes as MAST has them, and level 3 of several observations."""
+
+KINDS = ("fits", "jpg", "png", "ecsv", "json", "csv")
+"""Values of ``filetypes`` that mean all files with an ending."""
+
 MOST_SELECTIONS = 5
 """Selections remembered per cell."""
 
@@ -52,6 +59,8 @@ class Entry(NamedTuple):
 def selection_fingerprint(config: Config) -> str:
     """Twelve hexadecimal digits that stand for the selecting and layout parameters."""
     values = {name: getattr(config, name) for name in SELECTING}
+    if config.obsmode or config.obsnums or any(kind in KINDS or "-" in kind for kind in config.filetypes):
+        values["meaning"] = MEANING
     return _digest(json.dumps(values, sort_keys=True, default=str))
 
 

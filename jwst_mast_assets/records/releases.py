@@ -45,7 +45,7 @@ def releases(files: pd.DataFrame, now: dt.datetime, past: bool = False) -> pd.Da
         {
             "public_from": group["public_from"].min(),
             "proposal": proposal,
-            "obsnums": ",".join(map(str, sorted(group["obsnum"].dropna().unique()))),
+            "obsnums": ",".join(map(str, sorted(_obsnums(group)))),
             "files": len(group),
             "bytes": int(group["size"].fillna(0).sum()),
             "on_disk": int(group["there"].sum()),
@@ -55,3 +55,9 @@ def releases(files: pd.DataFrame, now: dt.datetime, past: bool = False) -> pd.Da
     ]
     table = tables.conform(pd.DataFrame(rows, columns=list(RELEASE_TABLE)), RELEASE_TABLE)
     return table.sort_values(["public_from", "proposal"], na_position="last", ignore_index=True)
+
+
+def _obsnums(files: pd.DataFrame) -> set[int]:
+    """The observation numbers of some files, and of the members of candidates among them."""
+    of_several = files["obsnums"].dropna().str.split(",").explode()
+    return {*files["obsnum"].dropna().astype(int), *of_several.astype(int)}

@@ -58,7 +58,7 @@ def make_reports(observations: pd.DataFrame, products: pd.DataFrame, config: Con
     return Reports(
         selprod=products[config.outcolumns_productTable],
         obs=counted[[*config.outcolumns_obsTable, *(f for f in filetypes if f not in config.outcolumns_obsTable)]],
-        summary=sort(summarize(counted, filetypes), config.sortcols_summaryTable),
+        summary=sort(summarize(observations, products, filetypes), config.sortcols_summaryTable),
     )
 
 
@@ -78,23 +78,32 @@ def with_counts(observations: pd.DataFrame, products: pd.DataFrame) -> pd.DataFr
     """The observations that brought products, with the number of files of each type in a column of its name.
 
     An observation without a number of its own (a level-3 candidate of several) takes that of its products where
-    they agree on one, as in the original.
+    they agree on one, as in the original; ``obsnums`` has all of them.
     """
     counts = products.groupby(["parent_obsid", "filetype"]).size().unstack(fill_value=0).astype("Int64")
     counts.columns.name = None
     table = observations.drop_duplicates("obsid").merge(counts, left_on="obsid", right_index=True, how="inner")
     numbers = products.dropna(subset=["obsnum"]).groupby("parent_obsid")["obsnum"].agg(["min", "max"])
     agreed = numbers.loc[numbers["min"] == numbers["max"], "min"]
-    return table.assign(obsnum=table["obsnum"].fillna(table["obsid"].map(agreed).astype("Int64")))
+    several = products.dropna(subset=["obsnums"]).drop_duplicates("parent_obsid").set_index("parent_obsid")["obsnums"]
+    return table.assign(
+        obsnum=table["obsnum"].fillna(table["obsid"].map(agreed).astype("Int64")),
+        obsnums=table["obsid"].map(several).astype("string"),
+    )
 
 
-def summarize(counted: pd.DataFrame, filetypes: list[str]) -> pd.DataFrame:
+def summarize(observations: pd.DataFrame, products: pd.DataFrame, filetypes: list[str]) -> pd.DataFrame:
     """Per proposal and observation number: files of each type, first date.
+
+    The files of an observation count under its number; those of a level-3 candidate of several under each of the
+    numbers of its members. It began with the first of them, so its date stands only where there is no other.
 
     Parameters
     ----------
-    counted : DataFrame
-        From :func:`with_counts`.
+    observations : DataFrame
+        Columns of ``tables.OBS_TABLE``.
+    products : DataFrame
+        Columns of ``tables.PRODUCT_TABLE``: those to count.
     filetypes : list of str
         The count columns.
 
@@ -103,9 +112,29 @@ def summarize(counted: pd.DataFrame, filetypes: list[str]) -> pd.DataFrame:
     DataFrame
         ``proposal_id``, ``obsnum``, one Int64 column per file type, ``date_start`` (ISO, UTC).
     """
-    how = {**dict.fromkeys(filetypes, "sum"), "date_min": "min"}
-    grouped = counted.groupby(["proposal_id", "obsnum"], dropna=False, sort=True).agg(how)
-    return grouped.reset_index().rename(columns={"date_min": "date_start"})
+    parents = observations.drop_duplicates("obsid").set_index("obsid")
+    products = products[products["parent_obsid"].isin(parents.index)]
+    parent, own = products["parent_obsid"], products["obsnum"].astype("string")
+    of_parent = parent.map(parents["obsnum"]).astype("string")
+    started = parent.map(parents["date_min"]).astype("string")
+    counted = pd.DataFrame(
+        {
+            "proposal_id": parent.map(parents["proposal_id"]).astype("Int64"),
+            "obsnum": of_parent.fillna(products["obsnums"]).fillna(own),
+            "date_start": started.where(of_parent.notna()),
+            "of_several": started,
+            "filetype": products["filetype"],
+        }
+    )
+    counted["obsnum"] = counted["obsnum"].str.split(",")
+    counted = counted.explode("obsnum", ignore_index=True)
+    counted["obsnum"] = counted["obsnum"].astype("Int64")
+    key = ["proposal_id", "obsnum"]
+    counts = counted.groupby([*key, "filetype"], dropna=False, sort=True).size().unstack(fill_value=0)
+    counts = counts.reindex(columns=filetypes, fill_value=0).astype("Int64")
+    counts.columns.name = None
+    first = counted.groupby(key, dropna=False, sort=True)[["date_start", "of_several"]].min()
+    return counts.join(first["date_start"].fillna(first["of_several"])).reset_index()
 
 
 def to_text(table: pd.DataFrame) -> str:
@@ -162,7 +191,7 @@ def write_reports(reports: Reports, folder: Path, basename: str) -> list[Path]:
     """
     schemas = {
         "selprod": tables.FILE_TABLE,
-        "obs": tables.OBS_TABLE,
+        "obs": tables.OBS_REPORT,
         "summary": {**tables.SUMMARY_FIXED},
     }
     written = []

@@ -79,6 +79,10 @@ class TableStore:
         """The rows of some cells; a cell never written has none."""
         return self._read_all(asset, [self.path(asset, cell) for cell in cells])
 
+    def missing(self, asset: str, cells: Collection[Cell]) -> list[Cell]:
+        """Those of some cells that were never written."""
+        return [cell for cell in cells if not self.path(asset, cell).exists()]
+
     def read_proposal(self, asset: str, proposal: str) -> pd.DataFrame:
         """The rows of all days of a proposal."""
         return self._read_all(asset, sorted((self.folder / asset / proposal).glob("*.parquet")))

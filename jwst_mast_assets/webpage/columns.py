@@ -131,6 +131,6 @@ def level3_figures(rows: Iterable[Row]) -> list[PageColumn]:
     found = {file.filetype for row in rows if row.kind == LEVEL3 for file in row.files if file.is_picture}
     known = [filetype for filetype in LEVEL3_PICTURES if filetype in found]
     return [
-        PageColumn(filetype.rpartition(".")[0][1:], FIGURE, filetype)
+        PageColumn(filetype.rpartition(".")[0][1:] or filetype, FIGURE, filetype)
         for filetype in (*known, *sorted(found - set(known) - {""}))
     ]

@@ -51,7 +51,7 @@ def make_overview(observations: pd.DataFrame, files: list[File]) -> Overview:
     """
     observations = tables.conform(observations, tables.OBS_TABLE).drop_duplicates("obsid")
     numbers = {int(number) for number in observations["obsnum"].dropna()}
-    numbers |= {file.values["obsnum"] for file in files if file.values["obsnum"] is not None}
+    numbers |= {number for file in files for number in file.obsnums}
     dates = sorted(observations["date_min"].dropna().str[:10])
     on_disk = [file for file in files if file.on_disk]
     others = sum(not file.selected for file in on_disk)
@@ -106,7 +106,8 @@ def make_summary(summary: pd.DataFrame, observations: pd.DataFrame, files: list[
     filetypes = [name for name in filetypes if (pd.to_numeric(summary[name]).fillna(0) > 0).any()]
     by_number: dict[int | None, list[File]] = {}
     for file in files:
-        by_number.setdefault(file.values["obsnum"], []).append(file)
+        for number in file.obsnums or [None]:
+            by_number.setdefault(number, []).append(file)
     numbers = {_whole(number) for number in (*given["obsnum"], *observations["obsnum"])} | set(by_number)
     rows = []
     for number in sorted(numbers, key=lambda number: (number is None, number or 0)):
@@ -115,6 +116,9 @@ def make_summary(summary: pd.DataFrame, observations: pd.DataFrame, files: list[
         own = by_number.get(number, [])
         if number is None and not own and row.empty:
             continue
+        if mine.empty:
+            # Only a level-3 candidate tells of it.
+            mine = observations[observations["obsid"].isin({file.values["parent_obsid"] for file in own})]
         rows.append(
             {
                 "obsnum": number,

@@ -66,7 +66,8 @@
       let here = 0;
       for (const { row, text } of rows) {
         const keep =
-          selects.every(([key, select]) => !select.value || row.dataset[key] === select.value) &&
+          // A level-3 product of several observations has several numbers.
+          selects.every(([key, select]) => !select.value || row.dataset[key].split(" ").includes(select.value)) &&
           words.every((word) => text.includes(word));
         if (row.hidden === keep) row.hidden = !keep;
         here += keep;

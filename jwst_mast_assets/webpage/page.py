@@ -114,7 +114,7 @@ def write_page(
         sections=[section for section in sections if section.rows],
         rows=len(rows),
         detectors=sorted({row.sca for row in rows if row.sca}),
-        obsnums=sorted({row.obsnum for row in rows if row.obsnum is not None}),
+        obsnums=sorted({number for row in rows for number in row.obsnums}),
         states=[state for state in URGENCY if any(row.state == state for row in rows)],
         tables=[text_path.name, *sorted(path.name for path in folder.glob(f"{proposal}.*.ecsv"))],
         problems=problems,

@@ -18,7 +18,7 @@ URGENCY = (FAILED, MISSING, EXCLUSIVE, PRESENT)
 
 EXPOSURE, LEVEL3, GUIDE_STAR = "exposure", "level3", "guidestar"
 
-PICTURE = re.compile(r"\.(jpe?g|png)$")
+PICTURE = re.compile(r"\.(jpe?g|png)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,24 @@ class File:
 
     @property
     def on_disk(self) -> bool:
+        """Whether it is on disk."""
         return self.bytes_on_disk is not None
 
     @property
     def is_fits(self) -> bool:
-        return self.name.endswith(".fits")
+        """Whether it is a FITS file."""
+        return self.name.lower().endswith(".fits")
 
     @property
     def is_picture(self) -> bool:
+        """Whether it is a picture that a browser shows."""
         return bool(PICTURE.search(self.name))
+
+    @property
+    def obsnums(self) -> list[int]:
+        """The observation numbers that it belongs to: several for a level-3 candidate; none where unknown."""
+        several, one = self.values.get("obsnums"), self.values.get("obsnum")
+        return [int(number) for number in several.split(",")] if several else [] if one is None else [one]
 
     @property
     def size(self) -> int | None:
@@ -79,8 +88,14 @@ class Row:
 
     @property
     def state(self) -> str:
+        """The state among its files that needs attention most."""
         states = {file.state for file in self.files}
         return next((state for state in URGENCY if state in states), PRESENT)
+
+    @property
+    def obsnums(self) -> list[int]:
+        """The observation numbers of its files."""
+        return sorted({number for file in self.files for number in file.obsnums})
 
     def count(self, state: str) -> int:
         """Number of files in a state."""
@@ -89,7 +104,8 @@ class Row:
     def picture(self, filetype: str) -> File | None:
         """The row's picture of a type; the one named after the row goes before others."""
         found = [file for file in self.files if file.filetype == filetype]
-        return next((file for file in found if file.name == self.name + filetype), found[0] if found else None)
+        own = (self.name + filetype).lower()
+        return next((file for file in found if file.name.lower() == own), found[0] if found else None)
 
 
 def make_files(table: pd.DataFrame, now: Any) -> list[File]:
@@ -153,7 +169,7 @@ def make_rows(files: list[File]) -> list[Row]:
     groups: dict[tuple[str, str, Any, Any], list[File]] = {}
     guiding = names.is_guide_star(pd.Series([file.name for file in files], dtype="string"))
     for file, guides in zip(files, guiding, strict=True):
-        stem = file.name.removesuffix(file.filetype)
+        stem = file.name[: len(file.name) - len(file.filetype)] if names.ENDING.search(file.name) else file.name
         name = stem if guides else file.values["obs_id"] or stem
         kind = GUIDE_STAR if guides else _kind(name, file.values["calib_level"])
         sca = None if kind == LEVEL3 and not _is_member(file, name) else file.values["sca"]

@@ -55,8 +55,10 @@ def value_of(row: Row, column: PageColumn) -> Any:
     """What a row has in a column that is no figure; None where it has nothing."""
     if column.kind == KEYWORD:
         return row.keywords.get(column.name)
-    if column.name in ("obsnum", "sca"):
-        return getattr(row, column.name)
+    if column.name == "sca":
+        return row.sca
+    if column.name == "obsnum":
+        return row.obsnums[0] if len(row.obsnums) == 1 else ",".join(map(str, row.obsnums)) or None
     return row.main.values.get(column.name)
 
 

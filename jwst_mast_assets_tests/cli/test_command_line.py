@@ -220,5 +220,17 @@ def test_the_output_folder_is_checked_before_mast_is_asked_for_products(archive,
 def test_an_archive_that_is_not_there_is_named(command, monkeypatch):
     monkeypatch.setenv("MAST_SERVER", "http://127.0.0.1:9")
     outcome = command.query(*DAY)
-    assert outcome.status == 2
+    assert outcome.status == 1
     assert "http://127.0.0.1:9 cannot be reached" in outcome.err
+
+
+def test_the_exit_status_says_whether_calling_again_may_help(archive, command):
+    archive.faults.add(Fault("status", endpoint="invoke", match="Caom.Products", status=503))
+    away = command.download(*DAY, "--sca", "a1")
+    assert (away.status, "HTTP status 503" in away.err) == (1, True)
+    archive.faults.clear()
+    too_large = command.download(*DAY, "--sca", "a1", "--max_download_gb", "0.000001")
+    assert (too_large.status, "max_download_gb" in too_large.err) == (2, True)
+    assert command.data() == set()
+    archive.faults.add(Fault("status", endpoint="download", match="nrca1_uncal", status=404))
+    assert command.download(*DAY, "--sca", "a1").status == 1

@@ -55,10 +55,10 @@ def test_the_launchpad_knows_the_same_names_and_values():
 
 
 def test_the_config_file_gives_the_launchpads_defaults(tmp_path, monkeypatch):
-    (tmp_path / "my.cfg").write_text("sca: [a1]\noutrootdir: $SOMEWHERE/x\nlookbacktime: 3\n")
+    (tmp_path / "my.cfg").write_text("sca: [a1]\noutrootdir: $SOMEWHERE/x\ndownload_timeout: 3\n")
     monkeypatch.setenv("JWST_QUERY_CFGFILE", str(tmp_path / "my.cfg"))
     fields = build_defs().resources["jwst_config"].model_dump()  # pyright: ignore[reportOptionalSubscript]
-    assert (fields["sca"], fields["outrootdir"], fields["lookbacktime"]) == (["a1"], "$SOMEWHERE/x", 3.0)
+    assert (fields["sca"], fields["outrootdir"], fields["download_timeout"]) == (["a1"], "$SOMEWHERE/x", 3.0)
 
 
 def test_help_imports_neither_dagster_nor_astroquery():

@@ -238,7 +238,8 @@ def test_the_commands_do_without_dagster_and_end_quietly_when_nobody_reads_on(st
     )
     command = [sys.executable, "-c", code, "manifest", "1138", "--outrootdir", str(story.root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.close()
         errors = process.stderr.read()
     assert (process.returncode, errors) == (0, "")

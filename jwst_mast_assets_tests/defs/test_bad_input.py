@@ -46,7 +46,7 @@ def test_a_wrong_token(archive, runner, monkeypatch):
     [
         ({"sca": ["a9"]}, ("sca", "'a9'")),
         ({"instrument": "nircamm"}, ("instrument", "did you mean 'nircam'?")),
-        ({"date_select": ["1", "2", "3"]}, ("date_select", "3 were given")),
+        ({"obsid_select": ["1", "2", "3"]}, ("obsid_select", "3 were given")),
         ({"obsnums": [1000]}, ("obsnums", "1000")),
         ({"outsubdir": "$NO_SUCH_VARIABLE"}, ("outsubdir", "$NO_SUCH_VARIABLE")),
     ],
@@ -95,3 +95,9 @@ def test_more_proposals_than_dagster_carries_are_refused(instance):
 def test_what_is_no_proposal_cannot_be_registered(instance, given):
     with pytest.raises(ConfigError, match="not a proposal number"):
         register_proposals(instance, [given])
+
+
+def test_a_mode_that_mast_does_not_have(archive, runner):
+    result = runner.run(instrument="nircam", obsmode=["imgae"])
+    one_sentence(result, "obsmode: MAST has no mode 'imgae' of nircam", "did you mean 'image'?", "answer: image")
+    assert not runner.root.exists()

@@ -111,7 +111,7 @@ def test_the_addresses_are_in_no_launchpad_event_or_file(archive, runner, instan
 
 def tick(instance):
     """One tick of the sensor of the token; what it says."""
-    context = dg.build_sensor_context(instance=instance, resources=build_resources(Config()))
+    context = dg.build_sensor_context(instance=instance)
     result: Any = notices.notice_of_token(context)
     return result.skip_message
 
@@ -133,3 +133,15 @@ def test_a_token_near_its_end_is_told_once_a_day(archive, instance, runner, rece
     path.write_text(aged)
     runner.run("jwst_query")
     assert tick(instance) == "The token is in use and young."
+
+
+def test_the_notice_of_the_token_reads_the_config_file_at_each_tick(archive, instance, monkeypatch, tmp_path):
+    path = tmp_path / "my.cfg"
+    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
+    path.write_text(f"outrootdir: {tmp_path}/before\n")
+    assert tick(instance) == "No token is set."
+    path.write_text(f"outrootdir: {tmp_path}/after\ntoken: good-token\n")
+    assert tick(instance) == "The token is in use and young."
+    assert (tmp_path / "after" / ".jwst_mast_assets" / "token.json").exists()
+    path.write_text("outrootdir: [\n")
+    assert tick(instance).startswith("Skipped: config file")

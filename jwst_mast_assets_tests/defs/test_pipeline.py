@@ -182,7 +182,7 @@ def test_a_file_that_cannot_be_had_fails_the_run_but_not_the_others(archive, run
     result = runner.run()
     assert not result.success
     (message,) = messages(result)
-    assert "1 selected file(s) could not be had" in message
+    assert "1 selected file(s) could not be downloaded" in message
     assert name in message
     assert len(runner.files()) == 29
     assert (runner.root / "01138" / "index.html").exists()

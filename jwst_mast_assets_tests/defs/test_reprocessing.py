@@ -51,8 +51,8 @@ def look(instance):
 
 def tick(instance) -> Any:
     """The runs that one tick of the sensor requests."""
-    context = dg.build_sensor_context(instance=instance, resources=build_resources(Config()))
-    result: Any = reprocessing.reprocessing_sensor(context)
+    with dg.build_sensor_context(instance=instance, resources=build_resources(Config())) as context:
+        result: Any = reprocessing.reprocessing_sensor(context)
     return [] if isinstance(result, dg.SkipReason) else result.run_requests
 
 
@@ -87,8 +87,8 @@ def test_files_just_downloaded_are_not_reprocessed(archive, runner, instance):
 
 
 def test_before_the_first_look_the_sensor_says_which_job_to_run(archive, instance):
-    context = dg.build_sensor_context(instance=instance, resources=build_resources(Config()))
-    skipped = reprocessing.reprocessing_sensor(context)
+    with dg.build_sensor_context(instance=instance, resources=build_resources(Config())) as context:
+        skipped = reprocessing.reprocessing_sensor(context)
     assert isinstance(skipped, dg.SkipReason)
     assert "jwst_reprocessing" in (skipped.skip_message or "")
 

@@ -29,11 +29,11 @@ def root(tmp_path, monkeypatch):
 def tick(instance) -> Any:
     """One tick of the sensor: its requests, or the reason why there are none."""
     definitions = build_defs()
-    context = dg.build_sensor_context(
-        instance=instance, repository_def=definitions.get_repository_def(), resources=dict(definitions.resources or {})
-    )
     (sensor,) = [sensor for sensor in definitions.sensors or [] if sensor.name == "new_observations"]
-    return sensor(context)
+    with dg.build_sensor_context(
+        instance=instance, repository_def=definitions.get_repository_def(), resources=dict(definitions.resources or {})
+    ) as context:
+        return sensor(context)
 
 
 def carry_out(instance, result):
@@ -280,13 +280,28 @@ def test_watching_all_takes_what_is_new_of_an_instrument(archive, instance, root
 
 def test_the_schedule_asks_for_the_days_of_the_lookback_that_have_data(archive, instance, root):
     definitions = build_defs()
-    context = dg.build_schedule_context(
+    (schedule,) = [schedule for schedule in definitions.schedules or [] if schedule.name == "daily_download"]
+    tick_of: Any = schedule
+    # A context that is never left puts its instance in force again when it is collected, in the middle of another test.
+    with dg.build_schedule_context(
         instance=instance,
         scheduled_execution_time=dt.datetime(2023, 9, 13, 6, 30, tzinfo=dt.timezone.utc),
         repository_def=definitions.get_repository_def(),
         resources=dict(definitions.resources or {}),
-    )
-    (schedule,) = [schedule for schedule in definitions.schedules or [] if schedule.name == "daily_download"]
-    tick_of: Any = schedule
-    requests = tick_of(context)
+    ) as context:
+        requests = tick_of(context)
     assert {request.partition_key for request in requests} == {"2023-09-13|01138"}
+
+
+def test_a_mode_that_mast_does_not_have_is_named_in_the_skip_and_a_new_one_is_looked_for(
+    unusual_archive, instance, root, monkeypatch, tmp_path
+):
+    path = tmp_path / "my.cfg"
+    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
+    path.write_text("instrument: nircam\nobsmode: [imgae]\n")
+    skipped = tick(instance)
+    assert isinstance(skipped, dg.SkipReason)
+    assert "obsmode: MAST has no mode 'imgae' of nircam; did you mean 'image'?" in (skipped.skip_message or "")
+    instance.add_dynamic_partitions("proposal", ["80001"])
+    path.write_text("instrument: nircam\nobsmode: [lores]\n")
+    assert {key for key in reasons(tick(instance)) if key.endswith("80001")} == {"2022-05-21|80001"}

@@ -43,10 +43,10 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def watch():
     """Watch a folder meanwhile: whatever has a final name is, at any moment, a version that the archive has or had."""
-    return watched
+    return Watched
 
 
-class watched:
+class Watched:
     """See :func:`watch`."""
 
     def __init__(self, folder: Path, archive: EmbeddedArchive, *more: str) -> None:
@@ -56,7 +56,7 @@ class watched:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
-    def __enter__(self) -> "watched":
+    def __enter__(self) -> "Watched":
         self._thread.start()
         return self
 

@@ -155,25 +155,6 @@ def test_this_file_system_is_asked_whether_it_ignores_case(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["probe"]
 
 
-@pytest.fixture
-def mounted(tmp_path: Path):
-    """Mount a file system of the test's own; the test needs the right to do so."""
-    folders = []
-
-    def mount(*arguments: str) -> Path:
-        folder = tmp_path / f"mounted{len(folders)}"
-        folder.mkdir()
-        done = subprocess.run(["mount", *arguments, str(folder)], capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"this machine does not let tests mount a file system: {done.stderr.strip()}")
-        folders.append(folder)
-        return folder
-
-    yield mount
-    for folder in folders:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def test_a_disk_that_fills_up_ends_new_files_but_no_good_ones(embedded: EmbeddedArchive, mounted, watch) -> None:
     folder = mounted("-t", "tmpfs", "-o", "size=300k", "tmpfs")
     config = config_for(folder, Nparallel=1)

@@ -19,7 +19,7 @@ from jwst_mast_assets.downloads import (
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
-from jwst_mast_assets.mast.errors import OutputError
+from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.keywords import instrument_of
 from jwst_mast_assets_tests.downloads.holdings import (
     CAL,
@@ -214,7 +214,7 @@ def test_previews_of_a_reprocessed_file_are_fetched_again(
 
 
 def test_max_download_gb_is_kept(embedded: EmbeddedArchive, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"2 files with 415 kB are to be fetched, but max_download_gb is 0\.0001;"):
+    with pytest.raises(ConfigError, match=r"2 files with 415 kB are to be fetched, but max_download_gb is 0\.0001;"):
         fetch(embedded, config_for(tmp_path, max_download_gb=0.0001), CAL, OTHER)
 
 

@@ -59,7 +59,7 @@ def test_day_2022_04_10_of_1138_has_thirty_exposures(catalogue):
 
 
 @pytest.mark.parametrize(
-    "proposal, days", [("1138", 1), ("01409", 2), ("1410", 3), ("9231", 2)], ids=["1138", "1409", "1410", "9231"]
+    ("proposal", "days"), [("1138", 1), ("01409", 2), ("1410", 3), ("9231", 2)], ids=["1138", "1409", "1410", "9231"]
 )
 def test_a_lookback_finds_recent_data(catalogue, proposal, days):
     recent = [
@@ -118,14 +118,16 @@ def test_proposal_ids_are_padded_in_some_programs_only(catalogue):
     assert {"1138", "02731", "12782"} <= {row["proposal_id"] for row in catalogue.observations}
 
 
-@pytest.mark.parametrize("form, expected", [("plain", "2731"), ("padded", "01138")])
+@pytest.mark.parametrize(("form", "expected"), [("plain", "2731"), ("padded", "01138")])
 def test_proposal_ids_can_be_recorded_all_alike(form, expected):
     recorded = {row["proposal_id"] for row in Catalogue.default(NOW, form).observations}
     assert expected in recorded
     assert all((len(text) == 5) == (form == "padded") for text in recorded - {"12782"})
 
 
-@pytest.mark.parametrize("ending, step", [("_uncal.fits", 9), ("_cal.fits", 29), ("_i2d.fits", 9), ("x1dints.fits", 1)])
+@pytest.mark.parametrize(
+    ("ending", "step"), [("_uncal.fits", 9), ("_cal.fits", 29), ("_i2d.fits", 9), ("x1dints.fits", 1)]
+)
 def test_fits_files_are_valid_and_tell_what_the_pages_show(catalogue, ending, step):
     for file in files_like(catalogue, ending, step):
         content = file.read()
@@ -140,7 +142,7 @@ def test_fits_files_are_valid_and_tell_what_the_pages_show(catalogue, ending, st
         assert hdus[0].header["DATE-BEG"].startswith("2022-04-10T")
 
 
-@pytest.mark.parametrize("ending, step", [(".jpg", 60), (".png", 4)])
+@pytest.mark.parametrize(("ending", "step"), [(".jpg", 60), (".png", 4)])
 def test_previews_open_and_have_the_size_in_the_table(catalogue, ending, step):
     for file in files_like(catalogue, ending, step):
         content = file.read()

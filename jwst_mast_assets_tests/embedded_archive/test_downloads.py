@@ -33,7 +33,7 @@ def test_head_has_the_headers_only(archive):
 
 
 @pytest.mark.parametrize(
-    "asked, expected",
+    ("asked", "expected"),
     [("bytes=0-9", slice(0, 10)), ("bytes=1000-", slice(1000, None)), ("bytes=-7", slice(-7, None))],
 )
 def test_a_range(download, archive, asked, expected):
@@ -67,7 +67,7 @@ def test_an_unknown_file_is_not_found(download):
 
 
 @pytest.mark.parametrize(
-    "arguments, status",
+    ("arguments", "status"),
     [
         ({}, 401),
         ({"headers": {"Authorization": "token bad"}}, 401),

@@ -107,7 +107,7 @@ def test_ignore_range(download, archive):
     assert (reply.status_code, reply.content) == (200, archive.content(UNCAL))
 
 
-@pytest.mark.parametrize("etag, expected", [(None, None), ("weak", 'W/"'), ('"other"', '"other"')])
+@pytest.mark.parametrize(("etag", "expected"), [(None, None), ("weak", 'W/"'), ('"other"', '"other"')])
 def test_etag(download, archive, etag, expected):
     archive.faults.add(Fault("etag", etag=etag))
     found = download(UNCAL).headers.get("ETag")
@@ -190,7 +190,8 @@ def test_hostile_names_come_with_uris_that_work(invoke, archive):
     obsid = next(row["obsid"] for row in archive.catalogue.observations if row["proposal_id"] == "1138")
     rows = invoke("Mast.Caom.Products", {"obsid": str(obsid)})["data"]
     names = [row["productFilename"] for row in rows]
-    assert "../../escaped.fits" in names and "nul\0inside.fits" in names
+    assert "../../escaped.fits" in names
+    assert "nul\0inside.fits" in names
     assert len({name.lower() for name in names}) < len(set(names))
     assert all(archive.catalogue.file_of(row["dataURI"]) for row in rows)
 

@@ -97,7 +97,7 @@ def test_pages_add_up_to_the_whole(portal, invoke):
 
 
 @pytest.mark.parametrize(
-    "service, params, message",
+    ("service", "params", "message"),
     [
         ("Mast.Nothing", {}, "does not exist"),
         ("Mast.Caom.Filtered", {"columns": "obsid,nothing"}, "Invalid column"),

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 import requests
@@ -30,7 +31,7 @@ def test_the_port_is_free_again_after_stopping():
         port = int(first.url.rpartition(":")[2])
     with EmbeddedArchive(Catalogue(), port=port) as second:
         assert second.url.endswith(f":{port}")
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="in use"):
             EmbeddedArchive(Catalogue(), port=port).start()
 
 
@@ -40,15 +41,15 @@ def test_an_archive_that_is_not_running_has_no_url():
 
 
 def test_a_connection_serves_one_request_after_another(archive):
-    connection = http.client.HTTPConnection(archive.url.removeprefix("http://"), timeout=10)
     ends = set()
-    for path in ("/whoami", "/nowhere", f"/api/v0.1/Download/file?uri=mast:JWST/product/{UNCAL}"):
-        for method in ("GET", "HEAD"):
-            connection.request(method, path)
-            reply = connection.getresponse()
-            assert bool(reply.read()) == (method == "GET")
-            assert int(reply.headers["Content-Length"]) > 0
-            ends.add(connection.sock.getsockname())
+    with closing(http.client.HTTPConnection(archive.url.removeprefix("http://"), timeout=10)) as connection:
+        for path in ("/whoami", "/nowhere", f"/api/v0.1/Download/file?uri=mast:JWST/product/{UNCAL}"):
+            for method in ("GET", "HEAD"):
+                connection.request(method, path)
+                reply = connection.getresponse()
+                assert bool(reply.read()) == (method == "GET")
+                assert int(reply.headers["Content-Length"]) > 0
+                ends.add(connection.sock.getsockname())
     assert len(ends) == 1
 
 

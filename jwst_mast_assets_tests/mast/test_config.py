@@ -23,10 +23,6 @@ from jwst_mast_assets.mast.errors import ConfigError
         ({"Nobs_per_batch": 0}, "Nobs_per_batch: should be greater than 0, not 0"),
         ({"verify": "sha"}, "verify: should be 'none', 'size', 'content' or 'checksum', not 'sha'"),
         ({"obsid_select": "many"}, "obsid_select: 'many' cannot be read"),
-        (
-            {"obsmode": ["imgae"], "instrument": "nircam"},
-            "obsmode: unknown mode 'imgae'; did you mean 'image'?",
-        ),
         ({"date_select": "2022-05-05 2022-01-02"}, "date_select: 2022-05-05 comes after 2022-01-02"),
         ({"lookbacktime": "abc"}, "lookbacktime: must be a number, not 'abc'"),
         ({"calib_levels": 9}, "calib_levels: 9 is no calibration level"),

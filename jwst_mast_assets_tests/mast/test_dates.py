@@ -27,7 +27,7 @@ def test_a_date_is_mjd_or_iso_in_utc(text, mjd):
 
 @pytest.mark.parametrize("text", ["yesterday", "2021-13-01", "", "nan", "inf", "-5", "20210811"])
 def test_what_is_no_date_is_refused(text):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"MJD|isoformat|month must be"):
         parse_mjd(text)
 
 

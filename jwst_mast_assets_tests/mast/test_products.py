@@ -61,6 +61,32 @@ def test_a_candidate_takes_the_number_on_which_its_members_agree_and_none_otherw
     assert pd.isna(row_of(described(of_two, parents), f"{CANDIDATE}_i2d.fits")["obsnum"])
 
 
+def test_a_candidate_belongs_to_the_numbers_of_all_its_members_whoever_claims_their_files():
+    parents = observations((6, CANDIDATE, 59733.1, "NIRCAM/IMAGE"), (1, EXPOSURE, 59733.1, "NIRCAM/IMAGE"))
+    found = listed(
+        (1, 1, EXPOSURE, f"{EXPOSURE}_cal.fits"),
+        (6, 6, CANDIDATE, f"{CANDIDATE}_i2d.fits"),
+        (6, 1, EXPOSURE, f"{EXPOSURE}_cal.fits"),
+        (6, 9, OTHER, f"{OTHER}_cal.fits"),
+        (6, 10, OTHER.replace("003001", "012001"), f"{OTHER.replace('003001', '012001')}_cal.fits"),
+    )
+    names = {f"{CANDIDATE}_i2d.fits", f"{EXPOSURE}_cal.fits"}
+    table = described(found, parents, obsnums=[1])
+    assert row_of(table, f"{CANDIDATE}_i2d.fits")["obsnums"] == "1,3,12"
+    assert set(table.loc[table["selected"], "productFilename"]) == names
+    assert table["obsnums"].notna().sum() == 1
+    for obsnum, selected in ((3, True), (12, True), (2, False), (13, False)):
+        table = described(found, parents, obsnums=[obsnum])
+        assert row_of(table, f"{CANDIDATE}_i2d.fits")["selected"] is selected
+
+
+def test_what_an_earlier_run_recorded_of_a_candidate_keeps_its_numbers():
+    parents = observations((6, CANDIDATE, 59733.1, "NIRCAM/IMAGE"))
+    recorded = listed((6, 6, CANDIDATE, f"{CANDIDATE}_i2d.fits"), (6, 9, OTHER, f"{OTHER}_cal.fits"))
+    recorded["obsnums"] = pd.Series(["1,3", None], dtype="string")
+    assert row_of(described(recorded, parents), f"{CANDIDATE}_i2d.fits")["obsnums"] == "1,3"
+
+
 def test_products_of_an_observation_that_is_not_wanted_are_listed_but_not_selected():
     config = Config.from_mapping({"instrument": "nircam", "filetypes": []})
     parents = observations((5, EXPOSURE.replace("nrcb1", "mirimage"), 59733.1, "MIRI/IMAGE"), config=config)

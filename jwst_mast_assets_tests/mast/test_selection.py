@@ -7,6 +7,7 @@ import pytest
 from jwst_mast_assets.mast import selection
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import mjd_of
+from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets_tests.mast.rows import observations, products
 
 UNCAL = "jw01138004001_02101_00001_nrca1_uncal.fits"
@@ -44,6 +45,33 @@ def test_filetypes_are_taken_as_in_the_original(filetypes, expected):
 
 
 @pytest.mark.parametrize(
+    ("filetypes", "names"),
+    [
+        (["ami-oi"], ["_ami-oi.fits"]),
+        (["_ami-oi.fits"], ["_ami-oi.fits"]),
+        (["ami-oi.fits", "psf-ami-oi"], ["_ami-oi.fits", "_psf-ami-oi.fits"]),
+        (["wfscmb-05.jpg"], ["_wfscmb-05.jpg"]),
+        (["rate"], ["_RATE.FITS"]),
+        (["ramp"], ["_ramp.fits.gz"]),
+        (["jpg"], ["_wfscmb-05.jpg", ".JPG"]),
+        ([".jpg"], ["_wfscmb-05.jpg", ".JPG"]),
+        (["txt"], ["-notes.txt"]),
+        (["fits.gz"], ["_ramp.fits.gz"]),
+        (["fits"], ["_ami-oi.fits", "_psf-ami-oi.fits", "_RATE.FITS", "_ramp.fits.gz", ".fits"]),
+        (["oi"], []),
+    ],
+)
+def test_every_name_can_be_selected_by_its_type_or_its_ending(filetypes, names):
+    every = ["_ami-oi.fits", "_psf-ami-oi.fits", "_wfscmb-05.jpg", "_RATE.FITS", "_ramp.fits.gz", ".fits", ".JPG"]
+    every += ["-notes.txt", ""]
+    stem = "jw01138004001_02101_00001_nrca1"
+    table = products(Config.from_mapping({"filetypes": filetypes}), *(stem + name for name in every))
+    assert set(table.loc[table["selected"], "productFilename"]) == {stem + name for name in names}
+    table = products(Config.from_mapping({"filetypes": []}), *(stem + name for name in every))
+    assert table["selected"].all()
+
+
+@pytest.mark.parametrize(
     ("parameters", "expected"),
     [
         ({"guidestars": True, "filetypes": ["uncal"]}, {UNCAL, GUIDE}),
@@ -70,13 +98,14 @@ def test_each_selecting_parameter_keeps_what_it_names(parameters, expected):
     assert selected(**parameters) == expected
 
 
-def wanted(**parameters):
+def wanted(*more, **parameters):
     table = observations(
         (1, "jw01138004001_02101_00001_nrca1", 59679.4, "NIRCAM/IMAGE"),
         (2, "jw01138004001_02101_00001_nrca2", 59679.9, "NIRCAM/WFSS"),
         (3, "jw01138009001_02101_00001_nrca2", 59680.2, "NIRCAM"),
         (4, "jw02734002001_04101_00001-seg001_nis", 59680.2, "NIRISS/SOSS"),
         (5, "jw02731002001_02101_00001_mirimage", 59681.0, "MIRI/IMAGE"),
+        *more,
         config=Config.from_mapping(parameters),
     )
     return set(table.loc[table["wanted"], "obsid"])
@@ -101,11 +130,58 @@ def test_instrument_and_mode_keep_their_observations_and_those_under_the_bare_na
     assert wanted(**parameters) == expected
 
 
-def test_a_mode_that_does_not_exist_is_warned_of_with_the_valid_ones():
-    (warning,) = selection.mode_warnings(Config.from_mapping({"instrument": "nirspec", "obsmode": ["image", "msa"]}))
-    assert "'image'" in warning
-    assert "bots, ifu, msa, slit" in warning
-    assert selection.mode_warnings(Config.from_mapping({"obsmode": ["soss", "ifu"]})) == []
+TODAY = (
+    (6, "jw80001001001_02101_00001_mirimage", 59681.0, "MIRI/WFSS"),
+    (7, "jw80001002001_02101_00001_nrs1", 59681.0, "NIRSPEC/IMAGE"),
+    (8, "jw80001003001_02101_00001_guider2", 59681.0, "FGS/FGS2"),
+    (9, "jw80001004001_02101_00001_nrca1", 59681.0, "NIRCAM/LORES"),
+    (10, "jw80001007001_02101_00001_mirimage", 59681.0, "MIRI"),
+)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"instrument": "miri", "obsmode": ["wfss"]}, {6, 10}),
+        ({"instrument": "nirspec", "obsmode": ["image"]}, {7}),
+        ({"instrument": "nircam", "obsmode": ["lores"]}, {3, 9}),
+        ({"instrument": "nircam", "obsmode": ["NIRCAM/LORES"]}, {3, 9}),
+        ({"instrument": "nircam", "obsmode": ["lores", "slitless"]}, {3, 9}),
+        ({"instrument": "fgs", "obsmode": ["fgs2"]}, {8}),
+        ({"instrument": "fgs", "obsmode": ["image"]}, set(range(1, 11))),
+        ({"instrument": "fgs"}, set(range(1, 11))),
+        ({"obsmode": ["wfss"]}, {2, 3, 6, 10}),
+        ({"obsmode": ["miri/wfss"]}, {6, 10}),
+        ({"obsmode": ["nircam/lores"]}, {3, 9}),
+        ({"obsmode": ["lores"]}, {3, 9, 10}),
+        ({"instrument": "niriss", "obsmode": ["lores"]}, set()),
+        ({"instrument": "niriss", "obsmode": ["nosuch"]}, set()),
+    ],
+)
+def test_a_mode_is_what_the_rows_say_whatever_the_list_in_the_code(parameters, expected):
+    assert wanted(*TODAY, **parameters) == expected
+
+
+def test_what_is_wanted_of_an_observation_does_not_depend_on_the_others_in_the_answer():
+    rows = [
+        (3, "jw01138009001_02101_00001_nrca2", 59680.2, "NIRCAM"),
+        (11, "jw01138009001_02101_00001_nrca1", 59680.2, "NIRCAM/IMAGE"),
+        *TODAY,
+    ]
+    for parameters in ({"obsmode": ["lores"]}, {"obsmode": ["wfss"]}, {"instrument": "nircam", "obsmode": ["lores"]}):
+        config = Config.from_mapping(parameters)
+        together = observations(*rows, config=config).set_index("obsid")["wanted"]
+        alone = {row[0]: observations(row, config=config)["wanted"].iloc[0] for row in rows}
+        assert together.to_dict() == alone
+
+
+def test_a_mode_of_another_instrument_is_warned_of_with_the_valid_ones():
+    rows = observations(*TODAY)
+    (warning,) = mode_warnings(Config.from_mapping({"instrument": "nirspec", "obsmode": ["lores", "msa"]}), rows)
+    assert "'lores'" in warning
+    assert "bots, ifu, image, msa, slit" in warning
+    assert mode_warnings(Config.from_mapping({"obsmode": ["soss", "ifu"]}), rows) == []
+    assert mode_warnings(Config.from_mapping({"instrument": "nircam", "obsmode": ["lores"]}), rows) == []
 
 
 @pytest.mark.parametrize(

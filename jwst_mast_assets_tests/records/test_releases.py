@@ -32,6 +32,14 @@ def test_files_are_counted_by_day_of_release_and_proposal(tmp_path):
     assert table.dtypes.to_dict() == tables.empty(tables.RELEASE_TABLE).dtypes.to_dict()
 
 
+def test_level3_of_several_observations_is_released_for_each_of_their_numbers(tmp_path):
+    files = file_table(
+        waiting(tmp_path, "a.fits", 60010.5, obsnum=12),
+        waiting(tmp_path, "b.fits", 60010.5, obsnum=None, obsnums="3,12"),
+    )
+    assert releases(files, NOW)["obsnums"].tolist() == ["3,12"]
+
+
 def test_public_files_are_shown_only_when_asked_for(tmp_path):
     files = file_table(file_row(tmp_path, "a.fits", Code.EXISTS), waiting(tmp_path, "b.fits", 60001.0))
     assert releases(files, NOW)["files"].tolist() == [1]

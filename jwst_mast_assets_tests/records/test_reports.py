@@ -93,6 +93,28 @@ def test_an_observation_without_selected_products_is_not_listed():
     assert made.summary["obsnum"].tolist() == [3, 14]
 
 
+def test_level3_of_several_observations_is_one_observation_that_counts_under_each_number(tmp_path):
+    exposures = [f"jw02731{obsnum:03d}001_02101_00001_nrcb1" for obsnum in (1, 3)]
+    candidate = "jw02731-c1006_t017_nircam_clear-f090w"
+    config = Config.from_mapping({"filetypes": ["i2d", "cal"], "outcolumns_obsTable": ["obs_id", "obsnum", "obsnums"]})
+    parents = observations((6, candidate, 59733.1, "NIRCAM/IMAGE"), config=config)
+    found = [(6, 6, candidate, f"{candidate}_i2d.fits")]
+    found += [(6, number, name, f"{name}_cal.fits") for number, name in enumerate(exposures, 1)]
+    products = describe_products(listed(*found), parents, config)
+    made = make_reports(parents, tables.conform(products, tables.FILE_TABLE), config)
+    write_reports(made, tmp_path, "mine")
+    (row,) = Table.read(tmp_path / "mine.obs.ecsv")
+    assert [row[name] for name in ("obs_id", "obsnums", "_i2d.fits", "_cal.fits")] == [candidate, "1,3", 1, 2]
+    summary = made.summary[["obsnum", "_i2d.fits", "_cal.fits"]]
+    assert summary.to_numpy().tolist() == [[1, 1, 1], [3, 1, 1]]
+    # Observation 3 began later than the candidate, which began with observation 1.
+    rows = [(6, candidate, 59733.5, "NIRCAM/IMAGE"), (2, exposures[1], 59735.5, "NIRCAM/IMAGE")]
+    parents = observations(*rows, config=config)
+    products = describe_products(listed(*found, (2, 2, exposures[1], f"{exposures[1]}_cal.fits")), parents, config)
+    made = make_reports(parents, tables.conform(products, tables.FILE_TABLE), config)
+    assert made.summary["date_start"].str[:10].tolist() == ["2022-06-03", "2022-06-05"]
+
+
 def test_a_table_without_rows_is_its_heading():
     assert to_text(reports_of(Config.from_mapping({"obsnums": [9]})).summary) == "proposal_id obsnum date_start\n"
 

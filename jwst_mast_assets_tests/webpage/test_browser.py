@@ -87,3 +87,31 @@ def test_the_script_sorts_and_filters(filled: Proposal, chromium: str, tmp_path:
         '"filtered":2,"count":"2 of 14 rows","plain":"none","errors":[]}'
     )
     assert result[1] == expected
+
+
+OF_SEVERAL = """<script>
+const select = document.getElementById("by-obsnum");
+const shown = [...select.options].map(({ value }) => {
+  select.value = value;
+  select.dispatchEvent(new Event("change"));
+  const rows = [...document.querySelectorAll("tr[data-obsnum]")].filter((row) => !row.hidden);
+  return [value, rows.filter((row) => row.querySelector(".name").textContent.includes("c1006")).length];
+});
+const result = document.createElement("pre");
+result.id = "result";
+result.textContent = JSON.stringify({ shown, errors });
+document.body.append(result);
+</script>"""
+
+
+def test_level3_of_several_observations_is_shown_under_each_of_their_numbers(
+    filled: Proposal, chromium: str, tmp_path: Path
+):
+    filled.add("jw01138-c1006_t001_nircam_clear-f200w", "_i2d.fits", obsnums="2,12")
+    page = write_page(filled.config, filled.key, *filled.tables()).path
+    html = page.read_text().replace("<head>", f"<head>{PROBE}").replace("</body>", f"{OF_SEVERAL}</body>")
+    probed = page.with_name("probed.html")
+    probed.write_text(html)
+    result = re.search(r'<pre id="result">(.*?)</pre>', dump(chromium, probed, tmp_path / "profile"))
+    assert result, "the script stopped on its way"
+    assert result[1] == '{"shown":[["",1],["1",0],["2",1],["12",1]],"errors":[]}'

@@ -124,7 +124,7 @@ def test_the_same_again(filled: Proposal):
     assert not [path.name for path in filled.folder.rglob(".*")]
 
 
-@pytest.mark.parametrize("obs_id, suffix", [(EXPOSURE, "_rate.jpg"), (MOSAIC, "_i2d.jpg"), (EXPOSURE, "_cal.fits")])
+@pytest.mark.parametrize(("obs_id", "suffix"), [(EXPOSURE, "_rate.jpg"), (MOSAIC, "_i2d.jpg"), (EXPOSURE, "_cal.fits")])
 def test_made_from_any_file_alone(proposal: Proposal, obs_id: str, suffix: str):
     name = proposal.add(obs_id, suffix, dl_code=Code.EXISTS)["productFilename"]
     path = proposal.path(name)

@@ -7,11 +7,14 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets import downloads
-from jwst_mast_assets.defs.metadata import data_version, preview
+from jwst_mast_assets.defs.failures import plain_failures
+from jwst_mast_assets.defs.metadata import OWNERS, TAGS, data_version, files_preview, outcome, preview
 from jwst_mast_assets.defs.partitions import cells_of, grid
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, plain_failures
+from jwst_mast_assets.defs.progress import LoggedProgress
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast.config import load_config
+from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings, reprocessing
 from jwst_mast_assets.records.history import record_fetches
 from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
@@ -21,6 +24,8 @@ from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
     partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
+    owners=OWNERS,
+    tags=TAGS,
     kinds={"mast", "file"},
     code_version="1",
     pool="mast_download",
@@ -35,33 +40,32 @@ def downloaded_files(
 ) -> dg.MaterializeResult[pd.DataFrame]:
     """The selected files on disk, whole and verified, at `<outrootdir>/<outsubdir>/<PPPPP>/obsnum<XX>/`.
 
-    A file that is there and complete is not fetched again. One that could not be had is listed with the reason, and
-    the check `all_selected_files_present` then fails the run; the next run fetches only what is missing. Files that
-    an earlier run selected stay listed.
+    A file that is there and complete is not fetched again. One that could not be downloaded is listed with the
+    reason, and the check `all_selected_files_present` then fails the run; the next run fetches only what is missing.
+    Files that an earlier run selected stay listed.
+
+    Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
-    with plain_failures():
+    with plain_failures(context):
         config, mast, start = jwst_config.checked(), archive.open(), time.monotonic()
         store, cells = jwst_config.store(), cells_of(context)
         known = store.read("downloaded_files", cells)
         plan = downloads.plan_download(product_table, config, mast, known, reprocessing.outdated(store))
         for warning in plan.warnings:
             context.log.warning(warning)
-        context.log.info(f"{plan.n_files} files to fetch, {plan.n_bytes / 1e6:.1f} MB")
-        table = downloads.download(product_table, config, mast, known, progress, plan)
+        context.log.info(f"{plan.n_files} files to fetch, {human_bytes(plan.n_bytes)}")
+        table = downloads.download(product_table, config, mast, known, LoggedProgress(context.log, progress), plan)
         table = holdings.carry_over(table, known, product_table, config, context.run.run_id)
         now = dt.datetime.now(dt.timezone.utc)
         record_fetches(store, table, known, context.run.run_id, now)
         # The ledger is for those who watch with the config file; a run with another selection is not theirs.
         if selection_fingerprint(config) == selection_fingerprint(load_config()):
             Ledger(store).record(cells, store.read("obs_table", cells), table, config, now)
-        totals = downloads.summary(table, time.monotonic() - start)
-        failures = totals.pop("failures")
-        context.log.info(", ".join(f"{name}: {value}" for name, value in totals.items()))
-        metadata = {"dagster/row_count": len(table), **totals}
+        totals = outcome(table, time.monotonic() - start)
+        context.log.info(totals["outcome"])
+        metadata = {"dagster/row_count": len(table), **totals, "files": files_preview(table)}
         if len(changes := reprocessing.changes_of_run(table, known)):
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
-        if len(failures):
-            metadata["failures"] = preview(failures)
         if len(waiting := downloads.waiting(table)):
             context.log.info(f"{len(waiting)} public files that MAST does not give out yet are asked for again later")
             metadata["waiting_files"] = preview(waiting)

@@ -2,8 +2,11 @@
 
 import dagster as dg
 
+from jwst_mast_assets.defs.failures import plain_failures
+from jwst_mast_assets.defs.metadata import OWNERS, TAGS
 from jwst_mast_assets.defs.partitions import cells_of, grid
-from jwst_mast_assets.defs.resources import JwstConfig, plain_failures
+from jwst_mast_assets.defs.resources import JwstConfig
+from jwst_mast_assets.defs.table_io import check_recorded
 from jwst_mast_assets.mast.partition_cells import proposals_of
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.files import write_text
@@ -14,6 +17,8 @@ from jwst_mast_assets.webpage.page import write_page
     partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
+    owners=OWNERS,
+    tags=TAGS,
     kinds={"html"},
     code_version="1",
     deps=["downloaded_files", "summary_table"],
@@ -22,11 +27,15 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
     """A page per proposal over all its days so far, with thumbnails: `<outrootdir>/<outsubdir>/<PPPPP>/index.html`.
 
     Where nothing that the page shows has changed since it was made, it is left as it is.
+
+    Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
-    with plain_failures():
+    with plain_failures(context):
         config, store = jwst_config.checked(), jwst_config.store()
+        cells = cells_of(context)
+        check_recorded(store, "product_table", cells)
         paths, versions, problems, unchanged = [], [], 0, 0
-        for proposal in proposals_of(cells_of(context)):
+        for proposal in proposals_of(cells):
             with store.locked(proposal):
                 known = holdings.read_proposal(store, proposal, config)
                 version = holdings.page_fingerprint(known, config)

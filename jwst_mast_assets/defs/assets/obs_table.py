@@ -3,12 +3,13 @@
 import dagster as dg
 import pandas as pd
 
-from jwst_mast_assets.defs.metadata import data_version, table_metadata
+from jwst_mast_assets.defs.failures import plain_failures
+from jwst_mast_assets.defs.metadata import OWNERS, TAGS, data_version, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of, grid
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig
 from jwst_mast_assets.defs.table_io import column_schema
-from jwst_mast_assets.mast import selection
 from jwst_mast_assets.mast.layout import make_folder
+from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.observations import query_observations
 
 SUDDEN_FALL = 0.5
@@ -19,6 +20,8 @@ SUDDEN_FALL = 0.5
     partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
+    owners=OWNERS,
+    tags=TAGS,
     kinds={"mast", "parquet"},
     code_version="1",
     pool="mast",
@@ -45,16 +48,21 @@ def obs_table(
 
     One row per CAOM observation, with APT's observation number `obsnum` and the start as a date, `date_min`.
     Observations that are only planned are not listed.
+
+    Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
-    with plain_failures():
+    with plain_failures(context):
         config, cells, mast = jwst_config.checked(), cells_of(context), archive.open()
-        for warning in selection.mode_warnings(config):
-            context.log.warning(warning)
         known = len(jwst_config.store().read("obs_table", cells))
         table = query_observations(mast, config, cells)
+        for warning in mode_warnings(config, table):
+            context.log.warning(warning)
         # Only now, so that a run that cannot ask MAST leaves no trace; and here, so that no later step finds it out.
         make_folder(config.root)
-        context.log.info(f"{len(table)} observations in {len(cells)} partition(s), {table['wanted'].sum()} wanted")
+        days = "1 day" if len(cells) == 1 else f"{len(cells)} days"
+        context.log.info(
+            f"{len(table)} observations in MAST on {days}, {table['wanted'].sum()} match the configuration"
+        )
         absent = mast.absent_columns.get("observations", [])
         return dg.MaterializeResult(
             value=table,

@@ -3,18 +3,22 @@
 import dagster as dg
 import pandas as pd
 
-from jwst_mast_assets.defs.metadata import data_version, table_metadata
+from jwst_mast_assets.defs.failures import plain_failures
+from jwst_mast_assets.defs.metadata import OWNERS, TAGS, data_version, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of, grid
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.downloads import state_on_disk
 from jwst_mast_assets.mast.products import query_products
+from jwst_mast_assets.mast.sizes import human_bytes
 
 
 @dg.asset(
     partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
+    owners=OWNERS,
+    tags=TAGS,
     kinds={"mast", "parquet"},
     code_version="1",
     pool="mast",
@@ -27,8 +31,10 @@ def product_table(
 
     Level-3 observations bring the level-1 and level-2 files of their members. `outfilename` says where the file is
     or would be on disk, `dl_code` whether it is there.
+
+    Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
-    with plain_failures():
+    with plain_failures(context):
         config, mast = jwst_config.checked(), archive.open()
         known = jwst_config.store().read("product_table", cells_of(context))
         table = query_products(mast, config, obs_table, known)
@@ -39,7 +45,9 @@ def product_table(
         refused = table.loc[table["outfilename"].isna(), "productFilename"]
         for name in refused.head(25):
             context.log.warning(f"MAST sent a file name that cannot be used here and is not fetched: {name!r}")
-        context.log.info(f"{len(table)} products of {len(obs_table)} observations, {len(selected)} selected")
+        size = int(selected["size"].fillna(0).sum())
+        listed = f"{len(table)} files of {len(obs_table)} observations in MAST"
+        context.log.info(f"{listed}, {len(selected)} selected, {human_bytes(size)}")
         return dg.MaterializeResult(
             value=table,
             data_version=data_version(table, ["cell", "dataURI", "size", "selected", "outfilename"]),
@@ -47,7 +55,8 @@ def product_table(
                 **table_metadata(selected, config.outcolumns_productTable),
                 "dagster/row_count": len(table),
                 "selected": len(selected),
-                "selected_bytes": int(selected["size"].fillna(0).sum()),
+                "selected_size": human_bytes(size),
+                "selected_bytes": size,
                 "refused_names": len(refused),
             },
         )

@@ -5,9 +5,10 @@ import datetime as dt
 import dagster as dg
 import pandas as pd
 
-from jwst_mast_assets.defs.metadata import preview, table_metadata
+from jwst_mast_assets.defs.failures import plain_failures
+from jwst_mast_assets.defs.metadata import OWNERS, TAGS, preview, table_metadata
 from jwst_mast_assets.defs.partitions import registered_proposals
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, plain_failures
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig
 from jwst_mast_assets.defs.table_io import schema_of
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.records import reprocessing
@@ -20,10 +21,14 @@ PREVIEW_COLUMNS = ["kind", "cells", "productFilename", "old_cal_ver", "new_cal_v
 
 
 @dg.asset(
-    group_name="jwst",
+    group_name="jwst_reprocessing",
+    owners=OWNERS,
+    tags=TAGS,
     kinds={"mast", "parquet"},
     code_version="1",
     pool="mast",
+    # Shown downstream of what it compares. It waits for no partition: naming all would list the whole grid.
+    deps=[dg.AssetDep("downloaded_files", partition_mapping=dg.SpecificPartitionsPartitionMapping([]))],
     metadata={"dagster/column_schema": schema_of(tables.CHANGE_TABLE)},
 )
 def reprocessed_files(
@@ -36,9 +41,10 @@ def reprocessed_files(
     `content`: MAST has other bytes, which the next download fetches; `versions`: only the recorded versions differ;
     `superseded`: MAST lists a newer association or pool; `gone`: MAST no longer lists the file.
 
-    Its metadata also have the `status` of every proposal and the `calendar` of what becomes public when.
+    Its metadata also have the `status` of every proposal and the `calendar` of what becomes public when. It has no
+    partitions: one look, by the schedule `daily_reprocessing`, covers all proposals and days.
     """
-    with plain_failures():
+    with plain_failures(context):
         config, store, mast = jwst_config.checked(), jwst_config.store(), archive.open()
         registered = registered_proposals(context.instance)
         recorded, events, lists = [], [], []

@@ -3,9 +3,10 @@
 import dagster as dg
 import pandas as pd
 
-from jwst_mast_assets.defs.metadata import table_metadata
+from jwst_mast_assets.defs.failures import plain_failures
+from jwst_mast_assets.defs.metadata import OWNERS, TAGS, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of, grid
-from jwst_mast_assets.defs.resources import JwstConfig, plain_failures
+from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast.partition_cells import proposals_of
 from jwst_mast_assets.records import holdings
@@ -15,6 +16,8 @@ from jwst_mast_assets.records import holdings
     partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
+    owners=OWNERS,
+    tags=TAGS,
     kinds={"parquet", "file"},
     code_version="1",
     # After the downloads, where the run has some, so that the tables say what became of the files.
@@ -28,8 +31,10 @@ def summary_table(
 
     Also writes the tables for people: per proposal, over all its days so far, as `<PPPPP>.obs.txt`, `.selprod.txt`,
     `.summary.txt` (and `.ecsv`) beside the page; and with `savetables` those of this run in the output folder.
+
+    Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
-    with plain_failures():
+    with plain_failures(context):
         config, cells, store = jwst_config.checked(), cells_of(context), jwst_config.store()
         files = store.read("downloaded_files", cells)
         reports = holdings.run_reports(obs_table, product_table, files, config, [context.run.run_id])
@@ -41,6 +46,6 @@ def summary_table(
             value=table,
             metadata={
                 **table_metadata(reports.summary, list(reports.summary.columns)),
-                "tables": dg.MetadataValue.json([str(path) for path in paths]),
+                "tables": dg.MetadataValue.md("\n".join(f"- `{path}`" for path in paths)),
             },
         )
