@@ -50,7 +50,7 @@ def downloaded_files(
         config, mast, start = jwst_config.checked(), archive.open(), time.monotonic()
         store, cells = jwst_config.store(), cells_of(context)
         known = store.read("downloaded_files", cells)
-        plan = downloads.plan_download(product_table, config, mast, known, reprocessing.outdated(store))
+        plan = downloads.plan_download(product_table, config, mast, known, outdated=reprocessing.outdated(store))
         for warning in plan.warnings:
             context.log.warning(warning)
         context.log.info(f"{plan.n_files} files to fetch, {human_bytes(plan.n_bytes)}")
