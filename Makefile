@@ -21,7 +21,7 @@ check: $(READY)
 	DAGSTER_HOME=$(CURDIR) $(BIN)/dg check defs
 
 dev: $(READY)
-	DAGSTER_HOME=$(CURDIR) $(BIN)/jwst-mast dev
+	$(BIN)/jwst-mast dev
 
 # The versions that lint, types and tests run against, for every supported Python.
 lock: $(READY)

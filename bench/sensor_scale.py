@@ -114,7 +114,8 @@ def observations(arguments: argparse.Namespace) -> tuple[list[Cell], list[dict]]
 
 def ui(folder: Path, arguments: argparse.Namespace) -> None:
     """Part two."""
-    from jwst_mast_assets.defs.partitions import PROPOSAL, days
+    from jwst_mast_assets.defs.partitions import PROPOSAL, build_grid
+    from jwst_mast_assets.mast.config import load_config
 
     home = folder / "ui"
     home.mkdir()
@@ -127,7 +128,7 @@ def ui(folder: Path, arguments: argparse.Namespace) -> None:
             day = FIRST + dt.timedelta(days=number * 13 % 1000)
             key = dg.MultiPartitionKey({"day": str(day), "proposal": keys[number % len(keys)]})
             instance.report_runless_asset_event(dg.AssetMaterialization("downloaded_files", partition=key))
-    n_days = days.get_num_partitions()
+    n_days = build_grid(load_config().first_day).get_partitions_def_for_dimension("day").get_num_partitions()
     print(f"{len(keys)} proposals x {n_days} days = {len(keys) * n_days:,}, {arguments.partitions} materialized:")
     command = [
         str(Path(sys.executable).parent / "dagster-webserver"),

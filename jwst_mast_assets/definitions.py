@@ -5,16 +5,18 @@ from typing import Any
 
 import dagster as dg
 
-from jwst_mast_assets.defs import lost_runs, notices, reprocessing
+from jwst_mast_assets.defs import lost_runs, notices, reprocessing, watching
 from jwst_mast_assets.defs.assets.downloaded_files import downloaded_files
 from jwst_mast_assets.defs.assets.index_html import index_html
 from jwst_mast_assets.defs.assets.obs_table import obs_table
 from jwst_mast_assets.defs.assets.product_table import product_table
 from jwst_mast_assets.defs.assets.summary_table import summary_table
-from jwst_mast_assets.defs.checks import asset_checks
+from jwst_mast_assets.defs.checks import build_checks
+from jwst_mast_assets.defs.home import warn_of_home
 from jwst_mast_assets.defs.jobs import jobs
+from jwst_mast_assets.defs.partitions import build_grid, on_grid
 from jwst_mast_assets.defs.resources import build_resources
-from jwst_mast_assets.defs.schedules import schedules
+from jwst_mast_assets.defs.schedules import build_schedules
 from jwst_mast_assets.defs.sensors import build_sensors
 from jwst_mast_assets.mast.config import Config, load_config
 
@@ -25,7 +27,8 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
     Parameters
     ----------
     config : Config, optional
-        The defaults of the launchpad. Default: the YAML file in ``$JWST_QUERY_CFGFILE``.
+        The first day of the partitions, the sensor's interval and the defaults of the launchpad.
+        Default: the YAML file in ``$JWST_QUERY_CFGFILE``.
     resource_overrides : mapping, optional
         Resources in place of ours, by key.
 
@@ -35,12 +38,21 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
         If the YAML file cannot be used.
     """
     config = config or load_config()
+    grid = build_grid(config.first_day)
     return dg.Definitions(
-        assets=[obs_table, product_table, downloaded_files, summary_table, index_html, *reprocessing.assets],
-        asset_checks=asset_checks,
-        jobs=[*jobs, *reprocessing.jobs],
-        schedules=[*schedules, *reprocessing.schedules],
-        sensors=[*build_sensors(config), *reprocessing.sensors, *notices.sensors, *lost_runs.sensors],
+        assets=[
+            *on_grid(grid, obs_table, product_table, downloaded_files, summary_table, index_html),
+            *reprocessing.assets,
+        ],
+        asset_checks=build_checks(grid),
+        jobs=[*jobs, *reprocessing.jobs, *watching.jobs],
+        schedules=[*build_schedules(config.first_day), *reprocessing.schedules],
+        sensors=[
+            *build_sensors(config),
+            *reprocessing.build_sensors(config.first_day),
+            *notices.sensors,
+            *lost_runs.sensors,
+        ],
         resources={**build_resources(config), **(resource_overrides or {})},
         # A step of ours takes a second or two; an interpreter per step would cost several times that.
         executor=dg.in_process_executor,
@@ -50,4 +62,5 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
 @dg.definitions
 def defs() -> dg.Definitions:
     """Load the definitions with the configuration of the environment."""
+    warn_of_home()
     return build_defs()

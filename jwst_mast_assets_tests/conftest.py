@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
+from jwst_mast_assets.mast import adaptive, listing, mashup
 
 NOW = 60200.5
 """MJD that the shared archive's recent observations are placed before (2023-09-13T12:00)."""
@@ -19,6 +20,20 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("JWST_QUERY_CFGFILE", "JWSTDOWNLOAD_OUTDIR", "MAST_API_TOKEN", "MAST_SERVER", "JWST_NOTIFY_URLS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster_home"))
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked again is asked at once."""
+    monkeypatch.setattr(mashup, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(listing, "PAUSES", (0.0, 0.0, 0.0))
+
+
+@pytest.fixture(autouse=True)
+def nothing_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test knows what an archive before it, perhaps at the same address, could do."""
+    monkeypatch.setattr(adaptive, "SIZES", {})
+    monkeypatch.setattr(mashup, "REFUSED", {})
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 REPOSITORY = Path(__file__).parents[1]
 PORT = 3987
 SELECTOR = {"repositoryLocationName": "jwst_mast_assets", "repositoryName": "__repository__"}
+AUDITS = {"sizes_and_checksums_agree", "contents_open"}
 ASSETS = [
     {"path": [name]} for name in ("obs_table", "product_table", "downloaded_files", "summary_table", "index_html")
 ]
@@ -58,6 +59,13 @@ class Server:
         query = "{ runsOrError { ... on Runs { results { runId status jobName tags { key value } } } } }"
         runs = self.ask(query)["runsOrError"]["results"]
         return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in runs]
+
+    def evaluated(self, run_id: str) -> set[str]:
+        """Names of the checks that a run evaluated."""
+        query = """query($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events {
+            ... on AssetCheckEvaluationEvent { evaluation { checkName } } } } } }"""
+        events = self.ask(query, id=run_id)["logsForRun"]["events"]
+        return {event["evaluation"]["checkName"] for event in events if event}
 
 
 def wait_for(what: Callable[[], Any], seconds: float) -> Any:
@@ -167,6 +175,7 @@ def test_a_partition_materialized_as_the_web_page_does_it(server):
     backfill = answer["launchPartitionBackfill"]["backfillId"]
     runs = finished(server, **{"dagster/backfill": backfill})
     assert {run["status"] for run in runs} == {"SUCCESS"}
+    assert not AUDITS & server.evaluated(runs[0]["runId"])
     assert list((server.data / "01410").rglob("*_uncal.fits"))
 
 
@@ -227,6 +236,29 @@ def test_reprocessed_and_released_files_are_fetched(server):
     wait_for(lambda: list(exclusive.glob("*_uncal.fits")), 90)
     reasons = {run["tags"].get("jwst/reason", "") for run in server.runs()}
     assert any("1 file reprocessed" in reason for reason in reasons)
+
+
+def test_materialize_in_the_page_does_not_audit_what_the_run_has_just_verified(server):
+    audits = [{"assetKey": {"path": ["downloaded_files"]}, "name": name} for name in sorted(AUDITS)]
+    # What the page sends for an asset and a partition: the asset with all of its checks, those of audits too.
+    launch = """mutation($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
+        __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+    key = {"dagster/partition": "2022-02-14|01410", "dagster/partition/day": "2022-02-14"}
+    tags = [{"key": k, "value": v} for k, v in {**key, "dagster/partition/proposal": "01410"}.items()]
+    present = {"assetKey": {"path": ["downloaded_files"]}, "name": "all_selected_files_present"}
+
+    def run(assets: list[dict[str, Any]], checks: list[dict[str, Any]]) -> set[str]:
+        selector = {**SELECTOR, "pipelineName": "__ASSET_JOB", "assetSelection": assets, "assetCheckSelection": checks}
+        params = {"selector": selector, "mode": "default", "executionMetadata": {"tags": tags}}
+        answer = server.ask(launch, params=params)["launchPipelineExecution"]
+        run_id = answer["run"]["runId"]
+        status = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+        wait_for(lambda: server.ask(status, id=run_id)["runOrError"]["status"] == "SUCCESS", 120)
+        return server.evaluated(run_id)
+
+    assert run([{"path": ["downloaded_files"]}], [*audits, present]) == {"all_selected_files_present"}
+    # A person who asks for an audit gets it.
+    assert run([], audits) == AUDITS
 
 
 def running(server: Server) -> bool:

@@ -1,6 +1,12 @@
 """What the code location holds, by name: a change here is a change for everybody who has bookmarks or scripts."""
 
+import datetime as dt
+
+import dagster as dg
+import pytest
+
 from jwst_mast_assets.definitions import build_defs
+from jwst_mast_assets.mast.config import Config
 
 
 def test_the_names_of_everything():
@@ -29,8 +35,11 @@ def test_the_names_of_everything():
             "obs_table: columns_as_expected",
             "obs_table: fresh",
             "obs_table: no_sudden_fall",
+            "product_table: columns_as_expected",
+            "product_table: every_list_answered",
+            "product_table: no_sudden_fall",
         ],
-        "jobs": ["jwst_audit", "jwst_download", "jwst_query", "jwst_reprocessing"],
+        "jobs": ["jwst_audit", "jwst_download", "jwst_query", "jwst_reprocessing", "watch_proposals"],
         "schedules": ["daily_download", "daily_reprocessing"],
         "sensors": [
             "lost_runs",
@@ -47,3 +56,14 @@ def test_every_asset_says_what_it_is():
     for key in build_defs().get_repository_def().asset_graph.get_all_asset_keys():
         node = build_defs().get_repository_def().asset_graph.get(key)
         assert node.description, key
+
+
+@pytest.mark.parametrize("job", ["jwst_query", "jwst_download"])
+def test_the_grid_begins_on_the_first_day_of_the_configuration_that_is_given(job):
+    for first_day in (dt.date(2020, 5, 1), dt.date(2024, 2, 29)):
+        definitions = build_defs(Config(first_day=first_day))
+        grid = definitions.resolve_job_def(job).partitions_def
+        assert isinstance(grid, dg.MultiPartitionsDefinition)
+        assert grid.get_partitions_def_for_dimension("day").get_first_partition_key() == str(first_day)
+        assets = {key for key in definitions.resolve_all_asset_keys() if key.path != ["reprocessed_files"]}
+        assert {definitions.resolve_assets_def(key).partitions_def for key in assets} == {grid}

@@ -11,10 +11,10 @@ from jwst_mast_assets import downloads
 from jwst_mast_assets.cli.progress import TqdmProgress
 from jwst_mast_assets.cli.runs import Result, materialize, open_instance, ranges
 from jwst_mast_assets.definitions import build_defs
-from jwst_mast_assets.defs.partitions import first_day, register_proposals
+from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD
+from jwst_mast_assets.defs.watching import adopt_registered
 from jwst_mast_assets.mast import selection
-from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import day_of_mjd
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
@@ -24,7 +24,9 @@ from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings, reports
+from jwst_mast_assets.records.archive_identity import open_archive
 from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.watched import WatchList
 
 NOT_PASSED_ON = (*NOT_IN_LAUNCHPAD, "savetables")
 """Parameters that the session itself takes care of: the partitions stand for proposals and dates."""
@@ -38,14 +40,17 @@ class Command:
     config : Config
     assume_yes : bool
         Do not ask before downloading.
+    watch : bool
+        Have the proposals watched from now on.
     """
 
-    def __init__(self, config: Config, assume_yes: bool = False) -> None:
+    def __init__(self, config: Config, assume_yes: bool = False, watch: bool = False) -> None:
         self.config = config
         self.assume_yes = assume_yes
+        self.watch = watch
         self.now = dt.datetime.now(dt.timezone.utc)
         self.store = TableStore(config.root)
-        self.archive = Archive()
+        self.archive = open_archive(config.root)
 
     def run(self, download: bool) -> int:
         """Ask, print, and download if wanted; returns the exit status.
@@ -55,13 +60,17 @@ class Command:
         JwstMastError
             If it cannot be done at all.
         """
+        if self.watch and not self.config.propID:
+            raise ConfigError("--watch: name the proposals to watch with --propID")
         if len(self.config.propID) > 1:
             print(
                 f"{len(self.config.propID)} proposals: {', '.join(self.config.propID)} (observation numbers: --obsnums)"
             )
         if self.archive.token:
             self.archive.whoami()
+            self._warn()
         found = find_observations(self.archive, self.config, self.now)
+        self._warn()
         for warning in mode_warnings(self.config, found):
             print(f"WARNING: {warning}", file=sys.stderr)
         cells = cells_with_data(found)
@@ -71,14 +80,22 @@ class Command:
         self._check_days(cells)
         make_folder(self.config.root)
         with open_instance() as instance:
-            register_proposals(instance, proposals_of(cells))
+            # Dagster needs the keys for a run; only --watch has proposals watched.
+            adopt_registered(instance, self.store)
+            register_proposals(instance, proposals_of(cells), self.config.first_day)
+            if self.watch and (new := WatchList(self.store).add(proposals_of(cells))):
+                print(f"watched from now on: {' '.join(new)}")
             results = self._materialize(instance, "jwst_query", cells, self._query_assets(download))
-            if all(result.success for result in results):
+            if all(result.success or result.files_failed for result in results):
                 self._print_tables(cells)
                 if download:
-                    return self._download(instance, cells)
+                    return max(self._download(instance, cells), self._status(results))
             self._save_tables(cells)
         return self._status(results)
+
+    def _warn(self) -> None:
+        for sentence in self.archive.unsaid():
+            print(f"WARNING: {sentence}", file=sys.stderr)
 
     def _query_assets(self, download: bool) -> list[str]:
         assets = ["obs_table", "product_table"]
@@ -93,7 +110,7 @@ class Command:
         results = self._materialize(instance, "jwst_download", cells, assets)
         run_ids = [result.run_id for result in results]
         listed = self._reports(cells, run_ids)
-        if not all(self._ended_with_files(result) for result in results):
+        if not all(result.success or result.files_failed for result in results):
             print("\n### Download failed.")
             return self._status(results)
         print("\n### Downloaded Selected Products:")
@@ -194,22 +211,22 @@ class Command:
             for proposal in proposals_of(cells):
                 print(f"page: {self.config.root / proposal / 'index.html'}")
 
-    def _ended_with_files(self, result: Result) -> bool:
-        """Whether a run came to its end; files that failed are a matter of their own."""
-        return result.success or result.failed_files > 0
-
     def _status(self, results: list[Result]) -> int:
         for message in dict.fromkeys(message for result in results for message in result.messages):
             print(message, file=sys.stderr)
+        failed = self.archive.failures["observations"]
+        for proposal, why in failed.items():
+            print(f"proposal {proposal}: {why}", file=sys.stderr)
         if all(result.success for result in results):
-            return 0
-        return 2 if any(result.permanent and not result.failed_files for result in results) else 1
+            return 1 if failed else 0
+        return 2 if any(result.permanent and not result.files_failed for result in results) else 1
 
     def _check_days(self, cells: list[Cell]) -> None:
-        early = [cell for cell in cells if cell.day < first_day()]
+        first_day = self.config.first_day
+        early = [cell for cell in cells if cell.day < first_day]
         if early:
             raise ConfigError(
-                f"first_day: there are observations on {early[0].day}, before the first partition, {first_day()}; "
+                f"first_day: there are observations on {early[0].day}, before the first partition, {first_day}; "
                 "set an earlier first_day in the config file, or a later date_select"
             )
 

@@ -1,13 +1,12 @@
 """``jwst-mast demo``: the main job on the embedded archive, from nothing to files and a page."""
 
 import datetime as dt
-import os
 import shutil
 import sys
 from pathlib import Path
 
-from jwst_mast_assets.cli.runs import materialize, open_instance, prepare_home, ranges
-from jwst_mast_assets.embedded_archive import EmbeddedArchive
+from jwst_mast_assets.cli.embedded import embedded_archive_in
+from jwst_mast_assets.cli.runs import materialize, open_instance, ranges
 
 PROPOSAL = "01138"
 
@@ -29,32 +28,24 @@ def run_demo(folder: str) -> int:
     int
         0 if all went well, else 1.
     """
-    root = Path(folder).resolve()
-    home, data = root / "dagster", root / "data"
-    prepare_home(home)
-    os.environ.update(DAGSTER_HOME=str(home), JWSTDOWNLOAD_OUTDIR=str(data))
-    # The demo is the same whatever the user's own settings are.
-    for name in ("JWST_QUERY_CFGFILE", "MAST_API_TOKEN"):
-        os.environ.pop(name, None)
-    with EmbeddedArchive(now=NOW) as archive:
-        os.environ["MAST_SERVER"] = archive.url
-        print(f"embedded archive at {archive.url}")
-        return _run(data)
+    with embedded_archive_in(folder, NOW) as place:
+        print(f"embedded archive at {place.url}")
+        return _run(place.data)
 
 
 def _run(data: Path) -> int:
     # Only now: the definitions read the environment when they are imported.
     from jwst_mast_assets.definitions import build_defs
     from jwst_mast_assets.defs.partitions import register_proposals
-    from jwst_mast_assets.mast.archive import Archive
     from jwst_mast_assets.mast.config import Config
     from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
     from jwst_mast_assets.records import holdings, reports
+    from jwst_mast_assets.records.archive_identity import open_archive
     from jwst_mast_assets.records.store import TableStore
 
     parameters = {"filetypes": ["_uncal.fits", "_rate.jpg", "_cal.jpg", "_i2d.jpg"]}
     config = Config.from_mapping({**parameters, "propID": PROPOSAL, "all_dates": True})
-    cells = cells_with_data(find_observations(Archive(), config, dt.datetime.now(dt.timezone.utc)))
+    cells = cells_with_data(find_observations(open_archive(data), config, dt.datetime.now(dt.timezone.utc)))
     job = build_defs().resolve_job_def("jwst_download")
     store = TableStore(data)
     run_ids = set()

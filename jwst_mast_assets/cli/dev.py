@@ -1,45 +1,39 @@
-"""``jwst-mast dev``: the embedded archive and ``dagster dev`` on it, for a first look and for development."""
+"""``jwst-mast dev``: ``jwst-mast serve`` on the embedded archive, for a first look and for development."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+import argparse
 
-from jwst_mast_assets.cli.runs import prepare_home
-from jwst_mast_assets.embedded_archive import EmbeddedArchive
+from jwst_mast_assets.cli.embedded import embedded_archive_in
+from jwst_mast_assets.cli.runs import open_instance
+from jwst_mast_assets.cli.serve import serve
+
+PROPOSAL = "01138"
 
 
-def run_dev(folder: str, port: int) -> int:
-    """Run both until interrupted.
+def run_dev(arguments: argparse.Namespace) -> int:
+    """Run both until interrupted; the sensor looks after one proposal from the start.
 
     Parameters
     ----------
-    folder : str
-        Gets ``data/`` and, where ``$DAGSTER_HOME`` is not set, ``dagster/``.
-    port : int
-        Of the web page.
+    arguments : Namespace
+        ``folder``, which gets ``data/`` and ``dagster/``, and those of :func:`~jwst_mast_assets.cli.serve.serve`.
 
     Returns
     -------
     int
-        Exit status of ``dagster dev``.
+        As for :func:`~jwst_mast_assets.cli.serve.serve`.
     """
-    root = Path(folder).resolve()
-    data = root / "data"
-    home = Path(os.environ.get("DAGSTER_HOME") or root / "dagster")
-    data.mkdir(parents=True, exist_ok=True)
-    prepare_home(home)
-    with EmbeddedArchive() as archive:
-        environment = {
-            "JWSTDOWNLOAD_OUTDIR": str(data),
-            **os.environ,
-            "DAGSTER_HOME": str(home),
-            "MAST_SERVER": archive.url,
-        }
-        print(f"embedded archive at {archive.url}, files go to {environment['JWSTDOWNLOAD_OUTDIR']}")
-        print(f"register a proposal in another terminal: DAGSTER_HOME={home} jwst-mast proposals add 1138")
-        command = [sys.executable, "-m", "dagster", "dev", "-m", "jwst_mast_assets.definitions", "-p", str(port)]
-        try:
-            return subprocess.call(command, env=environment)
-        except KeyboardInterrupt:
-            return 0
+    with embedded_archive_in(arguments.folder) as place:
+        # Only now: the definitions read the environment when they are imported.
+        from jwst_mast_assets.defs.partitions import register_proposals
+        from jwst_mast_assets.records.store import TableStore
+        from jwst_mast_assets.records.watched import WatchList
+
+        with open_instance() as instance:
+            register_proposals(instance, [PROPOSAL])
+        WatchList(TableStore(place.data)).add([PROPOSAL])
+        print(f"embedded archive at {place.url}, files go to {place.data}")
+        print(
+            f"commands for it need: export DAGSTER_HOME={place.home} JWSTDOWNLOAD_OUTDIR={place.data} "
+            f"MAST_SERVER={place.url}"
+        )
+        return serve(place.data, place.home, arguments)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import resources
 
 from jwst_mast_assets import __version__
-from jwst_mast_assets.cli import records
+from jwst_mast_assets.cli import proposals, records
 from jwst_mast_assets.mast.errors import JwstMastError
 
 
@@ -28,17 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"jwst_mast_assets {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    proposals = commands.add_parser("proposals", help="the proposals that the pipeline looks after")
-    actions = proposals.add_subparsers(metavar="ACTION", required=True)
-    for name, run, text in (
-        ("add", _add, "register proposals"),
-        ("remove", _remove, "unregister proposals; their files stay"),
-    ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("proposal", nargs="+", help="proposal number, e.g. 1138")
-        action.set_defaults(run=run)
-    actions.add_parser("list", help="print the registered proposals").set_defaults(run=_list)
-
+    proposals.add_commands(commands)
     commands.add_parser("config", help="print an annotated config file with every parameter").set_defaults(run=_config)
 
     archive = commands.add_parser("archive", help="run the embedded archive: a small MAST on this machine")
@@ -52,40 +42,21 @@ def build_parser() -> argparse.ArgumentParser:
 
     dev = commands.add_parser("dev", help="run the embedded archive and Dagster's web page on it")
     dev.add_argument("--folder", default="jwst_data", help="where everything goes (default %(default)s)")
-    dev.add_argument("--port", type=int, default=3000, help="port of the page (default %(default)s)")
     dev.set_defaults(run=_dev)
+
+    serve = commands.add_parser("serve", help="run Dagster: its web page, and the daemon that fetches what is new")
+    serve.set_defaults(run=_serve)
+    for parser_of_page in (dev, serve):
+        parser_of_page.add_argument("--host", default="127.0.0.1", help="address of the page (default %(default)s)")
+        parser_of_page.add_argument(
+            "--port", type=int, default=3000, help="port of the page, 0 for a free one (default %(default)s)"
+        )
+        parser_of_page.add_argument(
+            "--pages-port", type=int, help="port of the proposals' pages, on 127.0.0.1 (default: --port and 1)"
+        )
+        parser_of_page.add_argument("-v", "--verbose", action="store_true", help="show all that Dagster logs")
     records.add_commands(commands)
     return parser
-
-
-def _add(arguments: argparse.Namespace) -> int:
-    from jwst_mast_assets.cli.runs import open_instance
-    from jwst_mast_assets.defs.partitions import register_proposals
-
-    with open_instance() as instance:
-        new = register_proposals(instance, arguments.proposal)
-    print(f"registered: {' '.join(new)}" if new else "all were registered already")
-    return 0
-
-
-def _remove(arguments: argparse.Namespace) -> int:
-    from jwst_mast_assets.cli.runs import open_instance
-    from jwst_mast_assets.defs.partitions import remove_proposals
-
-    with open_instance() as instance:
-        gone = remove_proposals(instance, arguments.proposal)
-    print(f"removed: {' '.join(gone)} (their files stay)" if gone else "none of them was registered")
-    return 0 if gone else 1
-
-
-def _list(_arguments: argparse.Namespace) -> int:
-    from jwst_mast_assets.cli.runs import open_instance
-    from jwst_mast_assets.defs.partitions import registered_proposals
-
-    with open_instance() as instance:
-        known = registered_proposals(instance)
-    print("\n".join(known) if known else "no proposal is registered; add one with: jwst-mast proposals add 1138")
-    return 0
 
 
 def _config(_arguments: argparse.Namespace) -> int:
@@ -94,16 +65,25 @@ def _config(_arguments: argparse.Namespace) -> int:
 
 
 def _archive(arguments: argparse.Namespace) -> int:
+    from jwst_mast_assets.cli.ports import free_port
     from jwst_mast_assets.embedded_archive import serve
 
-    serve(arguments.host, arguments.port)
+    port = free_port(arguments.host, arguments.port, "--port")
+    print(f"embedded archive at http://{arguments.host}:{port}", flush=True)
+    serve(arguments.host, port)
     return 0
 
 
 def _dev(arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.cli.dev import run_dev
 
-    return run_dev(arguments.folder, arguments.port)
+    return run_dev(arguments)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from jwst_mast_assets.cli.serve import run_serve
+
+    return run_serve(arguments)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -35,7 +35,16 @@ def download_main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -> int:
-    arguments = build_parser(program, text).parse_args(argv)
+    parser = build_parser(program, text)
+    if download:
+        parser.add_argument(
+            "--watch",
+            dest="watch_from_now_on",
+            action="store_true",
+            default=False,
+            help="watch the proposals of --propID from now on, as jwst-mast proposals add does",
+        )
+    arguments = parser.parse_args(argv)
     try:
         config = config_of(arguments)
         if "login" in arguments:
@@ -46,7 +55,8 @@ def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -
         # Only now, so that --help and mistakes answer at once.
         from jwst_mast_assets.cli.command import Command
 
-        return Command(config, assume_yes=arguments.yes).run(download and not config.skipdownload)
+        watch = download and arguments.watch_from_now_on
+        return Command(config, assume_yes=arguments.yes, watch=watch).run(download and not config.skipdownload)
     except JwstMastError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return error.exit_status

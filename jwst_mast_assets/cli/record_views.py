@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.dates import moment
 from jwst_mast_assets.mast.errors import NothingRecorded
@@ -16,15 +17,17 @@ from jwst_mast_assets.mast.names import proposal_key
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import history, manifests
+from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.releases import releases
 from jwst_mast_assets.records.status import NOT_WELL, read_selected, recorded_proposals
 from jwst_mast_assets.records.status import status as status_of
 from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.watched import WatchList
 
 
 def manifest(arguments: argparse.Namespace) -> int:
     """``jwst-mast manifest PROPOSAL [--at DATE] [-o FILE]``"""
-    _, store = _folder(arguments)
+    _, store = folder_of(arguments)
     proposal, events = _history(store, arguments.proposal)
     held = history.manifest_at(events, arguments.at)
     if held.empty:
@@ -42,7 +45,7 @@ def manifest(arguments: argparse.Namespace) -> int:
 
 def diff(arguments: argparse.Namespace) -> int:
     """``jwst-mast diff PROPOSAL DATE1 [DATE2]``"""
-    _, store = _folder(arguments)
+    _, store = folder_of(arguments)
     start = moment(arguments.date1)
     end = moment(arguments.date2 or _now())
     if start > end:
@@ -64,16 +67,27 @@ def diff(arguments: argparse.Namespace) -> int:
 
 def status(arguments: argparse.Namespace) -> int:
     """``jwst-mast status [PROPOSAL...] [--check]``"""
-    config, store = _folder(arguments)
-    table = status_of(store, _proposals(store, arguments.proposal), config, _now())
+    config, store = folder_of(arguments)
+    given = arguments.proposal or _watched(store, config)
+    table = status_of(store, _proposals(store, given), config, _now())
     total = table.drop(columns=["proposal", "last_checked"]).sum()
     shown = pd.concat([table, pd.DataFrame([{"proposal": "total", **total}]).astype({"proposal": "string"})])
     shown = shown[list(STATUS_TABLE)].assign(
         **{name: shown[name].map(human_bytes) for name in ("bytes", "bytes_to_come")}
     )
     shown = shown.rename(columns={"bytes": "on disk", "bytes_to_come": "to come", "last_checked": "last checked (UTC)"})
-    _show([f"{store.root}", "", *aligned(shown), *_legend(total)])
+    lines = [f"{store.root}", "", *aligned(shown), *_legend(total)]
+    if not arguments.proposal:
+        others = sorted(set(recorded_proposals(store)) - set(table["proposal"]))
+        lines += ["", f"recorded but not watched: {' '.join(others)}"] if others else []
+        lines += [f"note: {sentence}" for sentence in Ledger(store).skipped()]
+    _show(lines)
     return 1 if arguments.check and any(total[state] for state in NOT_WELL) else 0
+
+
+def _watched(store: TableStore, config: Config) -> list[str]:
+    """The watched proposals of which something is recorded; the others are not the pipeline's concern."""
+    return sorted({*WatchList(store).read(), *config.propID} & set(recorded_proposals(store)))
 
 
 def _legend(total: "pd.Series[int]") -> list[str]:
@@ -88,7 +102,7 @@ def _legend(total: "pd.Series[int]") -> list[str]:
 
 def calendar(arguments: argparse.Namespace) -> int:
     """``jwst-mast calendar [PROPOSAL...] [--all]``"""
-    config, store = _folder(arguments)
+    config, store = folder_of(arguments)
     files = [read_selected(store, proposal, config) for proposal in _proposals(store, arguments.proposal)]
     table = releases(pd.concat(files, ignore_index=True), _now(), past=arguments.all)
     if table.empty:
@@ -118,7 +132,8 @@ def aligned(table: pd.DataFrame) -> list[str]:
     return ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
 
 
-def _folder(arguments: argparse.Namespace) -> tuple[Config, TableStore]:
+def folder_of(arguments: argparse.Namespace) -> tuple[Config, TableStore]:
+    """The configuration and the output folder that a command's options mean."""
     given = {name: value for name in ("outrootdir", "outsubdir") if (value := getattr(arguments, name)) is not None}
     config = load_config(arguments.configfile).merged(given, "command line")
     return config, TableStore(config.root)
@@ -145,7 +160,8 @@ def _proposals(store: TableStore, given: Sequence[str]) -> list[str]:
 
 def _refuse(store: TableStore, unknown: Sequence[str], recorded: Sequence[str]) -> None:
     number = int(unknown[0]) if unknown else "NUMBER"
-    todo = f"run jwst_download.py --propID {number} --all_dates, or name another output folder with --outrootdir"
+    command = suggest(f"--propID {number} --all_dates", "jwst_download.py")
+    todo = f"run {command}, or name another output folder with --outrootdir"
     what = f" of {', '.join(unknown)}" if unknown else ""
     known = f" (there is of {', '.join(recorded)})" if recorded else ""
     raise NothingRecorded(f"Nothing is recorded{what} in {store.root}{known}; {todo}")

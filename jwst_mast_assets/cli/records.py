@@ -20,7 +20,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     diff.add_argument("date2", metavar="DATE2", nargs="?", help="likewise; default: now")
 
     status = _command(commands, "status", "what is on disk of each proposal, and what lacks")
-    status.add_argument("proposal", nargs="*", help="proposal numbers; default: all that are recorded")
+    status.add_argument(
+        "proposal", nargs="*", help="proposal numbers; default: the watched ones, or all that are recorded"
+    )
     status.add_argument(
         "--check", action="store_true", help="exit status 1 if a selected file is missing, failed or stale"
     )
@@ -34,11 +36,16 @@ def _command(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    add_folder_options(parser)
+    parser.set_defaults(run=_later(name))
+    return parser
+
+
+def add_folder_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say which output folder is meant."""
     parser.add_argument("-c", "--configfile", help="config file (YAML); default: the one in $JWST_QUERY_CFGFILE")
     parser.add_argument("--outrootdir", help="output folder; default: as configured")
     parser.add_argument("--outsubdir", help="folder below outrootdir; default: as configured")
-    parser.set_defaults(run=_later(name))
-    return parser
 
 
 def _later(name: str) -> Callable[[argparse.Namespace], int]:

@@ -2,7 +2,8 @@
 
 import datetime as dt
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,12 @@ from jwst_mast_assets.mast.partition_cells import Cell
 MERGE_GAP = 10
 """Days without data that a run spans rather than end: a run costs about as much as this many empty cells."""
 
+LOCATION_TAG = {".dagster/repository": "__repository__@jwst_mast_assets"}
+"""Has a run of this process listed in the web page with its job's other runs."""
+
+DAGSTER_FOLDERS = {"history", "storage", "schedules"}
+"""What Dagster makes in a home."""
+
 
 class Result(NamedTuple):
     """What became of a run."""
@@ -27,8 +34,8 @@ class Result(NamedTuple):
     """Why it failed, a sentence each."""
     permanent: bool = False
     """Whether it would fail again as long as nothing is changed."""
-    failed_files: int = 0
-    """With how many failed files it came to its end."""
+    files_failed: bool = False
+    """Whether nothing else went wrong than that some files could not be downloaded, or listed."""
 
 
 def open_instance() -> dg.DagsterInstance:
@@ -36,10 +43,10 @@ def open_instance() -> dg.DagsterInstance:
 
     A plain ``DagsterInstance.get()`` would forget everything at the end of the command.
     """
-    home = Path(os.environ.setdefault("DAGSTER_HOME", str(Path.home() / ".jwst_mast_assets"))).expanduser()
+    home = dagster_home()
+    os.environ["DAGSTER_HOME"] = str(home)
     try:
         prepare_home(home)
-        os.environ["DAGSTER_HOME"] = str(home.resolve())
         # Dagster makes its databases at the first use, and not for two processes at once.
         with filelock.FileLock(home / "jwst_mast_assets.lock"):
             instance = dg.DagsterInstance.get()
@@ -49,12 +56,51 @@ def open_instance() -> dg.DagsterInstance:
         raise JwstMastError(f"DAGSTER_HOME {home} cannot be used ({error.strerror})") from None
 
 
+def dagster_home() -> Path:
+    """``$DAGSTER_HOME``; where that is not set, or empty, ``~/.jwst_mast_assets``."""
+    return Path(os.environ.get("DAGSTER_HOME") or Path.home() / ".jwst_mast_assets").expanduser().resolve()
+
+
+@contextmanager
+def home_in_use(home: Path) -> Iterator[None]:
+    """Keep a second ``serve``, ``dev`` or ``demo`` off a home: two daemons would request every run twice.
+
+    Raises
+    ------
+    JwstMastError
+        If one is running.
+    """
+    lock = filelock.FileLock(home / "jwst_mast_assets_serve.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise JwstMastError(
+            f"jwst-mast is already running with the Dagster home {home}; end that first, or set DAGSTER_HOME "
+            "(for dev and demo --folder) to another folder"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def prepare_home(home: Path) -> None:
-    """Make a Dagster home that is not there yet, or empty: with limits, retries and no telemetry."""
-    home.mkdir(parents=True, exist_ok=True)
-    if not any(home.iterdir()):
+    """Give a Dagster home its settings (limits, retries, no telemetry): a new one, and one that Dagster made without.
+
+    Raises
+    ------
+    JwstMastError
+        If it cannot be made.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        there = {path.name for path in home.iterdir()}
+        if "dagster.yaml" in there or (there and not there & DAGSTER_FOLDERS):
+            return
         settings = resources.files("jwst_mast_assets").joinpath("dagster.yaml").read_text(encoding="utf-8")
         (home / "dagster.yaml").write_text(settings, encoding="utf-8")
+    except OSError as error:
+        raise JwstMastError(f"The Dagster home {home} cannot be used ({error.strerror}); set DAGSTER_HOME") from None
 
 
 def ranges(cells: Iterable[Cell]) -> list[tuple[Cell, Cell]]:
@@ -104,6 +150,11 @@ def materialize(
             "dagster/asset_partition_range_start": first.key,
             "dagster/asset_partition_range_end": last.key,
         }
+    if assets:
+        keys = {dg.AssetKey(name) for name in assets}
+        # With assets alone Dagster brings back the checks that the job leaves out: the audits, which read every file.
+        checks = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in keys}
+        job = job.get_subset(asset_selection=keys, asset_check_selection=checks)
     result = job.execute_in_process(
         instance=instance,
         raise_on_error=False,
@@ -111,33 +162,25 @@ def materialize(
             "resources": {"jwst_config": {"config": dict(parameters)}},
             "loggers": {"console": {"config": {"log_level": log_level}}},
         },
-        tags=range_tags,
-        asset_selection=[dg.AssetKey(name) for name in assets] or None,
+        tags={**range_tags, **LOCATION_TAG},
         **partition,
     )
-    marks = [
-        data.metadata
-        for event in result.all_events
-        if event.is_step_failure
-        if (data := event.step_failure_data.user_failure_data)
-    ]
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    marks = [data.user_failure_data.metadata for data in failures if data.user_failure_data]
+    counts = [int(str(mark[FAILED_FILES].value)) if FAILED_FILES in mark else 0 for mark in marks]
     return Result(
         result.run_id,
         result.success,
-        _failures(result),
+        [_message(event) for event in result.all_events if event.is_step_failure],
         any(mark["failure"].value == PERMANENT for mark in marks if "failure" in mark),
-        sum(int(str(mark[FAILED_FILES].value)) for mark in marks if FAILED_FILES in mark),
+        files_failed=len(marks) == len(failures) > 0 and all(counts),
     )
 
 
-def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
-    messages = []
-    for event in result.all_events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            described = data.user_failure_data.description if data.user_failure_data else None
-            messages.append(described or f"{event.step_key}: {_innermost(data.error)}")
-    return messages
+def _message(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    described = data.user_failure_data.description if data.user_failure_data else None
+    return described or f"{event.step_key}: {_innermost(data.error)}"
 
 
 def _innermost(error: Any) -> str:

@@ -2,12 +2,14 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import dagster as dg
 
 from jwst_mast_assets.defs.failures import Situation, Verdict, mended, verdict_of
-from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.defs.partitions import RANGE_START, SINGLE_KEY, cells_of_run
+from jwst_mast_assets.mast.errors import JwstMastError
 
 CAUSE, REASON, ATTEMPT = "jwst/cause", "jwst/reason", "jwst/attempt"
 """Tags of a requested run: what it is for (short), in words, and the attempt number."""
@@ -54,16 +56,11 @@ def under_way(instance: dg.DagsterInstance) -> UnderWay:
     """The partitioned runs, of whatever job, that are queued or running."""
     runs, cells = 0, set()
     for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)):
-        start, end = (run.tags.get(f"dagster/asset_partition_range_{side}") for side in ("start", "end"))
-        if start and end:
+        if run.tags.get(RANGE_START) or run.tags.get(SINGLE_KEY):
             runs += 1
-            first, last = Cell.from_key(start), Cell.from_key(end)
-            days = range((last.day - first.day).days + 1)
-            proposals = {first.proposal, last.proposal}
-            cells |= {Cell(first.day + dt.timedelta(days=n), proposal).key for n in days for proposal in proposals}
-        elif key := run.tags.get("dagster/partition"):
-            runs += 1
-            cells.add(key)
+            # A run of partitions that mean nothing fails by itself, with a sentence.
+            with suppress(JwstMastError):
+                cells |= {cell.key for cell in cells_of_run(run.tags, instance)[0]}
     return UnderWay(runs, cells)
 
 
@@ -74,7 +71,7 @@ def tries_so_far(instance: dg.DagsterInstance, job: str, causes: Sequence[str]) 
         chunk = list(causes[start : start + CAUSES_PER_QUERY])
         for record in instance.get_run_records(dg.RunsFilter(job_name=job, tags={CAUSE: chunk})):
             tags = record.dagster_run.tags
-            key = tags.get("dagster/partition", ""), tags[CAUSE]
+            key = tags.get(SINGLE_KEY, ""), tags[CAUSE]
             ended = record.end_time or record.create_timestamp.timestamp()
             before = found.get(key, Tries(0, 0.0))
             verdict = verdict_of(tags) if ended >= before.last else before.verdict

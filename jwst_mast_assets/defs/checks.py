@@ -1,33 +1,26 @@
 """Belongs here: the asset checks. They re-read the disk, so that they also audit an archive years later."""
 
 import datetime as dt
+import warnings
 from collections.abc import Iterator
 
 import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets import downloads
-from jwst_mast_assets.defs.failures import classify_files, failure, plain_failures
+from jwst_mast_assets.defs.failures import Verdict, classify_files, failure, plain_failures
 from jwst_mast_assets.defs.metadata import preview
-from jwst_mast_assets.defs.partitions import cells_of, grid, registered_proposals
+from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
+from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.records.ledger import Ledger
+from jwst_mast_assets.records.listings import Listings
 
 PRESENT, AGREE, OPEN = "all_selected_files_present", "sizes_and_checksums_agree", "contents_open"
-FILES = dg.AssetKey("downloaded_files")
+ANSWERED = "every_list_answered"
+FILES, PRODUCTS = dg.AssetKey("downloaded_files"), dg.AssetKey("product_table")
 
 
-@dg.multi_asset_check(
-    specs=[
-        dg.AssetCheckSpec(
-            PRESENT,
-            asset=FILES,
-            description="Every selected file is on disk; those MAST does not give out yet may be missing. "
-            "Fails the run if not.",
-            partitions_def=grid,
-        )
-    ]
-)
 def all_selected_files_present(
     context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
 ) -> Iterator[dg.AssetCheckResult]:
@@ -54,42 +47,57 @@ def all_selected_files_present(
         raise failure(context.instance, context.run.run_id, _sentence(failures), verdict, failed_files=len(failures))
 
 
-@dg.asset_check(
-    asset=FILES,
-    name=AGREE,
-    description="Every file on disk has the size and the md5 that were recorded: nothing has been altered since.",
-    partitions_def=grid,
-)
-def sizes_and_checksums_agree(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
+def every_list_answered(
+    context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
+) -> Iterator[dg.AssetCheckResult]:
     with plain_failures(context):
-        return _result(downloads.audit(_files(context, jwst_config)))
+        failed = [problem for problem in Listings(jwst_config.store()).open(cells_of(context)) if problem.failed]
+    named = [f"{problem.name}: {problem.why}" for problem in failed]
+    yield dg.AssetCheckResult(
+        asset_key=PRODUCTS,
+        check_name=ANSWERED,
+        passed=not failed,
+        metadata={"failed": len(failed), "lists": named[:25]},
+    )
+    # The other observations' files are downloaded all the same, as they do not wait for this check.
+    if failed:
+        more = f"; and {len(failed) - 10} more" if len(failed) > 10 else ""
+        sentence = (
+            f"MAST did not list the products of {len(failed)} observation(s), of which the recorded ones are kept: "
+            f"{'; '.join(named[:10])}{more}"
+        )
+        raise failure(context.instance, context.run.run_id, sentence, Verdict(False), failed_files=len(failed))
 
 
-@dg.asset_check(
-    asset=FILES,
-    name=OPEN,
-    description="Every file on disk opens to its end: FITS to the last HDU, pictures, JSON, tables.",
-    partitions_def=grid,
-)
-def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
-    with plain_failures(context):
-        # Without an md5 to compare with, the audit opens the file.
-        return _result(downloads.audit(_files(context, jwst_config).assign(md5=None)))
+def sizes_and_checksums_agree(
+    context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
+) -> Iterator[dg.AssetCheckResult]:
+    if not _downloads(context):
+        with plain_failures(context):
+            yield _result(AGREE, downloads.audit(_files(context, jwst_config)))
+
+
+def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> Iterator[dg.AssetCheckResult]:
+    if not _downloads(context):
+        with plain_failures(context):
+            # Without an md5 to compare with, the audit opens the file.
+            yield _result(OPEN, downloads.audit(_files(context, jwst_config).assign(md5=None)))
 
 
 @dg.asset_check(
     asset="obs_table",
     name="fresh",
-    description="Every registered proposal was compared with MAST in the last freshness_hours.",
+    description="Every watched proposal was compared with MAST in the last freshness_hours.",
 )
 def obs_table_is_fresh(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
     with plain_failures(context):
         config = jwst_config.checked()
-        checked = Ledger(jwst_config.store()).checked()
+        store = jwst_config.store()
+        checked = Ledger(store).checked()
         limit = dt.datetime.now(dt.timezone.utc) - dt.timedelta(hours=config.freshness_hours)
         stale = [
             proposal
-            for proposal in registered_proposals(context.instance)
+            for proposal in watched_proposals(context.instance, store, config)
             if proposal not in checked or dt.datetime.fromisoformat(checked[proposal]) < limit
         ]
         return dg.AssetCheckResult(
@@ -104,9 +112,16 @@ def _files(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> p
     return jwst_config.store().read("downloaded_files", cells_of(context)).drop_duplicates("dataURI")
 
 
-def _result(audited: pd.DataFrame) -> dg.AssetCheckResult:
+def _downloads(context: dg.AssetCheckExecutionContext) -> bool:
+    """Whether the run materializes the files too: "Materialize" in the page takes every check of an asset along."""
+    return FILES in (context.run.asset_selection or ())
+
+
+def _result(check_name: str, audited: pd.DataFrame) -> dg.AssetCheckResult:
     bad = audited[~audited["ok"]]
     return dg.AssetCheckResult(
+        asset_key=FILES,
+        check_name=check_name,
         passed=bad.empty,
         metadata={"files": len(audited), "bad": len(bad), "what": preview(bad[["outfilename", "problem"]])},
     )
@@ -121,7 +136,44 @@ def _sentence(failures: pd.DataFrame) -> str:
     return f"{len(failures)} selected file(s) could not be downloaded: {named}{more}"
 
 
-asset_checks = [all_selected_files_present, sizes_and_checksums_agree, contents_open, obs_table_is_fresh]
+def build_checks(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+    """The checks, those of files and products partitioned as the assets are."""
+
+    def check(name: str, asset: dg.AssetKey, description: str) -> dg.AssetCheckSpec:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            return dg.AssetCheckSpec(name, asset=asset, description=description, partitions_def=grid)
+
+    answered = check(
+        ANSWERED,
+        PRODUCTS,
+        "MAST answered for every observation; of others what is on record is kept. Fails the run if not.",
+    )
+    present = check(
+        PRESENT,
+        FILES,
+        "Every selected file is on disk; those not yet public are not asked for. Fails the run if not.",
+    )
+    agree = check(
+        AGREE,
+        FILES,
+        "Every file on disk has the size and the md5 that were recorded: nothing has been altered since. Skipped in a "
+        "run that downloads, which verifies what it fetches.",
+    )
+    opens = check(
+        OPEN,
+        FILES,
+        "Every file on disk opens to its end: FITS to the last HDU, pictures, JSON, tables. Skipped in a run that "
+        "downloads, which verifies what it fetches.",
+    )
+    return [
+        dg.multi_asset_check(specs=[answered])(every_list_answered),
+        dg.multi_asset_check(specs=[present])(all_selected_files_present),
+        dg.multi_asset_check(specs=[agree], can_subset=True)(sizes_and_checksums_agree),
+        dg.multi_asset_check(specs=[opens], can_subset=True)(contents_open),
+        obs_table_is_fresh,
+    ]
+
 
 audits = dg.AssetSelection.checks(
     dg.AssetCheckKey(FILES, PRESENT), dg.AssetCheckKey(FILES, AGREE), dg.AssetCheckKey(FILES, OPEN)

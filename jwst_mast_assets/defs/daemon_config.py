@@ -18,13 +18,12 @@ def daemon_config(instance: dg.DagsterInstance) -> Config:
     Raises
     ------
     ConfigError
-        If the file is bad, or no output folder is set: the folder that a daemon happens to run in is no place for data.
+        If the file is bad, or no output folder is set.
     OutputError
         If the output folder that was used last is not there, or empty: its disk is not mounted.
     """
     config = load_config()
-    if not config.outrootdir and not config.environment_root:
-        raise ConfigError("No output folder is set: give outrootdir in the config file, or $JWSTDOWNLOAD_OUTDIR")
+    check_folder_is_set(config)
     store = TableStore(config.root)
     last = instance.get_latest_materialization_event(dg.AssetKey("downloaded_files"))
     if last is not None and last.asset_materialization is not None and not store.folder.exists():
@@ -35,3 +34,15 @@ def daemon_config(instance: dg.DagsterInstance) -> Config:
                 f"empty folder, make the folder {store.folder}"
             )
     return config
+
+
+def check_folder_is_set(config: Config) -> None:
+    """See that an output folder is named: without one, it would be wherever a program happens to run.
+
+    Raises
+    ------
+    ConfigError
+        If not.
+    """
+    if not config.outrootdir and not config.environment_root:
+        raise ConfigError("No output folder is set: give outrootdir in the config file, or $JWSTDOWNLOAD_OUTDIR")

@@ -18,13 +18,13 @@ import pandas as pd
 from jwst_mast_assets import __version__, downloads
 from jwst_mast_assets.downloads.filesystem import DISK_FULL_ERRORS, nearest_folder
 from jwst_mast_assets.mast.config import Config, load_config
-from jwst_mast_assets.mast.errors import ConfigError, JwstMastError, NoRoom, OutputError, TokenError
+from jwst_mast_assets.mast.errors import ConfigError, JwstMastError, NoRoom, OutputError
 
 FAILURE, SETUP, NEEDS = "jwst/failure", "jwst/setup", "jwst/needs"
 """Tags of a failed run: its class, a fingerprint of the configuration it had, what must be there for another try."""
 
 PERMANENT, TRANSIENT = "permanent", "transient"
-TOKEN, FOLDER = "token", "folder"
+FOLDER = "folder"
 FAILED_FILES = "failed_files"
 """Name of the metadata value that counts the files with which a run failed."""
 
@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
 
     permanent: bool
     needs: str = ""
-    """What a permanent one waits for beside another configuration: so many bytes free, ``token``, or ``folder``."""
+    """What a permanent one waits for beside another configuration: so many bytes free, or ``folder``."""
     setup: str = ""
     """Fingerprint of the configuration that failed; see :func:`setup_of`."""
 
@@ -50,8 +50,6 @@ class Situation(NamedTuple):
     """Bytes free in the output folder."""
     writable: bool
     """Whether the output folder may be written, or made."""
-    token_accepted: bool = False
-    """Whether MAST has just accepted the token."""
 
 
 def classify(error: JwstMastError) -> Verdict:
@@ -59,8 +57,7 @@ def classify(error: JwstMastError) -> Verdict:
     cause = error.__context__
     if isinstance(error, NoRoom) or (isinstance(cause, OSError) and cause.errno in DISK_FULL_ERRORS):
         return Verdict(True, str(getattr(error, "needs", 0) or LEAST_ROOM))
-    needs = {TokenError: TOKEN, OutputError: FOLDER}
-    return Verdict(error.permanent, next((word for kind, word in needs.items() if isinstance(error, kind)), ""))
+    return Verdict(error.permanent, FOLDER if isinstance(error, OutputError) else "")
 
 
 def classify_files(failed: pd.DataFrame) -> Verdict:
@@ -129,10 +126,10 @@ def verdict_of(tags: Mapping[str, str]) -> Verdict:
     return Verdict(tags.get(FAILURE) == PERMANENT, tags.get(NEEDS, ""), tags.get(SETUP, ""))
 
 
-def situation(config: Config, token_accepted: bool = False) -> Situation:
+def situation(config: Config) -> Situation:
     """How things are now, for runs with the configuration of the config file."""
     folder = nearest_folder(str(config.root))
-    return Situation(setup_of(config), shutil.disk_usage(folder).free, os.access(folder, os.W_OK), token_accepted)
+    return Situation(setup_of(config), shutil.disk_usage(folder).free, os.access(folder, os.W_OK))
 
 
 def mended(verdict: Verdict, now: Situation) -> bool:
@@ -141,7 +138,7 @@ def mended(verdict: Verdict, now: Situation) -> bool:
         return True
     if verdict.needs.isdecimal():
         return now.free >= int(verdict.needs)
-    return {TOKEN: now.token_accepted, FOLDER: now.writable}.get(verdict.needs, False)
+    return verdict.needs == FOLDER and now.writable
 
 
 def setup_of(config: Config | None) -> str:

@@ -52,6 +52,20 @@ def is_lost(instance: dg.DagsterInstance, run_id: str) -> bool:
         return False
 
 
+def end_lost_runs(instance: dg.DagsterInstance, reason: str, grace: dt.timedelta | None = None) -> list[str]:
+    """Mark the runs whose process is gone as failed, so that they are tried again; returns their ids."""
+    now = dt.datetime.now(dt.timezone.utc)
+    lost = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        run = record.dagster_run
+        began = dt.datetime.fromtimestamp(record.start_time or now.timestamp(), dt.timezone.utc)
+        if now - began > (GRACE if grace is None else grace) and is_lost(instance, run.run_id):
+            instance.report_run_failed(run, reason)
+            lock_path(instance, run.run_id).unlink(missing_ok=True)
+            lost.append(run.run_id)
+    return lost
+
+
 @dg.sensor(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -59,15 +73,7 @@ def is_lost(instance: dg.DagsterInstance, run_id: str) -> bool:
 )
 def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Ends runs whose process is gone, as after a power cut, so that they are tried again."""
-    now = dt.datetime.now(dt.timezone.utc)
-    lost = []
-    for record in context.instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-        run = record.dagster_run
-        began = dt.datetime.fromtimestamp(record.start_time or now.timestamp(), dt.timezone.utc)
-        if now - began > GRACE and is_lost(context.instance, run.run_id):
-            context.instance.report_run_failed(run, "The process of this run is gone: killed, or the machine was off.")
-            lock_path(context.instance, run.run_id).unlink(missing_ok=True)
-            lost.append(run.run_id)
+    lost = end_lost_runs(context.instance, "The process of this run is gone: killed, or the machine was off.")
     return dg.SkipReason(f"Ended: {', '.join(lost)}." if lost else "Every run that has begun is alive.")
 
 

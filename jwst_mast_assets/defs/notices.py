@@ -8,9 +8,10 @@ import dagster as dg
 from jwst_mast_assets.defs.attempts import ATTEMPT
 from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.jobs import jwst_download, jwst_query
+from jwst_mast_assets.defs.partitions import cells_of_run
 from jwst_mast_assets.defs.resources import current_token
 from jwst_mast_assets.mast.errors import JwstMastError
-from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
+from jwst_mast_assets.mast.partition_cells import proposals_of
 from jwst_mast_assets.records import notices
 
 TOTALS = ("fetched", "bytes_fetched", "present", "selected", "changed")
@@ -26,7 +27,7 @@ ASKING_MAST = (jwst_query.name, jwst_download.name, "jwst_reprocessing")
 )
 def notice_of_new_data(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
     """Reports what a download brought, and what of it was reprocessed; nothing where it fetched nothing."""
-    proposals, _ = _cells(context.dagster_run)
+    proposals, _ = _cells(context)
     return _tell(context, notices.new_data(proposals, *_totals(context.instance, context.dagster_run)))
 
 
@@ -42,7 +43,7 @@ def notice_of_failure(context: dg.RunFailureSensorContext) -> dg.SkipReason | No
     again = int(run.tags.get(ATTEMPT) or 1) > 1 or int(run.tags.get("dagster/retry_number") or 0) > 0
     if again:
         return dg.SkipReason("The first failure was reported.")
-    proposals, days = _cells(run)
+    proposals, days = _cells(context)
     return _tell(context, notices.failed(proposals, days, _reasons(context), run.run_id))
 
 
@@ -105,15 +106,14 @@ def _totals(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[dict[str,
     return totals, page
 
 
-def _cells(run: dg.DagsterRun) -> tuple[list[str], str]:
+def _cells(context: dg.RunStatusSensorContext | dg.RunFailureSensorContext) -> tuple[list[str], str]:
     """The proposals of a run, and its days in words."""
-    keys = [run.tags.get(tag) for tag in ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")]
     try:
-        cells = [Cell.from_key(key) for key in [*keys, run.tags.get("dagster/partition")] if key]
-    except ValueError:
-        cells = []
-    days = sorted({f"{cell.day}" for cell in cells})
-    return proposals_of(cells), " to ".join(days) or "no day"
+        cells, _ = cells_of_run(context.dagster_run.tags, context.instance)
+    except JwstMastError:
+        return [], "no day"
+    days = [cell.day for cell in cells]
+    return proposals_of(cells), " to ".join(dict.fromkeys((f"{min(days)}", f"{max(days)}")))
 
 
 def _reasons(context: dg.RunFailureSensorContext) -> list[str]:

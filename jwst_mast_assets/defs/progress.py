@@ -28,7 +28,7 @@ class LoggedProgress:
         self._due = time.monotonic() + INTERVAL
 
     def __call__(self, event: Event) -> None:
-        """Log how far the download is, now and then."""
+        """Take an event of a download."""
         self._passed_on(event)
         if time.monotonic() >= self._due and event.files_done < event.files_total:
             failed = f", {event.failed} failed" if event.failed else ""

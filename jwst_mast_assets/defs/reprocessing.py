@@ -18,7 +18,9 @@ from jwst_mast_assets.defs.attempts import (
 from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.failures import situation
 from jwst_mast_assets.defs.jobs import freshness, jwst_download
-from jwst_mast_assets.defs.partitions import registered_proposals
+from jwst_mast_assets.defs.partitions import SINGLE_KEY, on_the_grid, registered_proposals
+from jwst_mast_assets.defs.resources import ArchiveResource
+from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
@@ -38,7 +40,8 @@ jwst_reprocessing = dg.define_asset_job(
     "downloads nothing.",
 )
 
-daily_reprocessing = dg.ScheduleDefinition(
+
+@dg.schedule(
     name="daily_reprocessing",
     job=jwst_reprocessing,
     cron_schedule="0 5 * * *",
@@ -46,35 +49,54 @@ daily_reprocessing = dg.ScheduleDefinition(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Each morning (UTC) all files on disk are compared with what MAST has now.",
 )
-
-
-@dg.sensor(
-    job=jwst_download,
-    minimum_interval_seconds=60,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Requests a download of each day that has reprocessed files, as reprocessed_files lists them.",
-)
-def reprocessing_sensor(
-    context: dg.SensorEvaluationContext,
-) -> dg.SensorResult | dg.SkipReason:
-    """Requests a download of each proposal and day that has reprocessed files, as `reprocessed_files` lists them.
-
-    It keeps no cursor: which changes have been fetched, are under way or failed stands in the runs themselves.
-    """
-    latest = context.instance.get_latest_materialization_event(dg.AssetKey("reprocessed_files"))
-    if latest is None:
-        return dg.SkipReason("reprocessed_files has not been made yet; the job jwst_reprocessing makes it.")
+def daily_reprocessing(
+    context: dg.ScheduleEvaluationContext, archive: ArchiveResource
+) -> dg.RunRequest | dg.SkipReason:
+    """Requests the comparison of all files on disk with MAST."""
     try:
-        requests, waiting = _requests(context.instance, daemon_config(context.instance), utc_now())
+        archive.check(daemon_config(context.instance).root)
     except JwstMastError as error:
         return dg.SkipReason(f"Skipped: {error}")
-    if not requests:
-        return dg.SkipReason(
-            f"{waiting} days with reprocessed files wait for runs."
-            if waiting
-            else "Every change that the configuration selects was fetched, or is no change any more."
-        )
-    return dg.SensorResult(run_requests=requests)
+    return dg.RunRequest()
+
+
+def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
+    """The sensors, for partitions from a first day on."""
+
+    @dg.sensor(
+        job=jwst_download,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Requests a download of each day that has reprocessed files, as reprocessed_files lists them.",
+    )
+    def reprocessing_sensor(
+        context: dg.SensorEvaluationContext, archive: ArchiveResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        """Requests a download of each proposal and day that has reprocessed files, as `reprocessed_files` lists them.
+
+        It keeps no cursor: which changes have been fetched, are under way or failed stands in the runs themselves.
+        """
+        latest = context.instance.get_latest_materialization_event(dg.AssetKey("reprocessed_files"))
+        if latest is None:
+            return dg.SkipReason("reprocessed_files has not been made yet; the job jwst_reprocessing makes it.")
+        try:
+            config = daemon_config(context.instance)
+            archive.check(config.root)
+            requests, waiting, skipped = _requests(context.instance, config, first_day, utc_now())
+        except JwstMastError as error:
+            return dg.SkipReason(f"Skipped: {error}")
+        for sentence in skipped:
+            context.log.warning(sentence)
+        if not requests:
+            reason = (
+                f"{waiting} days with reprocessed files wait for runs."
+                if waiting
+                else "Every change that the configuration selects was fetched, or is no change any more."
+            )
+            return dg.SkipReason(" ".join([reason, *(f"Note: {sentence}." for sentence in skipped)]))
+        return dg.SensorResult(run_requests=requests)
+
+    return [reprocessing_sensor]
 
 
 def utc_now() -> dt.datetime:
@@ -82,15 +104,17 @@ def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.timezone.utc)
 
 
-def _requests(instance: dg.DagsterInstance, config: Config, now: dt.datetime) -> tuple[list[dg.RunRequest], int]:
-    """The runs to request, and how many days with changes have to wait."""
+def _requests(
+    instance: dg.DagsterInstance, config: Config, first_day: dt.date, now: dt.datetime
+) -> tuple[list[dg.RunRequest], int, list[str]]:
+    """The runs to request, how many days with changes have to wait, and a sentence for each thing skipped."""
     store, around = TableStore(config.root), situation(config)
-    registered = set(registered_proposals(instance))
-    wanted = {
-        (Cell.from_key(key), fingerprint(changes)): describe_changes(changes)
-        for key, changes in changes_by_cell(read_changes(store)).items()
-        if Cell.from_key(key).proposal in registered
-    }
+    watched = set(watched_proposals(instance, store, config))
+    changed = {Cell.from_key(key): changes for key, changes in changes_by_cell(read_changes(store)).items()}
+    cells, skipped = on_the_grid(
+        (cell for cell in changed if cell.proposal in watched), registered_proposals(instance), first_day, now
+    )
+    wanted = {(cell, fingerprint(changed[cell])): describe_changes(changed[cell]) for cell in cells}
     settled = _settled(instance, sorted({cause for _, cause in wanted}))
     busy = under_way(instance) if wanted else UnderWay(0, set())
     tries = tries_so_far(instance, jwst_download.name, sorted({cause for _, cause in wanted}))
@@ -105,7 +129,7 @@ def _requests(instance: dg.DagsterInstance, config: Config, now: dt.datetime) ->
             waiting += 1
         else:
             requests.append(_request(cell, cause, sentence, attempt))
-    return requests, waiting
+    return requests, waiting, skipped
 
 
 def _settled(instance: dg.DagsterInstance, causes: list[str]) -> set[tuple[str, str]]:
@@ -114,7 +138,7 @@ def _settled(instance: dg.DagsterInstance, causes: list[str]) -> set[tuple[str, 
     for start in range(0, len(causes), CAUSES_PER_QUERY):
         chunk = causes[start : start + CAUSES_PER_QUERY]
         runs = instance.get_runs(dg.RunsFilter(job_name=jwst_download.name, statuses=SETTLED, tags={CAUSE: chunk}))
-        found |= {(run.tags.get("dagster/partition", ""), run.tags[CAUSE]) for run in runs}
+        found |= {(run.tags.get(SINGLE_KEY, ""), run.tags[CAUSE]) for run in runs}
     return found
 
 
@@ -129,4 +153,3 @@ def _request(cell: Cell, cause: str, sentence: str, attempt: int) -> dg.RunReque
 assets = [reprocessed_files]
 jobs = [jwst_reprocessing]
 schedules = [daily_reprocessing]
-sensors = [reprocessing_sensor]

@@ -3,7 +3,9 @@
 import datetime as dt
 import os
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
 import dagster as dg
@@ -11,10 +13,12 @@ import pydantic
 
 from jwst_mast_assets.defs.failures import forget_failure
 from jwst_mast_assets.defs.lost_runs import show_alive
+from jwst_mast_assets.defs.partitions import let_the_range_win
 from jwst_mast_assets.defs.table_io import table_io_manager
 from jwst_mast_assets.downloads import Event
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
 from jwst_mast_assets.mast.config import SECRETS, Config, load_config
+from jwst_mast_assets.records.archive_identity import check, open_archive
 from jwst_mast_assets.records.store import TableStore
 
 NOT_IN_LAUNCHPAD = (
@@ -54,6 +58,7 @@ class JwstConfig(dg.ConfigurableResource):
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Every run of ours needs the configuration, so this is where it begins to show that it is alive."""
         if context.instance is not None and context.run is not None:
+            let_the_range_win(context.run)
             show_alive(context.instance, context.run.run_id)
             forget_failure(context.instance, context.run)
 
@@ -101,27 +106,36 @@ class ArchiveResource(dg.ConfigurableResource):
 
     _archive: Archive | None = pydantic.PrivateAttr(default=None)
 
-    def open(self) -> Archive:
-        """The run's connection; a token that is set has been shown to MAST.
-
-        Raises
-        ------
-        TokenError
-            If MAST does not accept the token.
-        """
+    def open(self, root: Path) -> Archive:
+        """The run's connection. A token that MAST does not accept is not used; the archive's warnings say so."""
         if self._archive is None:
-            self._archive = Archive(self.server, current_token())
+            self._archive = open_archive(root, self.server, token=current_token())
         return _known_to_mast(self._archive)
 
-    def open_for_a_tick(self) -> Archive:
-        """A connection for a sensor or schedule, which has less time. Raises as :meth:`open`."""
-        return _known_to_mast(Archive(self.server, current_token(), READ_TIMEOUT, retries=1, time_limit=TIME_LIMIT))
+    def check(self, root: Path) -> None:
+        """Raises WrongArchive if the output folder was filled from another archive; asks MAST nothing."""
+        check(root, self.server)
+
+    def open_for_a_tick(self, root: Path) -> Archive:
+        """A connection for a sensor or schedule, which has less time."""
+        options = {"token": current_token(), "read_timeout": READ_TIMEOUT}
+        return _known_to_mast(open_archive(root, self.server, **options, retries=1, time_limit=TIME_LIMIT))
 
 
 def _known_to_mast(archive: Archive) -> Archive:
     if archive.token:
         archive.whoami()
     return archive
+
+
+@contextmanager
+def warnings_logged(context: dg.AssetExecutionContext, archive: Archive) -> Iterator[None]:
+    """What the archive has to tell the user is in the run's log, also where the step fails."""
+    try:
+        yield
+    finally:
+        for sentence in archive.unsaid():
+            context.log.warning(sentence)
 
 
 def current_token() -> str | None:

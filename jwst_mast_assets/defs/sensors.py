@@ -8,13 +8,16 @@ from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, next_attempt,
 from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.failures import Situation, situation
 from jwst_mast_assets.defs.jobs import jwst_download
-from jwst_mast_assets.defs.partitions import check_grid, first_day, proposals, registered_proposals
+from jwst_mast_assets.defs.partitions import check_grid, on_the_grid, proposals, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
+from jwst_mast_assets.defs.watching import unusable_keys, watched_proposals
 from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import MJD_EPOCH
 from jwst_mast_assets.mast.discovery import list_observations
-from jwst_mast_assets.mast.errors import JwstMastError
-from jwst_mast_assets.records.due_cells import DueCell, due_cells
+from jwst_mast_assets.mast.errors import ConfigError, JwstMastError
+from jwst_mast_assets.records.due_cells import DueCell, due_cells, fallen
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
 
@@ -30,19 +33,27 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         job=jwst_download,
         minimum_interval_seconds=config.sensor_interval,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Asks MAST for the observations of the registered proposals, and requests a run for each day that "
+        description="Asks MAST for the observations of the watched proposals, and requests a run for each day that "
         "has new, changed or newly released ones, or whose files are still missing.",
     )
     def new_observations(
         context: dg.SensorEvaluationContext, archive: ArchiveResource
     ) -> dg.SensorResult | dg.SkipReason:
-        """Asks MAST for the observations of the registered proposals and requests a run for each day that has new,
+        """Asks MAST for the observations of the watched proposals and requests a run for each day that has new,
         changed or newly released ones. It keeps no cursor: what is done stands in the output folder, what is under
         way and what failed in the runs themselves."""
         try:
-            return _tick(context.instance, daemon_config(context.instance), archive.open_for_a_tick())
+            # The grid is that of the loaded code location, whatever the file says by now.
+            current = daemon_config(context.instance).model_copy(update={"first_day": config.first_day})
+            mast = archive.open_for_a_tick(current.root)
+            result, skipped = _tick(context.instance, current, mast)
         except JwstMastError as error:
             return dg.SkipReason(f"Skipped: {error}")
+        for sentence in (notes := [*mast.unsaid(), *skipped]):
+            context.log.warning(sentence)
+        if isinstance(result, dg.SkipReason):
+            return dg.SkipReason(" ".join([result.skip_message or "", *(f"Note: {sentence}." for sentence in notes)]))
+        return result
 
     return [new_observations]
 
@@ -52,32 +63,54 @@ def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.timezone.utc)
 
 
-def _tick(instance: dg.DagsterInstance, config: Config, archive: Archive) -> dg.SensorResult | dg.SkipReason:
+def _tick(
+    instance: dg.DagsterInstance, config: Config, archive: Archive
+) -> tuple[dg.SensorResult | dg.SkipReason, list[str]]:
+    """The tick's result, and a sentence for each thing that it had to skip."""
     now = utc_now()
-    registered = registered_proposals(instance)
-    watched = sorted({*registered, *config.propID})
-    if not watched and config.watch != "all":
-        return dg.SkipReason(
-            "No proposal is registered. Register some with: jwst-mast proposals add 1138, with propID in the config "
-            "file, or set watch: all"
-        )
-    observations = list_observations(archive, config, watched, first_day(), now)
-    found = sorted(set(observations["cell"].str[-5:])) if config.watch == "all" else []
-    new = sorted({*watched, *found} - set(registered))
-    if new:
-        check_grid(len(registered) + len(new))
     ledger = Ledger(TableStore(config.root))
+    watched = watched_proposals(instance, ledger.store, config)
+    skipped = unusable_keys(instance)
+    if not watched and config.watch != "all":
+        reason = (
+            f"No proposal is watched. Watch some with: {suggest('proposals add 1138')}, the job watch_proposals, "
+            "propID in the config file, or watch: all."
+        )
+        return dg.SkipReason(reason), skipped
+    # Of all dates: what lies outside the partitions is named.
+    observations = list_observations(archive, config, watched, MJD_EPOCH.date(), now)
+    failed = archive.failures["observations"]
+    if failed:
+        first, why = next(iter(failed.items()))
+        archive.warn(f"MAST did not answer for {len(failed)} proposal(s), {first} among them: {why}")
+    if archive.unusable_rows:
+        skipped.append(f"{archive.unusable_rows} rows of MAST name no observation, proposal or day and are left out")
+    found = sorted(set(observations["cell"].str[-5:])) if config.watch == "all" else []
+    registered = registered_proposals(instance)
+    new = sorted({*watched, *found} - set(registered))
+    try:
+        check_grid(len(registered) + len(new), config.first_day)
+    except ConfigError as error:
+        skipped.append(f"{', '.join(new)}: {error}")
+        new = []
     recorded = ledger.recorded({*watched, *found}, config)
-    wanted = due_cells(observations, recorded, config, now)
-    requests = _requests(instance, wanted, now, situation(config, token_accepted=bool(archive.token)))
+    due = due_cells(observations, recorded, config, now, with_token=archive.token is not None)
+    possible, outside = on_the_grid((item.cell for item in due), {*registered, *new}, config.first_day, now)
+    skipped += outside
+    inside = set(possible)
+    wanted = [item for item in due if item.cell in inside]
+    if fell := [key for key in fallen(observations, recorded) if key[-5:] not in failed]:
+        archive.warn(f"MAST lists fewer observations than before on {len(fell)} day(s), {fell[0]} among them")
+    requests = _requests(instance, wanted, now, situation(config))
     if ledger.store.state.exists():
-        ledger.note_checked(watched, now)
+        ledger.note_checked([proposal for proposal in watched if proposal not in failed], now)
+        ledger.note_skipped(skipped)
     if not requests and not new:
         waiting = f"; {len(wanted)} wait for runs under way or their next attempt" if wanted else ""
-        return dg.SkipReason(f"Nothing new: {len(observations)} observations of {len(watched)} proposals{waiting}.")
-    return dg.SensorResult(
-        run_requests=requests, dynamic_partitions_requests=[proposals.build_add_request(new)] if new else []
-    )
+        reason = f"Nothing new: {len(observations)} observations of {len(watched)} proposals{waiting}."
+        return dg.SkipReason(reason), skipped
+    additions = [proposals.build_add_request(new)] if new else []
+    return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=additions), skipped
 
 
 def _requests(

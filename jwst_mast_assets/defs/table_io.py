@@ -6,10 +6,14 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets.defs.failures import plain_failures_of
+from jwst_mast_assets.defs.partitions import cells_of_run
 from jwst_mast_assets.mast.errors import NothingRecorded
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.tables import Schema
 from jwst_mast_assets.records.store import SCHEMAS, TableStore
+
+TABLE = dg.PythonObjectDagsterType(pd.DataFrame)
+"""The type of an asset with check results, of which the annotation cannot say that its value is a table."""
 
 
 class TableIOManager(dg.IOManager):
@@ -21,15 +25,16 @@ class TableIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
         store = context.resources.jwst_config.store()
         asset = context.asset_key.path[-1]
-        cells = [Cell.from_key(key) for key in context.asset_partition_keys]
         with plain_failures_of(context.step_context.instance, context.step_context.run_id):
+            cells, _ = cells_of_run(context.step_context.dagster_run.tags, context.step_context.instance)
             store.write(asset, obj, cells)
         context.add_output_metadata({"path": dg.MetadataValue.path(str(store.folder / asset))})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         store = context.resources.jwst_config.store()
-        asset, cells = context.asset_key.path[-1], [Cell.from_key(key) for key in context.asset_partition_keys]
+        asset = context.asset_key.path[-1]
         with plain_failures_of(context.step_context.instance, context.step_context.run_id):
+            cells, _ = cells_of_run(context.step_context.dagster_run.tags, context.step_context.instance)
             check_recorded(store, asset, cells)
             return store.read(asset, cells)
 

@@ -60,7 +60,8 @@ FETCHED = (Code.DOWNLOADED, Code.REPLACED)
 AWAITED = (Code.EXCLUSIVE, Code.WAITING)
 """Codes of files that MAST does not give out yet, which is no failure."""
 
-FAILURES = tuple(code for code, text in CODES.items() if (text.dl_str or "").startswith("ERR"))
+FAILURES = (Code.BAD_NAME, Code.BAD_SIZE, Code.BLOCKED, Code.FAILED, Code.UNVERIFIED, Code.VANISHED, Code.NOT_FOUND)
+FAILURES += (Code.DISK_FULL,)
 """Codes that something must be done about."""
 
 

@@ -74,8 +74,6 @@ def download(
 
     Raises
     ------
-    TokenError
-        If a token is set and MAST does not accept it.
     ConfigError
         If more is to be fetched than ``max_download_gb`` allows.
     OutputError

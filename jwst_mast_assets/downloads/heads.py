@@ -8,8 +8,8 @@ from typing import NamedTuple
 import requests
 
 from jwst_mast_assets.downloads.transfer import Connection
-from jwst_mast_assets.downloads.verify import valid_checksum
 from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.keywords import valid_checksum
 
 IN_FLIGHT = 4
 """Questions at a time; the tools that MAST has not complained of take three to five."""

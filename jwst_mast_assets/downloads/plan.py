@@ -195,7 +195,11 @@ def exclusive_message(item: Item, with_token: bool) -> str:
     until = ""
     if item.release is not None:
         until = f" until {iso_of_mjd(pd.Series([item.release])).iloc[0][:19]} (UTC)"
-    hint = "the token that is set gives no access to it" if with_token else "with access, set MAST_API_TOKEN"
+    hint = (
+        "the token that is set gives no access to it"
+        if with_token
+        else "waiting for a token: with access, set MAST_API_TOKEN"
+    )
     return f"exclusive access{until}; {hint}"
 
 

@@ -3,6 +3,7 @@
 import re
 import threading
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -19,9 +20,6 @@ PASSING = (408, 425, 429)
 
 NOT_THE_RANGE = (401, 403, 404, 410, *PASSING)
 """HTTP statuses 4xx that a request for the whole file would get too."""
-
-NO_SERVER = ("the connection was refused", "no connection in time", "the server's name is not known")
-"""Faults before the server has seen what it is asked for."""
 
 FRUITLESS = 2
 """After so many attempts in a row to go on that brought no byte, the whole file is asked for."""
@@ -46,6 +44,8 @@ class TransferError(Exception):
         Seconds that the server wants us to wait.
     restart : bool
         Whether what we have cannot be continued.
+    reached : bool
+        Whether the server has seen what it is asked for.
     """
 
     def __init__(
@@ -56,10 +56,11 @@ class TransferError(Exception):
         status: int | None = None,
         asked: float | None = None,
         restart: bool = False,
+        reached: bool = True,
     ) -> None:
         super().__init__(message)
         self.code, self.passing, self.status = code, passing, status
-        self.asked, self.restart = asked, restart
+        self.asked, self.restart, self.reached = asked, restart, reached
 
 
 class SameSize(Exception):
@@ -126,7 +127,7 @@ def transfer(connection: Connection, url: str, partial: Partial, origin: Origin,
     except TransferError as fault:
         if partial.size != offset:
             partial.count_fruitless(0)
-        elif fault.status not in (*PASSING, 503) and not str(fault).startswith(NO_SERVER):
+        elif fault.status not in (*PASSING, 503) and fault.reached:
             partial.count_fruitless(tried + 1)
         raise
 
@@ -155,7 +156,8 @@ def _request(
             raise  # the disk's
         if isinstance(error, requests.TooManyRedirects):
             raise TransferError(f"{connection.server} redirects without end") from None
-        raise TransferError(f"{_reason(error)} after {partial.size} bytes", passing=True) from None
+        reason = _reason(error)
+        raise TransferError(f"{reason.text} after {partial.size} bytes", passing=True, reached=reason.reached) from None
     if total is not None and partial.size != total:
         raise TransferError(f"the connection ended after {partial.size} of {total} bytes", passing=True)
     return total is not None
@@ -229,7 +231,15 @@ def _take(response: requests.Response, partial: Partial, connection: Connection)
             raise Stopped
 
 
-def _reason(error: BaseException) -> str:
+class Reason(NamedTuple):
+    """What broke a connection."""
+
+    text: str
+    reached: bool = True
+    """Whether the server may have seen what it was asked for."""
+
+
+def _reason(error: BaseException) -> Reason:
     """What broke a connection, in a few words: the texts of exceptions carry addresses and object names."""
     seen: BaseException | None = error
     chain = []
@@ -238,21 +248,22 @@ def _reason(error: BaseException) -> str:
         inner = getattr(seen, "reason", None)
         seen = inner if isinstance(inner, BaseException) else (seen.__cause__ or seen.__context__)
     names = " ".join(type(one).__name__ for one in chain)
-    for part, text in REASONS.items():
+    for part, reason in REASONS.items():
         if part in names:
-            return text
-    return "the connection broke"
+            return reason
+    return Reason("the connection broke")
 
 
 REASONS = {
-    "ReadTimeout": "no byte came for the whole of download_timeout",
-    "ConnectTimeout": "no connection in time",
-    "TimeoutError": "no byte came for the whole of download_timeout",
-    "NameResolution": "the server's name is not known",
-    "gaierror": "the server's name is not known",
-    "SSL": "the server's certificate was not accepted",
-    "ConnectionRefused": "the connection was refused",
-    "ConnectionReset": "the connection was reset",
-    "IncompleteRead": "the connection ended",
-    "RemoteDisconnected": "the connection ended",
+    "ReadTimeout": Reason("no byte came for the whole of download_timeout"),
+    "ConnectTimeout": Reason("no connection in time", reached=False),
+    "TimeoutError": Reason("no byte came for the whole of download_timeout"),
+    "NameResolution": Reason("the server's name is not known", reached=False),
+    "gaierror": Reason("the server's name is not known", reached=False),
+    "SSL": Reason("the server's certificate was not accepted"),
+    "ConnectionRefused": Reason("the connection was refused", reached=False),
+    "ConnectionReset": Reason("the connection was reset"),
+    "IncompleteRead": Reason("the connection ended"),
+    "RemoteDisconnected": Reason("the connection ended"),
 }
+"""By the name of an exception, or part of it."""

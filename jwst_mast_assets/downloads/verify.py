@@ -22,7 +22,6 @@ LONGEST_HEADER = 10_000 * FITS_BLOCK
 READ_SIZE = 1 << 20
 PICTURES = (".jpg", ".jpeg", ".png")
 """They do not open if their end is missing."""
-MD5 = re.compile(r"[0-9a-fA-F]{32}")
 HTML = re.compile(rb"\A\s*(?:\xef\xbb\xbf)?\s*<\?xml|<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
 """A page of HTML may have comments first; ``<?xml`` is also inside of good pictures."""
 
@@ -107,11 +106,6 @@ def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed
 def too_short(name: str, size: int, listed: int | None) -> bool:
     """Whether a file has less than MAST's table says and only an md5 could tell that it is whole."""
     return listed is not None and size < listed and not name.lower().endswith(PICTURES)
-
-
-def valid_checksum(value: object) -> str | None:
-    """An md5 in small letters; None for anything that is none."""
-    return value.lower() if isinstance(value, str) and MD5.fullmatch(value) else None
 
 
 def file_md5(path: str, stop: threading.Event | None = None) -> str | None:

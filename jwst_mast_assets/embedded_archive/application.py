@@ -116,13 +116,13 @@ class Endpoints:
     def _received(self, request: Request, endpoint: str, subject: str, **details: Any) -> dict[str, Fault]:
         """Take a request down in the log; returns the faults that hit it, by kind."""
         entry = self.state.log.record(request, endpoint, **details)
-        faults = self.state.faults.select(endpoint, subject)
+        faults = self.state.faults.select(endpoint, subject, entry)
         entry.faults = list(faults)
         return faults
 
     def _answer(self, asked: Mapping[str, Any], faults: Mapping[str, Fault]) -> dict[str, Any]:
         with self.state.catalogue.lock:
-            content = mashup.answer(asked, self.state.catalogue)
+            content = mashup.answer(asked, self.state.catalogue, faults)
         return tampered(content, faults) if content["status"] == "COMPLETE" else content
 
     def _broken(self, faults: Mapping[str, Fault], request: Request) -> Response | None:

@@ -8,12 +8,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from jwst_mast_assets.embedded_archive.exchange import RecordedRequest
+
 ENDPOINTS = ("download", "invoke", "whoami", "columnsconfig", "path_lookup")
 DOWNLOAD_KINDS = (
     "drop", "stall", "length", "chunked", "ignore-range", "etag", "range-416", "corrupt", "truncate", "reprocess",
     "no-date",
 )  # fmt: skip
-INVOKE_KINDS = ("busy", "error", "fewer-rows", "wrong-size", "drop-column", "rename-column", "hostile-names")
+INVOKE_KINDS = (
+    "busy", "error", "fewer-rows", "wrong-size", "drop-column", "rename-column", "hostile-names",
+    "gone-column", "short-list", "pages",
+)  # fmt: skip
 ANY_KINDS = ("slow", "status", "html", "redirect")
 KINDS = (*ANY_KINDS, *DOWNLOAD_KINDS, *INVOKE_KINDS)
 HOSTILE_NAMES = ("../../escaped.fits", "/tmp/absolute.fits", "nul\0inside.fits", "long" * 80 + ".fits")
@@ -43,7 +48,11 @@ class Fault:
         ``ERROR`` with `message`; ``fewer-rows`` serves `rows` although ``rowsTotal`` says more;
         ``wrong-size`` adds `delta` to ``size``; ``drop-column`` and ``rename-column`` (to `new_name`) change
         `column`; ``hostile-names`` gives the first rows the ``productFilename``s in `names`, each with a
-        ``dataURI`` that works, and adds to the last one a twin that differs in its capitals only.
+        ``dataURI`` that works, and adds to the last one a twin that differs in its capitals only;
+        ``gone-column`` answers ``ERROR`` to whoever names `column`, and leaves it out of ``*``; ``short-list``
+        has only the first `rows` rows and says that there are no more; ``pages`` makes pages of at most `rows`
+        rows, whatever was asked for, and all but the first begin `overlap` rows too early, so that the last rows
+        are on no page.
     endpoint : str, optional
         ``download``, ``invoke``, ``whoami``, ``columnsconfig`` or ``path_lookup``; by default what the kind is about.
     match : str, optional
@@ -52,6 +61,12 @@ class Fault:
         How many requests are hit at most.
     nth : int, optional
         Only the n-th request, counted from 1, for each ``dataURI`` or service.
+    more_than : int, optional
+        Only Mashup requests with a list (of obsids, of a filter's values) longer than this.
+    among : tuple of str, optional
+        Only Mashup requests whose list has one of these.
+    header : str, optional
+        Only requests of which this regular expression is found in a header, written ``name: value``.
     """
 
     kind: str
@@ -59,6 +74,9 @@ class Fault:
     match: str | None = None
     times: int | None = None
     nth: int | None = None
+    more_than: int | None = None
+    among: tuple[str, ...] | None = None
+    header: str | None = None
     seconds: float = 0.0
     rate: float | None = None
     after_bytes: int = 0
@@ -70,6 +88,7 @@ class Fault:
     rounds: int = 1
     message: str = "Internal error in the service"
     rows: int = 0
+    overlap: int = 0
     column: str = ""
     new_name: str = ""
     names: tuple[str, ...] = HOSTILE_NAMES
@@ -84,6 +103,7 @@ class Fault:
         if self.endpoint not in ENDPOINTS:
             raise ValueError(f"no endpoint is called {self.endpoint!r}; there are {', '.join(ENDPOINTS)}")
         self.names = tuple(self.names)
+        self.among = None if self.among is None else tuple(str(value) for value in self.among)
         self.retry_after = None if self.retry_after is None else str(self.retry_after)
 
     @classmethod
@@ -143,7 +163,7 @@ class FaultBook:
         """How many requests a fault has hit."""
         return self._hits[fault.id]
 
-    def select(self, endpoint: str, subject: str) -> dict[str, Fault]:
+    def select(self, endpoint: str, subject: str, entry: RecordedRequest | None = None) -> dict[str, Fault]:
         """Faults that hit this request, which is counted.
 
         Parameters
@@ -151,6 +171,8 @@ class FaultBook:
         endpoint : str
         subject : str
             The ``dataURI`` or the service.
+        entry : RecordedRequest, optional
+            The request, for what it asks and its headers.
 
         Returns
         -------
@@ -161,6 +183,8 @@ class FaultBook:
             chosen: dict[str, Fault] = {}
             for fault in self._faults:
                 if fault.endpoint != endpoint or not re.search(fault.match or "", subject):
+                    continue
+                if entry is not None and not _meant(fault, entry):
                     continue
                 self._asked[fault.id, subject] += 1
                 if fault.nth is not None and self._asked[fault.id, subject] != fault.nth:
@@ -176,3 +200,21 @@ class FaultBook:
         with self._lock:
             self._rounds[fault.id, request_text] += 1
             return self._rounds[fault.id, request_text] <= fault.rounds
+
+
+def _meant(fault: Fault, entry: RecordedRequest) -> bool:
+    """Whether a request fulfils a fault's conditions on its list and its headers."""
+    asked = longest_list(entry.params)
+    if fault.more_than is not None and len(asked) <= fault.more_than:
+        return False
+    if fault.among is not None and not set(fault.among) & set(asked):
+        return False
+    lines = [f"{name}: {value}" for name, value in entry.headers.items()]
+    return fault.header is None or any(re.search(fault.header, line) for line in lines)
+
+
+def longest_list(params: dict[str, Any]) -> list[str]:
+    """The longest list in a Mashup request's parameters, as text: its obsids, or the values of a filter."""
+    lists = [str(params["obsid"]).split(",") if params.get("obsid") else []]
+    lists += [[str(value) for value in condition.get("values") or ()] for condition in params.get("filters") or ()]
+    return max(lists, key=len)

@@ -8,6 +8,7 @@ from typing import Any
 from jwst_mast_assets.embedded_archive import keywords
 from jwst_mast_assets.embedded_archive.catalogue import Catalogue
 from jwst_mast_assets.embedded_archive.columns import service_columns
+from jwst_mast_assets.embedded_archive.faults import Fault
 from jwst_mast_assets.embedded_archive.rows import Row
 
 Envelope = dict[str, Any]
@@ -23,7 +24,7 @@ class MashupError(Exception):
     """A request that the service refuses; the text goes into the envelope's ``msg``."""
 
 
-def answer(request: Mapping[str, Any], catalogue: Catalogue) -> Envelope:
+def answer(request: Mapping[str, Any], catalogue: Catalogue, faults: Mapping[str, Fault] | None = None) -> Envelope:
     """Answer one Mashup request.
 
     Parameters
@@ -31,20 +32,32 @@ def answer(request: Mapping[str, Any], catalogue: Catalogue) -> Envelope:
     request : dict
         ``service``, ``params``, ``pagesize`` and ``page``.
     catalogue : Catalogue
+    faults : dict of str to Fault, optional
+        Of these ``gone-column``, ``short-list`` and ``pages`` have their effect here.
 
     Returns
     -------
     dict
         The envelope: ``status``, ``msg``, ``data``, ``fields`` and ``paging``.
     """
+    faults = faults or {}
     try:
-        rows, types = _evaluate(request.get("service", ""), request.get("params") or {}, catalogue)
+        params = request.get("params") or {}
+        rows, types = _evaluate(request.get("service", ""), params, catalogue)
+        if "gone-column" in faults:
+            types = _without(faults["gone-column"].column, types, params)
         page, page_size = int(request.get("page") or 1), int(request.get("pagesize") or DEFAULT_PAGE_SIZE)
     except MashupError as error:
         return refusal(str(error))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         return refusal(f"Error in request: {error!r}")
-    shown = rows[(page - 1) * page_size : page * page_size]
+    if "short-list" in faults:
+        rows = rows[: faults["short-list"].rows]
+    overlap = 0
+    if "pages" in faults:
+        page_size, overlap = min(page_size, faults["pages"].rows), faults["pages"].overlap
+    first = max(0, (page - 1) * page_size - overlap * (page > 1))
+    shown = rows[first : first + page_size]
     if "checksum" in types:
         shown = [_complete(row, catalogue) for row in shown]
     return {
@@ -61,6 +74,14 @@ def answer(request: Mapping[str, Any], catalogue: Catalogue) -> Envelope:
             "rowsTotal": len(rows),
         },
     }
+
+
+def _without(column: str, types: Types, params: Mapping[str, Any]) -> Types:
+    """The columns that are left where one is gone; who names it is refused."""
+    named = params.get("columns") or "*"
+    if column in (named.split(",") if isinstance(named, str) else named):
+        raise MashupError(f"Invalid column name '{column}'.")
+    return {name: kind for name, kind in types.items() if name != column}
 
 
 def refusal(message: str) -> Envelope:
@@ -163,7 +184,7 @@ def _like(pattern: str) -> re.Pattern[str]:
 
 
 def _complete(row: Row, catalogue: Catalogue) -> Row:
-    file = catalogue.files.get(row.get("filename") or row["fileName"])
+    file = catalogue.files.get(row.get("filename") or row.get("fileName") or "")
     return keywords.with_checksum(row, file) if file else row
 
 

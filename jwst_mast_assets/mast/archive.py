@@ -1,13 +1,12 @@
-"""The only module that talks to MAST: its tables through astroquery's portal API, its files over one session.
+"""MAST's JWST holdings, as tables and files. The only module that imports astroquery.
 
-``$MAST_SERVER`` moves all of it: columns config, invoke, download, whoami.
+``$MAST_SERVER`` moves all of it: invoke, download, whoami.
 """
 
-import json
 import math
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,9 @@ import requests
 from astroquery.mast.discovery_portal import PortalAPI
 
 from jwst_mast_assets.mast import names, tables
-from jwst_mast_assets.mast.errors import ArchiveError, ArchiveUnavailable, ConfigError, TokenError
+from jwst_mast_assets.mast.adaptive import in_parts
+from jwst_mast_assets.mast.errors import ConfigError
+from jwst_mast_assets.mast.mashup import Mashup, Params, Reply, as_sentence
 from jwst_mast_assets.mast.session import CONNECT_TIMEOUT, MastSession
 
 DEFAULT_SERVER = "https://mast.stsci.edu"
@@ -33,17 +34,36 @@ PATHS_PER_REQUEST = 40
 BUCKET = "stpubdata"
 """MAST's public bucket."""
 
+EXECUTING_LIMIT = 1800.0
+"""Seconds that MAST may take over one query altogether, all its pages included."""
+
+WHOAMI_TIMEOUT = 10.0
+"""Seconds for the answer who we are, without which everything works, too."""
+
+PROPOSALS_PER_QUERY = 500
+"""A thousand proposals with their hundred thousand observations are two queries, where MAST can do them."""
+
 Filter = dict[str, Any]
 
 GUIDE_STARS = "guidestar"
 """Stands, beside the instruments, for the keyword service of guide-star files (``_gs-``)."""
 
 
+class _Portal(PortalAPI):
+    """astroquery's portal without its question, before the first query of a service, how to show the columns."""
+
+    _column_configs: dict[str, Any] = {}
+    TIMEOUT = EXECUTING_LIMIT
+
+    def _get_col_config(self, service: str, fetch_name: str | None = None) -> None:
+        self._column_configs[service] = {}
+
+
 @dataclass(frozen=True)
 class Identity:
-    """Who MAST takes us for."""
+    """Who MAST takes us for; ``anonymous`` is None where it does not say."""
 
-    anonymous: bool
+    anonymous: bool | None
     name: str = ""
 
 
@@ -76,16 +96,25 @@ class Archive:
         if not self.server.startswith(("http://", "https://")):
             raise ConfigError(f"MAST_SERVER must begin with http:// or https://; it is {self.server!r}")
         self.token = token or os.environ.get("MAST_API_TOKEN") or None
-        self._identity: Identity | None = None
+        """The token that downloads show; None once MAST has refused it."""
+        self.warnings: list[str] = []
+        """What the user must know, a sentence each, once."""
+        self._unsaid: list[str] = []
         self.absent_columns: dict[str, list[str]] = {}
         """Columns that the last replies did not have although they were asked for, by what was asked."""
+        self.refused_columns: dict[str, str] = {}
+        """What MAST said when it refused the columns asked for, by what was asked."""
+        self.failures: dict[str, dict[Any, str]] = {"observations": {}, "products": {}}
+        """What of a list MAST did not answer, and why: proposals, obsids, and file names of ``... keywords``."""
         self.unusable_rows = 0
         """Rows left out because they lack what identifies them."""
-        self._session = MastSession(self.token, read_timeout, retries, self.server)
+        self._identity: Identity | None = None
+        # Lists are public: the token, which may be dead, is shown only where files are fetched.
+        self._session = MastSession(None, read_timeout, retries, self.server)
         self._session.end = time.monotonic() + time_limit
-        self._portal = PortalAPI(session=self._session)
-        self._portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
-        self._portal.COLUMNS_CONFIG_URL = f"{self.server}/portal/Mashup/Mashup.asmx/columnsconfig"
+        portal = _Portal(session=self._session)
+        portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
+        self._mashup = Mashup(portal, self.server)
 
     def __repr__(self) -> str:
         return f"Archive({self.server!r})"
@@ -97,30 +126,53 @@ class Archive:
 
     def session(self, read_timeout: float) -> MastSession:
         """A session of its own for one thread that downloads; it does not retry by itself."""
-        return MastSession(self.token, read_timeout, 0, self.server, header=True)
+        known = self._identity is not None and self._identity.anonymous is False
+        refused = None if known else self._give_up_token
+        return MastSession(self.token, read_timeout, 0, self.server, header=True, refused=refused)
 
     def whoami(self) -> Identity:
-        """Who MAST takes us for, with the token that we show; asked once.
+        """Who MAST takes us for, with the token that is set; asked once.
 
-        Raises
-        ------
-        TokenError
-            If a token is set and MAST does not accept it.
-        ArchiveError
-            If MAST does not answer.
+        A token that MAST does not know is no longer used, and ``warnings`` says so: public data need none. That MAST
+        does not answer, or not with JSON, says nothing about the token.
         """
-        if self._identity:
-            return self._identity
-        waits = (CONNECT_TIMEOUT, min(60, self._session.read_timeout))
-        info = self._sent(lambda: self._session.get(f"{self.server}/whoami", timeout=waits))
-        identity = Identity(bool(info.get("anon", True)), str((info.get("attrib") or {}).get("display_name") or ""))
-        if self.token and identity.anonymous:
-            raise TokenError(
-                "MAST does not accept the token in MAST_API_TOKEN: it may have expired (10 days unused, or 60 days "
-                f"old); get a new one at {TOKEN_PAGE}, or unset it to work with public data only"
-            )
-        self._identity = identity
-        return identity
+        if self._identity is None:
+            self._identity = self._ask_whoami()
+            if self.token and self._identity.anonymous:
+                self._give_up_token()
+        return self._identity
+
+    def _ask_whoami(self) -> Identity:
+        wait = min(WHOAMI_TIMEOUT, self._session.read_timeout)
+        with MastSession(self.token, wait, 0, self.server) as session:
+            session.end = self._session.end
+            # As astroquery asks; what comes without this header is not known.
+            headers = {"Accept": "application/json"}
+            try:
+                reply = session.get(f"{self.server}/whoami", headers=headers, timeout=(CONNECT_TIMEOUT, wait))
+                reply.raise_for_status()
+                info = reply.json()
+                return Identity(bool(info["anon"]), str((info.get("attrib") or {}).get("display_name") or ""))
+            except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError):
+                return Identity(None)
+
+    def _give_up_token(self) -> None:
+        self.token = None
+        self.warn(
+            "MAST does not accept the token in MAST_API_TOKEN (it expires after 10 days unused, and after 60 days): "
+            f"public data are fetched without it, exclusive files wait; get a new token at {TOKEN_PAGE}"
+        )
+
+    def warn(self, sentence: str) -> None:
+        """Have the user told something; the same only once."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+            self._unsaid.append(sentence)
+
+    def unsaid(self) -> list[str]:
+        """The warnings since this was asked last."""
+        news, self._unsaid = self._unsaid, []
+        return news
 
     def observations(
         self,
@@ -145,18 +197,15 @@ class Archive:
         Returns
         -------
         DataFrame
-            Columns of ``tables.OBS_FROM_MAST``; those not asked for are missing.
+            Columns of ``tables.OBS_FROM_MAST``; those not asked for are missing. Proposals for which MAST did not
+            answer are in ``failures["observations"]``.
 
         Raises
         ------
         ArchiveError
-            If MAST does not answer, answers with an error, or sends fewer rows than it has.
+            If MAST does not answer at all, answers with an error, or sends fewer rows than it has.
         """
         filters: list[Filter] = [{"paramName": "obs_collection", "values": ["JWST"]}]
-        keys = [names.proposal_key(proposal) for proposal in proposals]
-        if keys:
-            # MAST has recorded the same program as 2733 and as 02733.
-            filters.append({"paramName": "proposal_id", "values": sorted({*keys, *(k.lstrip("0") for k in keys)})})
         if t_min:
             filters.append({"paramName": "t_min", "values": [{"min": t_min[0], "max": t_min[1]}]})
         if instruments:
@@ -165,21 +214,27 @@ class Archive:
             filters.append({"paramName": "instrument_name", "values": exact})
             if pattern:
                 filters[-1]["freeText"] = pattern[0]
-        asked = dict.fromkeys(
-            [
-                *(n for n, c in tables.OBS_FROM_MAST.items() if c.required),
-                *(OBS_COLUMNS if columns is None else columns),
-            ]
-        )
-        rows, fields = self._invoke(
-            "Mast.Caom.Filtered", {"columns": ",".join(asked), "filters": filters}, "observations"
-        )
-        self._note_absent("observations", asked, rows, fields)
-        table = tables.from_mast(rows, fields, tables.OBS_FROM_MAST, "observations")
+        required = [name for name, column in tables.OBS_FROM_MAST.items() if column.required]
+        asked = list(dict.fromkeys([*required, "calib_level", *(OBS_COLUMNS if columns is None else columns)]))
+
+        def ask(keys: Sequence[str]) -> pd.DataFrame:
+            # MAST has recorded the same program as 2733 and as 02733.
+            spelled = sorted({*keys, *(key.lstrip("0") for key in keys)})
+            return self._observations([{"paramName": "proposal_id", "values": spelled}, *filters], asked)
+
+        keys = list(dict.fromkeys(names.proposal_key(proposal) for proposal in proposals))
+        if not keys:
+            return self._observations(filters, asked).drop_duplicates("obsid", ignore_index=True)
+        parts = self.in_parts("observations", keys, ask, PROPOSALS_PER_QUERY)
+        return _joined(parts, tables.OBS_FROM_MAST).drop_duplicates("obsid", ignore_index=True)
+
+    def _observations(self, filters: list[Filter], asked: Sequence[str]) -> pd.DataFrame:
+        params = {"columns": ",".join(asked), "filters": filters}
+        reply = self._ask("Mast.Caom.Filtered", params, "observations", asked, ("obsid",))
+        table = tables.from_mast(reply.rows, reply.fields, tables.OBS_FROM_MAST, "observations")
         named = table["obsid"].notna() & table["proposal_id"].notna()
         self.unusable_rows += int((~named).sum())
-        taken = named & table["t_min"].notna() & (table["calib_level"].fillna(0) >= 0)
-        return table[taken].drop_duplicates("obsid").reset_index(drop=True)
+        return table[named & table["t_min"].notna() & (table["calib_level"].fillna(0) >= 0)]
 
     def count_observations(self, instruments: Sequence[str]) -> int:
         """How many observations MAST has under some ``instrument_name`` values, of all programs.
@@ -193,8 +248,9 @@ class Archive:
             {"paramName": "obs_collection", "values": ["JWST"]},
             {"paramName": "instrument_name", "values": list(instruments)},
         ]
-        rows, _ = self._invoke("Mast.Caom.Filtered", {"columns": "COUNT_BIG(*)", "filters": filters}, "observations")
-        return sum(int(value) for row in rows for value in row.values())
+        params = {"columns": "COUNT_BIG(*)", "filters": filters}
+        reply = self._mashup.ask("Mast.Caom.Filtered", params, "observations")
+        return sum(int(value) for row in reply.rows for value in row.values())
 
     def products(self, obsids: Sequence[int], batch: int) -> pd.DataFrame:
         """Every product of some observations, one row per observation asked for and ``dataURI``.
@@ -209,34 +265,25 @@ class Archive:
         Returns
         -------
         DataFrame
-            Columns of ``tables.PRODUCTS_FROM_MAST``.
+            Columns of ``tables.PRODUCTS_FROM_MAST``. Observations for which MAST did not answer are in
+            ``failures["products"]``.
 
         Raises
         ------
         ArchiveError
             As for :meth:`observations`.
         """
-        parts = [self._products(obsids[start : start + batch]) for start in range(0, len(obsids), batch)]
-        filled = [part for part in parts if len(part)]
-        return pd.concat(filled, ignore_index=True) if filled else tables.empty(tables.PRODUCTS_FROM_MAST)
+        return _joined(self.in_parts("products", obsids, self._products, batch), tables.PRODUCTS_FROM_MAST)
 
     def _products(self, obsids: Sequence[int]) -> pd.DataFrame:
-        """One batch; in halves where MAST cannot answer for as many at once."""
-        chunk = ",".join(str(obsid) for obsid in obsids)
-        try:
-            rows, fields = self._invoke("Mast.Caom.Products", {"obsid": chunk}, "products")
-        except ArchiveUnavailable:
-            if len(obsids) == 1:
-                raise
-            half = len(obsids) // 2
-            return pd.concat([self._products(obsids[:half]), self._products(obsids[half:])], ignore_index=True)
-        self._note_absent("products", tables.PRODUCTS_FROM_MAST, rows, fields)
-        part = tables.from_mast(rows, fields, tables.PRODUCTS_FROM_MAST, "products")
+        params = {"obsid": ",".join(str(obsid) for obsid in obsids)}
+        reply = self._ask("Mast.Caom.Products", params, "products", tables.PRODUCTS_FROM_MAST)
+        part = tables.from_mast(reply.rows, reply.fields, tables.PRODUCTS_FROM_MAST, "products")
+        part["productFilename"] = part["productFilename"].fillna(part["dataURI"].str.replace(r"^.*/", "", regex=True))
         named = part["dataURI"].notna() & part["parent_obsid"].notna()
         self.unusable_rows += int((~named).sum())
-        part = part[named]
         # MAST repeats rows: 94 % of one level-3 observation's are guide-star files listed many times.
-        return part.drop_duplicates(["parent_obsid", "dataURI"])
+        return part[named].drop_duplicates(["parent_obsid", "dataURI"])
 
     def cloud_paths(self, uris: Sequence[str]) -> dict[str, str]:
         """Keys in the public bucket of files whose names do not say them, by ``dataURI``; few requests.
@@ -249,9 +296,12 @@ class Archive:
         found: dict[str, str] = {}
         for start in range(0, len(uris), PATHS_PER_REQUEST):
             asked = {"uri": list(uris[start : start + PATHS_PER_REQUEST]), "use_cloud_path": "true"}
-            reply = self._sent(
-                lambda asked=asked: self._session.get(f"{self.server}/api/v0.1/path_lookup/", params=asked)
-            )
+            try:
+                response = self._session.get(f"{self.server}/api/v0.1/path_lookup/", params=asked)
+                response.raise_for_status()
+                reply = dict(response.json())
+            except (requests.RequestException, ValueError, TypeError) as error:
+                raise as_sentence(error, self.server) from None
             for uri, told in reply.items():
                 path = told.get("path") if isinstance(told, dict) else None
                 if path:
@@ -282,87 +332,62 @@ class Archive:
         ArchiveError
             As for :meth:`observations`.
         """
-        asked = ",".join(columns or tables.KEYWORDS_FROM_MAST)
+        asked = list(columns or tables.KEYWORDS_FROM_MAST)
+        what = f"{instrument} keywords"
         service = f"Mast.Jwst.Filtered.{instrument.capitalize()}"
         if instrument == GUIDE_STARS:
             # Its columns are partly others, so all are asked for; the file's name is in fileName.
-            service, asked = "Mast.Jwst.Filtered.GuideStar", "*"
+            service, asked = "Mast.Jwst.Filtered.GuideStar", ["*"]
             spelled = {"filename": "fileName"}
             filters = [{**each, "paramName": spelled.get(each["paramName"], each["paramName"])} for each in filters]
-        rows, fields = self._invoke(service, {"columns": asked, "filters": filters}, f"{instrument} keywords")
-        if instrument == GUIDE_STARS:
-            rows = [{**row, "filename": row.get("fileName", row.get("filename"))} for row in rows]
-        return tables.from_mast(rows, fields, tables.KEYWORDS_FROM_MAST, f"{instrument} keywords")
+        reply = self._ask(service, {"columns": ",".join(asked), "filters": filters}, what, asked)
+        return tables.from_mast(reply.rows, reply.fields, tables.KEYWORDS_FROM_MAST, what)
 
-    def _invoke(self, service: str, params: dict[str, Any], what: str) -> tuple[list[dict[str, Any]], set[str]]:
-        """All rows of a Mashup service, and the names of its columns."""
-        replies = self._sent(lambda: self._portal.service_request_async(service, params))
-        rows: list[dict[str, Any]] = []
-        fields: set[str] = set()
-        total = 0
-        for reply in replies:
-            envelope = reply.json()
-            if envelope.get("status") == "ERROR":
-                # It does not say whether it may pass; too much asked for at once is one of its reasons.
-                told = envelope.get("msg") or "no reason given"
-                raise ArchiveUnavailable(f"MAST answered the query of {what} with an error: {told}")
-            if envelope.get("status") != "COMPLETE":
-                raise ArchiveUnavailable(self._not_mast())
-            rows += envelope.get("data") or []
-            fields |= {field["name"] for field in envelope.get("fields") or []}
-            paging = envelope.get("paging") or {}
-            # A server has been seen to cut at 50,000 rows and to count only those as filtered.
-            total = max(total, paging.get("rowsFiltered") or 0, paging.get("rowsTotal") or 0)
-        if len(rows) < total:
-            raise ArchiveUnavailable(
-                f"MAST sent only {len(rows)} of {total} {what}; try again, or lower Nobs_per_batch"
-            )
-        return rows, fields
+    def in_parts(self, what: str, items: Sequence[Any], ask: Any, size: int) -> list[Any]:
+        """What `ask` gets for a long list, part by part; see :func:`adaptive.in_parts`.
 
-    def _note_absent(self, what: str, asked: Iterable[str], rows: list[dict[str, Any]], fields: set[str]) -> None:
-        there = fields | (set(rows[0]) if rows else set())
-        if there:
-            self.absent_columns[what] = sorted(set(asked) - there)
+        What fails alone is left out and in ``failures[what]``.
 
-    def _sent(self, send: Any) -> Any:
-        """What a request brought (JSON, or replies); its errors as one sentence each."""
-        try:
-            result = send()
-            if isinstance(result, requests.Response):
-                result.raise_for_status()
-                return result.json()
-            return result
-        except requests.HTTPError as error:
-            status = error.response.status_code
-            kind = ArchiveUnavailable if status == 429 or status >= 500 else ArchiveError
-            address = error.response.url.partition("?")[0]
-            raise kind(f"MAST answered with HTTP status {status} ({error.response.reason}) at {address}") from None
-        except (json.JSONDecodeError, requests.exceptions.JSONDecodeError):
-            raise ArchiveUnavailable(self._not_mast()) from None
-        except (requests.RequestException, TimeoutError) as error:
-            raise ArchiveUnavailable(
-                f"MAST at {self.server} cannot be reached ({_reason(error)}); check MAST_SERVER and the network"
-            ) from None
-        except (AttributeError, KeyError, TypeError):
-            # Raised by astroquery where a reply lacks what every reply of MAST has.
-            raise ArchiveUnavailable(self._not_mast()) from None
+        Raises
+        ------
+        ArchiveError
+            If MAST answers nothing at all.
+        """
+        failed = self.failures.setdefault(what, {})
 
-    def _not_mast(self) -> str:
-        return f"{self.server} answered with something that is not MAST's JSON; is MAST_SERVER right?"
+        def ask_some(part: Sequence[Any]) -> Any:
+            # Asking again in halves is worth more than asking for the same again.
+            self._session.patient = len(part) == 1
+            try:
+                return ask(part)
+            finally:
+                self._session.patient = True
+
+        answers = in_parts(f"{self.server} {what}", items, ask_some, size)
+        for item in items:
+            failed.pop(item, None)
+        failed |= {item: str(error) for item, error in answers.failed.items()}
+        return answers.replies
+
+    def _ask(
+        self, service: str, params: Params, what: str, asked: Collection[str], identity: Sequence[str] = ()
+    ) -> Reply:
+        reply = self._mashup.ask(service, params, what, identity)
+        absent = sorted(set(asked) - {"*"} - set(tables.actual_names(asked, reply.fields)))
+        if reply.fields:
+            self.absent_columns[what] = absent
+        if refusal := self._mashup.refusal(service):
+            self.refused_columns[what] = refusal
+            lost = f"it has no {', '.join(absent)}" if absent else "nothing is missing from its answer"
+            self.warn(f"{refusal.rstrip('.')}; all columns were asked for instead; {lost}")
+        return reply
+
+
+def _joined(parts: Sequence[pd.DataFrame], schema: tables.Schema) -> pd.DataFrame:
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else tables.empty(schema)
 
 
 OBS_COLUMNS = ("t_max", "t_exptime", "t_obs_release", "dataproduct_type", "target_name", "filters", "obs_title")
 OBS_COLUMNS += ("proposal_pi", "dataRights", "dataURL", "jpegURL", "provenance_name", "s_ra", "s_dec")
 """Optional columns that the page, the releases and the tables use."""
-
-
-def _reason(error: Exception) -> str:
-    """The innermost cause of a connection error, in a few words and without an object's address."""
-    if isinstance(error, requests.Timeout | TimeoutError):
-        return "time-out"
-    cause: BaseException = error
-    while (inner := getattr(cause, "reason", None) or cause.__context__ or cause.__cause__) and isinstance(
-        inner, BaseException
-    ):
-        cause = inner
-    return getattr(cause, "strerror", None) or type(cause).__name__

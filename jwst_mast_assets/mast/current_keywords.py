@@ -73,10 +73,10 @@ def plan_queries(recorded: pd.Series) -> tuple[list[Programs], list[str]]:
     table = pd.DataFrame({"name": name, "instrument": instrument, "filetype": filetype(name)})
     table["program"] = name.str.extract(r"^jw(\d{5})")[0].astype("Int64")
     table = table[instrument.notna()]
-    # Without a word for its type a file can only be asked for together with all others of its ending. Guide stars are
-    # asked for by name: their service sends all its columns, of whole programs too much.
-    unclear = table[["filetype", "program"]].isna().any(axis=1) | ~table["filetype"].str.startswith("_").fillna(False)
-    unclear |= table["instrument"] == GUIDE_STARS
+    # Guide stars are asked for by name: their service sends all its columns, of whole programs too much. Without a word
+    # for its type a file can only be asked for together with all others of its ending.
+    unclear = table[["filetype", "program"]].isna().any(axis=1) | (table["instrument"] == GUIDE_STARS)
+    unclear |= ~table["filetype"].str.startswith("_").fillna(False)
     by_name = table.loc[unclear, "name"].tolist()
     queries: list[Programs] = []
     for (of, kind), rows in table[~unclear].groupby(["instrument", "filetype"]):
@@ -104,17 +104,25 @@ def _packed(rows: pd.DataFrame, instrument: str, kind: str) -> Iterator[Programs
 
 def _ask_programs(archive: Archive, query: Programs) -> dict[str, Keywords]:
     wanted = set(query.names)
-    filters = [
-        {"paramName": "program", "values": [str(program) for program in query.programs]},
-        {"paramName": "filename", "values": [], "freeText": f"%{query.filetype}"},
-    ]
+
+    def ask(programs: Sequence[int]) -> pd.DataFrame:
+        filters = [
+            {"paramName": "program", "values": [str(program) for program in programs]},
+            {"paramName": "filename", "values": [], "freeText": f"%{query.filetype}"},
+        ]
+        return archive.keywords(query.instrument, filters, COLUMNS)
+
+    kind = f"{query.instrument} keywords of programs"
     try:
-        answer = keywords_of(archive.keywords(query.instrument, filters, COLUMNS))
+        answers = archive.in_parts(kind, query.programs, ask, PROGRAMS_PER_QUERY)
     except ArchiveError as error:
         # Programs can be too large for MAST to answer in time; their files one by one are not.
         log.warning("%s %s of %s: %s; asking by name", query.instrument, query.filetype, query.programs, error)
         return ask_keywords(query.names, archive)
-    found = {name: keywords for name, keywords in answer.items() if name in wanted}
+    found: dict[str, Keywords] = {}
+    for answer in answers:
+        found |= {name: keywords for name, keywords in keywords_of(answer).items() if name in wanted}
+    # Programs that failed by themselves are silent, too.
     return found | ask_keywords(_of_silent_programs(query.names, found), archive)
 
 

@@ -9,6 +9,11 @@ MJD_EPOCH = dt.datetime(1858, 11, 17, tzinfo=dt.timezone.utc)
 """MJD 0."""
 
 
+def utc_now() -> dt.datetime:
+    """The present moment."""
+    return dt.datetime.now(dt.timezone.utc)
+
+
 def mjd_of(moment: dt.datetime) -> float:
     """MJD (days, UTC) of an aware datetime."""
     return (moment - MJD_EPOCH) / dt.timedelta(days=1)

@@ -15,7 +15,7 @@ from jwst_mast_assets.mast.partition_cells import Cell
 
 
 def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.DataFrame:
-    """The observations that the configuration's proposals, dates, instrument and mode mean, with one query.
+    """The observations that the configuration's proposals, dates, instrument and mode mean.
 
     Parameters
     ----------
@@ -28,12 +28,13 @@ def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.
     Returns
     -------
     DataFrame
-        Columns of ``tables.OBS_TABLE``.
+        Columns of ``tables.OBS_TABLE``. Proposals for which MAST did not answer are in
+        ``archive.failures["observations"]``.
 
     Raises
     ------
     ArchiveError
-        If MAST does not answer.
+        If MAST does not answer at all.
     ConfigError
         If MAST has no such ``obsmode``.
     """
@@ -51,8 +52,8 @@ def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.
 RIGHTS = ("dataRights", "t_obs_release")
 """The only columns asked for beside the required ones: enough to see what is new, changed or released."""
 
-PROPOSALS_PER_QUERY = 500
-"""A thousand proposals with their hundred thousand observations are two queries."""
+END = 100_000.0
+"""MJD that is later than any observation, in 2132: one that is dated in the future by mistake is to be seen."""
 
 
 def list_observations(
@@ -74,26 +75,27 @@ def list_observations(
     Returns
     -------
     DataFrame
-        Columns of ``tables.OBS_TABLE``; only those needed to know the cells and what changed are filled.
+        Columns of ``tables.OBS_TABLE``; only those needed to know the cells and what changed are filled. Proposals
+        for which MAST did not answer are in ``archive.failures["observations"]``.
 
     Raises
     ------
     ArchiveError
-        If MAST does not answer.
+        If MAST does not answer at all.
     ConfigError
         If MAST has no such ``obsmode``.
     """
     end = mjd_of(now) + 1
-    parts = [
-        archive.observations(proposals[start : start + PROPOSALS_PER_QUERY], (mjd_of_day(since), end), columns=RIGHTS)
-        for start in range(0, len(proposals), PROPOSALS_PER_QUERY)
-    ]
+    parts = [archive.observations(proposals, (mjd_of_day(since), END), columns=RIGHTS)] if proposals else []
     if config.watch == "all":
         window = (max(float(mjd_of_day(since)), mjd_of(now) - config.lookbacktime), end)
         parts.append(archive.observations((), window, selection.instrument_names(config), columns=RIGHTS))
     found = pd.concat([part for part in parts if len(part)] or [tables.empty(tables.OBS_FROM_MAST)], ignore_index=True)
     check_modes(archive, found, config)
-    return describe_observations(found.drop_duplicates("obsid"), config)
+    found = found.drop_duplicates("obsid")
+    table = describe_observations(found, config)
+    archive.unusable_rows += len(found) - len(table)
+    return table
 
 
 def cells_with_data(observations: pd.DataFrame) -> list[Cell]:

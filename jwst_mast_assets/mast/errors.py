@@ -31,10 +31,8 @@ class ArchiveUnavailable(ArchiveError):
     """MAST did not answer, or answered that it cannot now (time-out, 429, 5xx)."""
 
 
-class TokenError(ArchiveError):
-    """MAST does not accept the token."""
-
-    permanent = True
+class ArchiveUnreachable(ArchiveUnavailable):
+    """There is no connection to MAST, or no time left to ask: asking for less would not help."""
 
 
 class SchemaError(ArchiveError):
@@ -60,6 +58,10 @@ class NoRoom(OutputError):
     def __init__(self, message: str, needs: int = 0) -> None:
         super().__init__(message)
         self.needs = needs
+
+
+class WrongArchive(ConfigError):
+    """The output folder was filled from another archive."""
 
 
 class UnknownProposal(JwstMastError):

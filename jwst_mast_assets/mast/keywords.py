@@ -1,13 +1,13 @@
 """What the instrument-keyword service knows of FITS files: checksum, software version, reference context."""
 
+import functools
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
-from jwst_mast_assets.downloads.verify import valid_checksum
 from jwst_mast_assets.mast.archive import GUIDE_STARS, Archive
 from jwst_mast_assets.mast.names import GUIDE_STAR
 
@@ -17,6 +17,7 @@ INSTRUMENTS = {"nrc": "nircam", "nrs": "nirspec", "nis": "niriss", "mir": "miri"
 """The instrument of a detector, by its first letters."""
 
 DETECTOR = re.compile(r"_(nrc|nrs|nis|mir|gui)[a-z0-9]*_")
+MD5 = re.compile(r"[0-9a-fA-F]{32}")
 NAMED = re.compile(r"_(nircam|nirspec|niriss|miri|fgs)_")
 
 
@@ -54,10 +55,12 @@ def instrument_of(name: str) -> str | None:
 def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
     """Keywords of files by name, in few queries.
 
+    Files for which the service fails are left out and in ``archive.failures["nircam keywords"]`` and so on.
+
     Raises
     ------
     ArchiveError
-        If the service does not answer.
+        If the service does not answer at all.
     """
     wanted: dict[str, list[str]] = defaultdict(list)
     for name in dict.fromkeys(names):
@@ -65,11 +68,14 @@ def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
             wanted[instrument].append(name)
     found: dict[str, Keywords] = {}
     for instrument, files in wanted.items():
-        for start in range(0, len(files), FILES_PER_QUERY):
-            chunk = files[start : start + FILES_PER_QUERY]
-            table = archive.keywords(instrument, [{"paramName": "filename", "values": chunk}])
+        ask = functools.partial(_ask_names, archive, instrument)
+        for table in archive.in_parts(f"{instrument} keywords", files, ask, FILES_PER_QUERY):
             found |= keywords_of(table)
     return found
+
+
+def _ask_names(archive: Archive, instrument: str, files: Sequence[str]) -> pd.DataFrame:
+    return archive.keywords(instrument, [{"paramName": "filename", "values": list(files)}])
 
 
 def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
@@ -79,3 +85,8 @@ def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
     columns = ["filename", "checksum", "cal_ver", "crds_ctx", "isStale"]
     rows = table[columns].astype(object).where(table[columns].notna(), None).itertuples(index=False, name=None)
     return {name: Keywords(valid_checksum(checksum), *versions) for name, checksum, *versions in rows}
+
+
+def valid_checksum(value: object) -> str | None:
+    """An md5 in small letters; None for anything that is none."""
+    return value.lower() if isinstance(value, str) and MD5.fullmatch(value) else None

@@ -1,4 +1,4 @@
-"""From cells to the table of observations, with one query."""
+"""From cells to the table of observations."""
 
 from collections.abc import Collection
 
@@ -8,52 +8,78 @@ from jwst_mast_assets.mast import names, selection, tables
 from jwst_mast_assets.mast.archive import OBS_COLUMNS, Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import iso_of_mjd
+from jwst_mast_assets.mast.listing import Listing, OpenList, asked_again
 from jwst_mast_assets.mast.modes import check_modes
 from jwst_mast_assets.mast.partition_cells import Cell, cell_keys, proposals_of, t_min_range
 
 
-def query_observations(archive: Archive, config: Config, cells: Collection[Cell]) -> pd.DataFrame:
+def query_observations(archive: Archive, config: Config, cells: Collection[Cell], known: pd.DataFrame) -> Listing:
     """The observations of some cells, of every instrument and mode.
 
     Instrument, mode and dates do not narrow the query but the column ``wanted``: a later run that wants others
-    finds them known, and a narrower run forgets nothing.
+    finds them known, and a narrower run forgets nothing. A cell of which MAST lists fewer observations than are known
+    is asked for again, and then keeps those that are known.
 
     Parameters
     ----------
     archive : Archive
     config : Config
     cells : collection of Cell
+    known : DataFrame
+        Columns of ``tables.OBS_TABLE``: what an earlier run recorded of the same cells.
 
     Returns
     -------
-    DataFrame
-        Columns of ``tables.OBS_TABLE``, sorted by ``sortcols_obsTable``.
+    Listing
+        Its table has the columns of ``tables.OBS_TABLE``, sorted by ``sortcols_obsTable``.
 
     Raises
     ------
     ArchiveError
-        If MAST does not answer, or not with what is needed.
+        If MAST does not answer at all, or not with what is needed.
     ConfigError
         If MAST has no such ``obsmode``.
     """
-    if not cells:
-        return tables.empty(tables.OBS_TABLE)
-    found = archive.observations(
-        proposals_of(cells), t_min_range(cells), columns=(*OBS_COLUMNS, *config.mastcolumns_obsTable)
-    )
-    check_modes(archive, found, config)
-    table = describe_observations(found, config)
     asked = {cell.key for cell in cells}
-    return table[table["cell"].isin(asked)].reset_index(drop=True)
+    columns = (*OBS_COLUMNS, *config.mastcolumns_obsTable)
+
+    def ask(keys: Collection[str]) -> pd.DataFrame:
+        some = [Cell.from_key(key) for key in keys]
+        found = archive.observations(proposals_of(some), t_min_range(some), columns=columns)
+        found["cell"] = cell_keys(found)
+        return found[found["cell"].isin(asked)].reset_index(drop=True)
+
+    found = ask(asked) if asked else tables.empty({**tables.OBS_FROM_MAST, **tables.CELL})
+    failed = {
+        proposal: why for proposal, why in archive.failures["observations"].items() if proposal in proposals_of(cells)
+    }
+    unanswered = {cell.key for cell in cells if cell.proposal in failed}
+    found, short = asked_again(found, known, asked - unanswered, "cell", "obsid", ask)
+    kept = known[known["cell"].isin(unanswered | short.keys()) & ~known["obsid"].isin(found["obsid"])]
+    kept = tables.conform(kept, tables.OBS_FROM_MAST)
+    everything = pd.concat([part for part in (found, kept) if len(part)] or [found], ignore_index=True)
+    problems = [
+        OpenList(cell.key, f"proposal {cell.proposal}", failed[cell.proposal], True)
+        for cell in sorted(cells)
+        if cell.proposal in failed
+    ]
+    problems += [OpenList(cell, cell, f"MAST lists {count} observations", False) for cell, count in short.items()]
+    check_modes(archive, everything, config)
+    table = describe_observations(everything, config)
+    return Listing(table, "obsid", "cell", frozenset(found["obsid"]), problems, frozenset(unanswered))
 
 
 def describe_observations(found: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """What is derived from MAST's columns: ``obsnum``, ``date_min``, ``wanted``, ``cell``; sorted."""
-    table = found.assign(
-        obsnum=names.obsnum(found["obs_id"]),
-        date_min=iso_of_mjd(found["t_min"]),
-        wanted=selection.observation_is_wanted(found, config),
-        cell=cell_keys(found),
+    """What is derived from MAST's columns: ``obsnum``, ``date_min``, ``wanted``, ``cell``; sorted.
+
+    A row whose start or proposal cannot be one is left out: it must not stop the others.
+    """
+    table = found.assign(cell=cell_keys(found))
+    table = table[table["cell"].notna()]
+    table = table.assign(
+        obsnum=names.obsnum(table["obs_id"]),
+        date_min=iso_of_mjd(table["t_min"]),
+        wanted=selection.observation_is_wanted(table, config),
     )
     return sort(tables.conform(table, tables.OBS_TABLE), config.sortcols_obsTable)
 

@@ -62,9 +62,19 @@ def t_min_range(cells: Iterable[Cell]) -> tuple[float, float]:
 
 
 def cell_keys(observations: pd.DataFrame) -> pd.Series:
-    """Partition key of each observation, from ``t_min`` and ``proposal_id``. A Series of string."""
+    """Partition key of each observation, from ``t_min`` and ``proposal_id``. A Series of string.
+
+    Missing where they are no day or no proposal.
+    """
     keys = [
-        Cell(day_of_mjd(t_min), f"{proposal:05d}").key
+        _key(t_min, proposal)
         for t_min, proposal in zip(observations["t_min"], observations["proposal_id"], strict=True)
     ]
     return pd.Series(keys, index=observations.index, dtype="string")
+
+
+def _key(t_min: float, proposal: int) -> str | None:
+    try:
+        return Cell(day_of_mjd(t_min), names.proposal_key(proposal)).key
+    except (ValueError, OverflowError, TypeError):
+        return None

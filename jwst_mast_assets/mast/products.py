@@ -1,19 +1,23 @@
 """From observations to the table of their products, in batches."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from jwst_mast_assets.mast import names, selection, tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.layout import outfilenames
+from jwst_mast_assets.mast.listing import Listing, OpenList, asked_again
 from jwst_mast_assets.mast.observations import sort
 
 
-def query_products(archive: Archive, config: Config, observations: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+def query_products(archive: Archive, config: Config, observations: pd.DataFrame, known: pd.DataFrame) -> Listing:
     """Every product of the observations that the configuration wants, selected or not.
 
     Products of the cells' other observations are taken over from what is known: a run for one instrument does
-    not forget those of another.
+    not forget those of another. So are those of an observation for which MAST does not answer, or of which it lists
+    fewer than are known, or none, also when it is asked again.
 
     Parameters
     ----------
@@ -26,23 +30,41 @@ def query_products(archive: Archive, config: Config, observations: pd.DataFrame,
 
     Returns
     -------
-    DataFrame
-        Columns of ``tables.PRODUCT_TABLE``, one row per cell and ``dataURI``, sorted by ``sortcols_productTable``.
+    Listing
+        Its table has the columns of ``tables.PRODUCT_TABLE``, one row per cell and ``dataURI``, sorted by
+        ``sortcols_productTable``.
 
     Raises
     ------
     ArchiveError
-        If MAST does not answer, or not with what is needed.
+        If MAST does not answer for any observation, or not with what is needed.
     """
     wanted = observations[observations["wanted"].fillna(False)]
-    asked = [int(obsid) for obsid in wanted["obsid"]]
-    fresh = archive.products(asked, config.Nobs_per_batch)
-    others = set(observations["obsid"]) - set(asked)
+    asked = list(dict.fromkeys(int(obsid) for obsid in wanted["obsid"]))
+    known = known.astype({"parent_obsid": "Int64"})
+
+    def ask(obsids: Sequence[int]) -> pd.DataFrame:
+        return archive.products(obsids, config.Nobs_per_batch)
+
+    found = ask(asked)
+    failed = {obsid: why for obsid, why in archive.failures["products"].items() if obsid in set(asked)}
+    answered = set(asked) - failed.keys()
+    found, short = asked_again(found, known, answered, "parent_obsid", "dataURI", ask, least=1)
+    unanswered = set(observations["obsid"]) - answered
+    doubtful = known["parent_obsid"].isin(short.keys()) & ~known["dataURI"].isin(found["dataURI"])
     kept = tables.conform(
-        known[known["parent_obsid"].isin(others)], {**tables.PRODUCTS_FROM_MAST, "obsnums": tables.OBSNUMS}
+        known[known["parent_obsid"].isin(unanswered) | doubtful],
+        {**tables.PRODUCTS_FROM_MAST, "obsnums": tables.OBSNUMS},
     )
-    found = pd.concat([part for part in (fresh, kept) if len(part)] or [fresh], ignore_index=True)
-    return describe_products(found, observations, config)
+    everything = pd.concat([part for part in (found, kept) if len(part)] or [found], ignore_index=True)
+    parents = wanted.drop_duplicates("obsid").set_index("obsid")
+    problems = [OpenList(parents["cell"][one], parents["obs_id"][one], why, True) for one, why in failed.items()]
+    problems += [
+        OpenList(parents["cell"][one], parents["obs_id"][one], f"MAST lists {count} products", False)
+        for one, count in short.items()
+    ]
+    table = describe_products(everything, observations, config)
+    return Listing(table, "dataURI", "parent_obsid", frozenset(found["dataURI"]), problems, frozenset(unanswered))
 
 
 def describe_products(found: pd.DataFrame, observations: pd.DataFrame, config: Config) -> pd.DataFrame:

@@ -3,11 +3,13 @@
 import math
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
 from jwst_mast_assets import __version__
@@ -23,6 +25,30 @@ PAUSE_WHILE_EXECUTING = 0.5
 EXECUTING = re.compile(rb'"status"\s*:\s*"EXECUTING"')
 
 TOKEN_COOKIE = "mast_token"
+
+
+class NoTimeLeft(requests.Timeout):
+    """The time that the session was given is over."""
+
+
+class _Retry(Retry):
+    """What took as long as the time-out is not asked for again in the same way."""
+
+    def increment(self, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(error := kwargs.get("error"), ReadTimeoutError):
+            raise error
+        return super().increment(*args, **kwargs)
+
+
+def _retry(number: int, *statuses: int) -> Retry:
+    return _Retry(
+        number,
+        backoff_factor=0.5,
+        backoff_jitter=0.5,
+        status_forcelist=statuses,
+        allowed_methods=None,
+        raise_on_status=False,
+    )
 
 
 class MastSession(requests.Session):
@@ -44,43 +70,60 @@ class MastSession(requests.Session):
     header : bool
         Show the token as ``Authorization: token ...`` too. MAST's own download scripts do that; astroquery sends a
         cookie, with queries and downloads alike.
+    refused : callable, optional
+        Called when the server refuses a request because of the token: 401 with it, but not without it. The session
+        goes on anonymously then. Without this a 401 is taken as it is.
     """
 
     def __init__(
-        self, token: str | None, read_timeout: float, retries: int, server: str = "", header: bool = False
+        self,
+        token: str | None,
+        read_timeout: float,
+        retries: int,
+        server: str = "",
+        header: bool = False,
+        refused: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
         self.end = math.inf
         """When, of ``time.monotonic``, no further request is made."""
+        self.patient = True
+        """Whether 5xx are repeated; not where asking for less at once is the better repetition."""
         self.headers["User-Agent"] = USER_AGENT
         self.read_timeout = read_timeout
         self.server = server
         self._header_token = token if header else None
+        self._refused = refused if token else None
         if token:
             secure = urlsplit(server).scheme == "https"
             self.cookies.set(TOKEN_COOKIE, token, domain=_cookie_domain(server), secure=secure)
-        retry = Retry(
-            retries,
-            backoff_factor=0.5,
-            backoff_jitter=0.5,
-            status_forcelist=(429, 500, 502, 503, 504),
-            allowed_methods=None,
-            raise_on_status=False,
-        )
-        self.mount("http://", HTTPAdapter(max_retries=retry, pool_maxsize=16))
-        self.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=16))
+        adapter = HTTPAdapter(max_retries=_retry(retries, 429, 500, 502, 503, 504), pool_maxsize=16)
+        self._impatient = HTTPAdapter(max_retries=_retry(retries, 429), pool_maxsize=16)
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """As the base class does, with a time-out, and a pause after a query that is not done yet."""
+        """As the base class does, with a time-out, and without a token that the server refuses."""
         if time.monotonic() > self.end:
-            raise requests.Timeout
+            raise NoTimeLeft
         # astroquery passes timeout=None, which would wait for ever.
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = (CONNECT_TIMEOUT, self.read_timeout)
         response = super().request(*args, **kwargs)
+        if response.status_code == 401 and self._refused:
+            response = self._anonymously(response, self._refused, *args, **kwargs)
         if not kwargs.get("stream") and len(response.content) < 10_000 and EXECUTING.search(response.content):
             time.sleep(PAUSE_WHILE_EXECUTING)
         return response
+
+    def get_adapter(self, url: str) -> BaseAdapter:
+        """The connections to use, with the repetitions that are wanted now."""
+        return super().get_adapter(url) if self.patient else self._impatient
+
+    def close(self) -> None:
+        """Close all connections."""
+        super().close()
+        self._impatient.close()
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """As the base class does, with the token where the address may see it."""
@@ -98,6 +141,23 @@ class MastSession(requests.Session):
         self._header_token = None
         for cookie in [cookie for cookie in self.cookies if cookie.name == TOKEN_COOKIE]:
             self.cookies.clear(cookie.domain, cookie.path, cookie.name)
+
+    def _anonymously(
+        self, refusal: requests.Response, refused: Callable[[], None], *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        """The same request without the token; if that is refused too, the token is not to blame."""
+        header, cookies = self._header_token, self.cookies.copy()
+        self.forget_token()
+        response = super().request(*args, **kwargs)
+        if response.status_code < 400:
+            refusal.close()
+            self._refused = None
+            refused()
+            return response
+        response.close()
+        self._header_token = header
+        self.cookies = cookies
+        return refusal
 
     def _show_token(self, prepared: requests.PreparedRequest) -> None:
         if self._header_token and may_see_token(self.server, prepared.url or ""):

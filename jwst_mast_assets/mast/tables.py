@@ -4,7 +4,7 @@ Types are pandas' nullable ones, so that a missing observation number stays miss
 into floats. The meanings of MAST's columns are those of its CAOM field descriptions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -33,7 +33,7 @@ OBS_FROM_MAST: Schema = {
     "t_max": Column("Float64", "end of the observation", "MJD (UTC)"),
     "t_exptime": Column("Float64", "exposure time", "s"),
     "t_obs_release": Column("Float64", "when exclusive access ends", "MJD (UTC)"),
-    "calib_level": Column("Int64", "calibration level; -1 is planned", required=True),
+    "calib_level": Column("Int64", "calibration level; -1 is planned"),
     "dataproduct_type": Column("string", "image, spectrum, cube, ..."),
     "target_name": Column("string", "target"),
     "s_ra": Column("Float64", "right ascension", "deg"),
@@ -76,14 +76,14 @@ OBS_REPORT: Schema = {**OBS_TABLE, "obsnums": OBSNUMS}
 """The table of observations for people; beside these it has one Int64 column per file type: the number of files."""
 
 PRODUCTS_FROM_MAST: Schema = {
-    "obsID": Column("Int64", "observation that owns the file", required=True),
+    "obsID": Column("Int64", "observation that owns the file"),
     "parent_obsid": Column("Int64", "observation that brought the file", required=True),
-    "obs_id": Column("string", "name of the observation that owns the file", required=True),
-    "proposal_id": Column("Int64", "program number", required=True),
+    "obs_id": Column("string", "name of the observation that owns the file"),
+    "proposal_id": Column("Int64", "program number"),
     "dataURI": Column("string", "identity of the file in MAST", required=True),
-    "productFilename": Column("string", "name of the file", required=True),
-    "size": Column("Int64", "size of the file as MAST has it", "byte", required=True),
-    "calib_level": Column("Int64", "calibration level", required=True),
+    "productFilename": Column("string", "name of the file"),
+    "size": Column("Int64", "size of the file as MAST has it", "byte"),
+    "calib_level": Column("Int64", "calibration level"),
     "dataproduct_type": Column("string", "image, spectrum, cube, ..."),
     "productType": Column("string", "SCIENCE, AUXILIARY, PREVIEW, INFO"),
     "type": Column("string", "S (of a member) or D"),
@@ -141,7 +141,7 @@ SUMMARY_FIXED: Schema = {
 
 KEYWORDS_FROM_MAST: Schema = {
     "filename": Column("string", "name of the file", required=True),
-    "checksum": Column("string", "md5 of the file", required=True),
+    "checksum": Column("string", "md5 of the file"),
     "fileSize": Column("Int64", "size of the file", "byte"),
     "cal_ver": Column("string", "version of the calibration pipeline"),
     "crds_ctx": Column("string", "context of the reference files"),
@@ -282,6 +282,23 @@ def conform(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     )
 
 
+def actual_names(wanted: Collection[str], fields: Collection[str]) -> dict[str, str]:
+    """What a reply calls the columns that are wanted, whatever its capitals; those that it lacks are left out.
+
+    The same name has precedence: products have ``obsID``, observations ``obsid``. A name that could be two columns is
+    neither.
+    """
+    found = {name: name for name in wanted if name in fields}
+    others: dict[str, list[str]] = {}
+    for field in fields:
+        if field not in found:
+            others.setdefault(field.lower(), []).append(field)
+    for name in wanted:
+        if name not in found and len(alike := others.get(name.lower(), [])) == 1:
+            found[name] = alike[0]
+    return found
+
+
 def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what: str) -> pd.DataFrame:
     """Rows of a reply of MAST as a typed table.
 
@@ -306,8 +323,8 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
     SchemaError
         If a required column is absent, or a column cannot be read as its type.
     """
-    fields = fields | (set(rows[0]) if rows else set())
-    missing = [name for name, column in schema.items() if column.required and name not in fields]
+    there = actual_names(schema, fields | (set(rows[0]) if rows else set()))
+    missing = [name for name, column in schema.items() if column.required and name not in there]
     if missing and rows:
         raise SchemaError(
             f"MAST's reply of {what} lacks the column {', '.join(missing)}: MAST renamed or dropped it, "
@@ -315,7 +332,8 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
         )
     columns = {}
     for name, column in schema.items():
-        values = pd.Series([row.get(name) for row in rows], dtype=object)
+        actual = there.get(name, name)
+        values = pd.Series([row.get(actual) for row in rows], dtype=object)
         try:
             columns[name] = _typed(values, column.dtype)
         except (TypeError, ValueError) as error:

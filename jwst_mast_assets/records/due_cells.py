@@ -11,6 +11,8 @@ from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.ledger import Entry, Recorded, fingerprints, selection_fingerprint
 
+TOKEN_IS_SET = "a token is set"
+
 
 class DueCell(NamedTuple):
     """A cell that wants a run."""
@@ -22,8 +24,12 @@ class DueCell(NamedTuple):
     """For counting attempts: the same as long as nothing changes but the number of tries."""
 
 
-def due_cells(observations: pd.DataFrame, recorded: Recorded, config: Config, now: dt.datetime) -> list[DueCell]:
+def due_cells(
+    observations: pd.DataFrame, recorded: Recorded, config: Config, now: dt.datetime, with_token: bool = False
+) -> list[DueCell]:
     """The cells whose observations are new or changed, whose last run left files out, or whose files were released.
+
+    A list that has become empty is no reason: nothing would be fetched.
 
     Parameters
     ----------
@@ -34,6 +40,8 @@ def due_cells(observations: pd.DataFrame, recorded: Recorded, config: Config, no
     config : Config
     now : datetime
         Aware.
+    with_token : bool
+        Whether there is a token now, for files that were left out for want of one.
 
     Returns
     -------
@@ -48,30 +56,46 @@ def due_cells(observations: pd.DataFrame, recorded: Recorded, config: Config, no
         fingerprint, number = found.get(key, ("", 0))
         entry = entries.get(key)
         reason = _reason(fingerprint, number, entry, now)
+        if not reason and entry and entry.wants_token and with_token:
+            reason = TOKEN_IS_SET
         if entry is None and key in recorded.others:
             reason = "selection changed"
         if reason:
-            released = entry.release if entry and reason.startswith("released") else None
-            cause = hashlib.sha256(f"{fingerprint} {selection} {released}".encode()).hexdigest()[:12]
+            released = entry.release if entry and _is_released(entry, now) else None
+            token = " token" if reason == TOKEN_IS_SET else ""
+            cause = hashlib.sha256(f"{fingerprint} {selection} {released}{token}".encode()).hexdigest()[:12]
             wanted.append(DueCell(Cell.from_key(key), reason, cause))
     return wanted
+
+
+def fallen(observations: pd.DataFrame, recorded: Recorded) -> list[str]:
+    """The cells of which MAST lists fewer observations than a run has seen: perhaps only just now."""
+    found = fingerprints(observations)
+    return [key for key, entry in recorded.entries.items() if found.get(key, ("", 0))[1] < entry.number]
 
 
 def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime) -> str:
     if entry is None:
         return _new(number)
-    # On the day after: a release is at a time of day that MAST keeps to only roughly.
-    if entry.release is not None and entry.release + 1 <= mjd_of(now):
+    if entry.release is not None and _is_released(entry, now):
         return f"released on {day_of_mjd(entry.release)}"
     if entry.observations != fingerprint:
         if not number:
             # MAST has none any more, or not just now; nothing is to be fetched, and nothing is deleted.
             return ""
+        if number < entry.number:
+            # The run asks again before it believes it.
+            return f"only {number} of {entry.number} observations listed"
         return _new(number - entry.number) if number > entry.number else "observations changed"
     if not entry.complete:
         files = f"{entry.waiting} public file{'s' if entry.waiting != 1 else ''}"
         return f"{files} that MAST did not give out yet" if entry.waiting else "files missing"
     return ""
+
+
+def _is_released(entry: Entry, now: dt.datetime) -> bool:
+    # On the day after: a release is at a time of day that MAST keeps to only roughly.
+    return entry.release is not None and entry.release + 1 <= mjd_of(now)
 
 
 def _new(number: int) -> str:

@@ -3,7 +3,8 @@
 The sensor compares it with MAST's list. One JSON file per proposal, ``<root>/.jwst_mast_assets/ledger/<PPPPP>.json``::
 
     {"2022-04-10": {"<selection>": {"observations": "<fingerprint>", "number": 30, "complete": true,
-                                    "release": null, "at": "2022-04-11T06:00:03+00:00"}}}
+                                    "release": null, "at": "2022-04-11T06:00:03+00:00",
+                                    "wants_token": false}}}
 """
 
 import datetime as dt
@@ -19,6 +20,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.watched import WatchList
 
 SELECTING = (
     *("instrument", "obsmode", "obsnums", "date_select", "filetypes", "calib_levels", "sca", "guidestars"),
@@ -52,6 +54,8 @@ class Entry(NamedTuple):
     """MJD when the first of those not yet public becomes so."""
     at: str
     """When the run ended, ISO, UTC."""
+    wants_token: bool = False
+    """Whether files were left out for want of a token that MAST accepts."""
     waiting: int = 0
     """Public files that MAST did not give out yet; where these are all that is missing."""
 
@@ -104,7 +108,14 @@ class Ledger:
         self.folder = store.state / "ledger"
 
     def record(
-        self, cells: Collection[Cell], observations: pd.DataFrame, files: pd.DataFrame, config: Config, now: dt.datetime
+        self,
+        cells: Collection[Cell],
+        observations: pd.DataFrame,
+        files: pd.DataFrame,
+        config: Config,
+        now: dt.datetime,
+        open_cells: Collection[str] = (),
+        with_token: bool = True,
     ) -> None:
         """Write down what a run has brought up to date.
 
@@ -119,12 +130,18 @@ class Ledger:
         config : Config
         now : datetime
             Aware.
+        open_cells : collection of str
+            Partition keys of cells of which MAST's lists are not complete, whatever files are there.
+        with_token : bool
+            Whether the run had a token that MAST accepts.
         """
         found = fingerprints(observations)
         selected = files[files["selected"].fillna(False).astype(bool)]
         exclusive, waiting = selected["dl_code"] == Code.EXCLUSIVE, selected["dl_code"] == Code.WAITING
         missing = set(selected.loc[~selected["dl_code"].isin(PRESENT) & ~exclusive & ~waiting, "cell"])
+        missing |= set(open_cells)
         awaited = selected.loc[waiting & ~selected["cell"].isin(missing), "cell"].value_counts()
+        wants_token = set() if with_token else set(selected.loc[exclusive, "cell"])
         releases = selected[exclusive].groupby("cell")["t_obs_release"].min()
         selection = selection_fingerprint(config)
         for proposal in {cell.proposal for cell in cells}:
@@ -140,10 +157,11 @@ class Ledger:
                             cell.key not in missing and cell.key not in awaited,
                             None if release is None or pd.isna(release) else float(release),
                             now.isoformat(timespec="seconds"),
+                            cell.key in wants_token,
                             int(awaited.get(cell.key, 0)),
                         )
                         known[str(cell.day)] = _newest({**known.get(str(cell.day), {}), selection: entry._asdict()})
-                write_text(self.folder / f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
+                self._write(f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
 
     def recorded(self, proposals: Iterable[str], config: Config) -> Recorded:
         """What is recorded of some proposals under a configuration's selection, and which days only under others."""
@@ -158,14 +176,33 @@ class Ledger:
                     others.add(f"{day}|{proposal}")
         return Recorded(entries, others)
 
+    def proposals(self) -> list[str]:
+        """The proposals of which something is recorded, sorted."""
+        return sorted(path.stem for path in self.folder.glob("?????.json") if path.stem.isdigit())
+
     def note_checked(self, proposals: Iterable[str], now: dt.datetime) -> None:
         """Write down that MAST's list of some proposals was compared just now."""
         checked = {**self.checked(), **dict.fromkeys(proposals, now.isoformat(timespec="seconds"))}
-        write_text(self.folder / "checked.json", json.dumps(checked, indent=0, sort_keys=True) + "\n")
+        self._write("checked.json", json.dumps(checked, indent=0, sort_keys=True) + "\n")
 
     def checked(self) -> dict[str, str]:
         """When MAST's list of each proposal was last compared, ISO, UTC."""
         return self._read("checked.json")
+
+    def note_skipped(self, sentences: list[str]) -> None:
+        """Write down what the sensor had to skip just now, for :meth:`skipped`."""
+        if sentences != self.skipped():
+            self._write("skipped.json", json.dumps({"skipped": sentences}, indent=0) + "\n")
+
+    def skipped(self) -> list[str]:
+        """What the sensor skipped when it last looked, a sentence each."""
+        return [str(sentence) for sentence in self._read("skipped.json").get("skipped") or []]
+
+    def _write(self, name: str, text: str) -> None:
+        if not self.folder.exists():
+            # They start together: a ledger without a list of watched proposals is one of the version before.
+            WatchList(self.store).start()
+        write_text(self.folder / name, text)
 
     def _load(self, proposal: str) -> dict[str, dict[str, dict[str, Any]]]:
         return self._read(f"{proposal}.json")

@@ -6,7 +6,7 @@ checksums and versions are compared with those recorded at download.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
@@ -90,8 +90,8 @@ def changes_of_run(files: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     return _compared(replaced)
 
 
-def superseded(products: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:
-    """The files on disk that MAST lists no more, or lists under a newer name.
+def superseded(products: pd.DataFrame, files: pd.DataFrame, gone: Collection[str] | None = None) -> pd.DataFrame:
+    """The files on disk that MAST no longer lists, or lists under a newer name.
 
     Associations and pools carry a time stamp in their names and are matched by the name without it. Of several the
     newest that MAST lists counts; the others are superseded, whether MAST still lists them or not.
@@ -102,6 +102,9 @@ def superseded(products: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:
         ``tables.PRODUCT_TABLE``, all of MAST's list for the cells of `files`.
     files : DataFrame
         ``tables.FILE_TABLE``.
+    gone : collection of str, optional
+        The dataURIs of which it is sure that MAST no longer lists them: one answer can be short. Default: all that
+        are not among the products.
 
     Returns
     -------
@@ -115,8 +118,10 @@ def superseded(products: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:
     own = time_stamp(table["productFilename"])
     successor = stands_for(table["productFilename"]).map(newest["name"]).astype("string")
     is_old = (own < time_stamp(successor)).fillna(False)
-    gone = ~table["dataURI"].isin(products["dataURI"])
-    kind = pd.Series(pd.NA, index=table.index, dtype="string").mask(gone, "gone").mask(is_old, "superseded")
+    is_gone = ~table["dataURI"].isin(products["dataURI"])
+    if gone is not None:
+        is_gone &= table["dataURI"].isin(list(gone))
+    kind = pd.Series(pd.NA, index=table.index, dtype="string").mask(is_gone, "gone").mask(is_old, "superseded")
     table = table.assign(kind=kind, successor=successor.where(is_old))
     return _conformed(table[kind.notna()])
 

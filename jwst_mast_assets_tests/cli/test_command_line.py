@@ -1,5 +1,6 @@
 """What the commands do with their options: precedence, tables, exit status, and where the original stumbles."""
 
+import dagster as dg
 import pytest
 from astropy.table import Table
 
@@ -36,6 +37,22 @@ def test_a_download_fetches_says_so_and_a_second_one_finds_all_there(archive, co
     assert second.status == 0
     assert "### 10 of 10 selected files are there already" in second.out
     assert "### Download complete: 0 files" in second.out
+
+
+def test_the_commands_run_the_checks_of_their_jobs_and_no_audit(archive, command):
+    assert command.download(*DAY, "--sca", "a1").status == 0
+    with dg.DagsterInstance.get() as instance:
+        ran = {
+            (run.job_name, event.get_dagster_event().asset_check_evaluation_data.check_name)
+            for run in instance.get_runs()
+            for event in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        }
+    assert ran == {
+        ("jwst_query", "columns_as_expected"),
+        ("jwst_query", "no_sudden_fall"),
+        ("jwst_query", "every_list_answered"),
+        ("jwst_download", "all_selected_files_present"),
+    }
 
 
 def test_what_is_announced_is_what_is_fetched_also_without_the_check_in_the_tables(archive, command):
@@ -184,11 +201,11 @@ def test_the_token_is_shown_nowhere(archive, command, monkeypatch):
 
 
 def test_public_data_need_no_token_and_a_wrong_one_is_told_in_one_sentence(archive, command, monkeypatch):
-    assert command.download(*DAY, "--sca", "a1").status == 0
     monkeypatch.setenv("MAST_API_TOKEN", "")
-    outcome = command.download(*DAY, "--token", "wrong-one")
-    assert outcome.status == 2
-    assert "https://auth.mast.stsci.edu/token" in outcome.err
+    outcome = command.download(*DAY, "--sca", "a1", "--token", "wrong-one")
+    assert outcome.status == 0
+    assert len(command.data()) == 1
+    assert outcome.err.count("https://auth.mast.stsci.edu/token") == 1
     assert "wrong-one" not in outcome.err
 
 
@@ -234,3 +251,16 @@ def test_the_exit_status_says_whether_calling_again_may_help(archive, command):
     assert command.data() == set()
     archive.faults.add(Fault("status", endpoint="download", match="nrca1_uncal", status=404))
     assert command.download(*DAY, "--sca", "a1").status == 1
+
+
+def test_an_earlier_first_day_in_the_file_that_is_given_admits_earlier_observations(own_archive, command, tmp_path):
+    own_archive.add_observation(1138, 20, t_min=59000.5)
+    argv = ("--propID", "1138", "--date_select", "2020-05-01", "2020-06-30")
+    refused = command.download(*argv)
+    assert refused.status == 2
+    assert "set an earlier first_day in the config file" in refused.err
+    early = tmp_path / "early.cfg"
+    early.write_text("first_day: 2020-01-01\n")
+    outcome = command.download(*argv, "-c", str(early))
+    assert (outcome.status, outcome.err) == (0, "")
+    assert command.data() == {"jw01138020001_02101_00001_nrca1_uncal.fits"}

@@ -12,6 +12,7 @@ from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.watched import WatchList
 
 DAY = "2022-04-10|01138"
 """30 exposures of NIRCam, 30 selected files."""
@@ -25,6 +26,14 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     with dg.instance_for_test(temp_dir=str(home)) as instance:
         register_proposals(instance, [1138, 1410])
         yield instance
+
+
+def watch_only(root: Path, *proposals: str) -> None:
+    """Have just these proposals watched in an output folder."""
+    watched = WatchList(TableStore(root))
+    watched.start()
+    watched.remove(watched.read())
+    watched.add(proposals)
 
 
 class Runner:

@@ -33,12 +33,14 @@ def test_a_server_that_is_not_mast(runner, archive, monkeypatch):
     one_sentence(runner.run(), "HTTP status 404")
 
 
-def test_a_wrong_token(archive, runner, monkeypatch):
+def test_a_wrong_token_is_named_once_and_stops_no_public_data(archive, runner, monkeypatch):
     monkeypatch.setenv("MAST_API_TOKEN", "wrong-token")
-    result = runner.run()
-    one_sentence(result, "MAST_API_TOKEN", "https://auth.mast.stsci.edu/token")
-    assert "wrong-token" not in "".join(str(entry) for entry in runner.instance.all_logs(result.run_id))
-    assert not runner.root.exists()
+    result = runner.run(sca=["a1"])
+    assert result.success
+    assert len(runner.files()) == 3
+    logged = [str(entry) for entry in runner.instance.all_logs(result.run_id)]
+    assert "wrong-token" not in "".join(logged)
+    assert len([entry for entry in logged if "get a new token at https://auth.mast.stsci.edu/token" in entry]) == 1
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from jwst_mast_assets.defs.failures import (
 from jwst_mast_assets.downloads import Code
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.errors import ArchiveUnavailable, ConfigError, NoRoom, OutputError, TokenError
+from jwst_mast_assets.mast.errors import ArchiveUnavailable, ConfigError, NoRoom, OutputError
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets_tests.defs.conftest import DAY, messages
 
@@ -60,13 +60,13 @@ class Watch:
         """What became of the day after some time: the run's result, or None where the sensor asked for none."""
         self.now += after
         definitions = build_defs()
-        context = dg.build_sensor_context(
+        (sensor,) = [sensor for sensor in definitions.sensors or [] if sensor.name == "new_observations"]
+        with dg.build_sensor_context(
             instance=self.instance,
             repository_def=definitions.get_repository_def(),
             resources=dict(definitions.resources or {}),
-        )
-        (sensor,) = [sensor for sensor in definitions.sensors or [] if sensor.name == "new_observations"]
-        found: Any = sensor(context)
+        ) as context:
+            found: Any = sensor(context)
         requests = [] if isinstance(found, dg.SkipReason) else [r for r in found.run_requests if r.partition_key == DAY]
         for request in requests:
             return definitions.resolve_job_def("jwst_download").execute_in_process(
@@ -158,7 +158,6 @@ def test_an_error_that_nobody_foresaw_is_transient(watch, monkeypatch):
     [
         (ArchiveUnavailable("MAST is away"), Verdict(False)),
         (ConfigError("sca: unknown detector"), Verdict(True)),
-        (TokenError("MAST does not accept the token"), Verdict(True, "token")),
         (OutputError("the folder cannot be written"), Verdict(True, "folder")),
         (NoRoom("only 5 kB are free", 7_000_000_000), Verdict(True, "7000000000")),
     ],
@@ -191,7 +190,7 @@ def test_what_a_permanent_failure_waits_for():
     assert mended(failed, now._replace(setup="another"))
     assert mended(failed._replace(needs="1000"), now)
     assert not mended(failed._replace(needs="1001"), now)
-    for needs, mend in (("token", {"token_accepted": True}), ("folder", {"writable": True})):
+    for needs, mend in (("folder", {"writable": True}),):
         assert not mended(failed._replace(needs=needs), now)
         assert mended(failed._replace(needs=needs), now._replace(**mend))
 

@@ -111,8 +111,8 @@ def test_the_addresses_are_in_no_launchpad_event_or_file(archive, runner, instan
 
 def tick(instance):
     """One tick of the sensor of the token; what it says."""
-    context = dg.build_sensor_context(instance=instance)
-    result: Any = notices.notice_of_token(context)
+    with dg.build_sensor_context(instance=instance) as context:
+        result: Any = notices.notice_of_token(context)
     return result.skip_message
 
 

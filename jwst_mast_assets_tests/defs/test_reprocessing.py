@@ -16,7 +16,7 @@ from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.history import manifest_at, read_history
-from jwst_mast_assets_tests.defs.conftest import DAY
+from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
 
 OTHER_DAY = "2022-04-11|01138"
 CHANGED = ["jw01138004001_02101_00001_nrca1_uncal.fits", "jw01138004001_02101_00001_nrca3_uncal.fits"]
@@ -29,6 +29,7 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
     (tmp_path / "my.cfg").write_text("sca: [a1, a3]\n")
     monkeypatch.setenv("JWST_QUERY_CFGFILE", str(tmp_path / "my.cfg"))
+    watch_only(tmp_path / "data", "01138", "01410")
     return tmp_path / "data"
 
 
@@ -49,10 +50,15 @@ def look(instance):
     return {name: value.value for name, value in event.metadata.items()}
 
 
+def sensor() -> dg.SensorDefinition:
+    (only,) = reprocessing.build_sensors(Config().first_day)
+    return only
+
+
 def tick(instance) -> Any:
     """The runs that one tick of the sensor requests."""
     with dg.build_sensor_context(instance=instance, resources=build_resources(Config())) as context:
-        result: Any = reprocessing.reprocessing_sensor(context)
+        result: Any = sensor()(context)
     return [] if isinstance(result, dg.SkipReason) else result.run_requests
 
 
@@ -69,6 +75,24 @@ def carry_out(instance, requests):
         )
         for request in requests
     ]
+
+
+def test_a_picture_that_mast_made_again_is_found_by_the_daily_look_and_fetched_once(archive, instance, runner, root):
+    name = "jw01138004001_02101_00001_nrca1_uncal.jpg"
+    selection = {"sca": ["a1"], "filetypes": ["jpg"]}
+    assert runner.run(**selection).success
+    path = next(root.rglob(name))
+    before = path.read_bytes()
+    archive.reprocess(name)
+    told = look(instance)
+    assert (told["changes"], told["not_comparable"]) == ("1 file reprocessed", 0)
+    assert "by etag" in told["compared_by"]
+    archive.clear_requests()
+    for _ in range(2):
+        assert runner.run(**selection).success
+    assert downloads(archive) == [name]
+    assert path.read_bytes() == archive.content(name) != before
+    assert look(instance)["changes"] == "nothing reprocessed"
 
 
 def downloads(archive):
@@ -88,7 +112,7 @@ def test_files_just_downloaded_are_not_reprocessed(archive, runner, instance):
 
 def test_before_the_first_look_the_sensor_says_which_job_to_run(archive, instance):
     with dg.build_sensor_context(instance=instance, resources=build_resources(Config())) as context:
-        skipped = reprocessing.reprocessing_sensor(context)
+        skipped = sensor()(context)
     assert isinstance(skipped, dg.SkipReason)
     assert "jwst_reprocessing" in (skipped.skip_message or "")
 
@@ -186,11 +210,11 @@ def test_one_tick_requests_some_and_the_next_ones_the_rest(archive, runner, inst
     assert tick(instance) == []
 
 
-def test_proposals_that_are_registered_no_more_are_left_alone(archive, runner, instance):
+def test_proposals_that_are_no_longer_watched_are_left_alone(archive, runner, instance, root):
     runner.run()
     archive.reprocess(CHANGED)
     look(instance)
-    instance.delete_dynamic_partition("proposal", "01138")
+    watch_only(root)
     assert tick(instance) == []
     assert look(instance)["compared"] == 0
 
@@ -234,5 +258,5 @@ def test_the_look_is_daily_and_runs_by_itself():
     (schedule,) = reprocessing.schedules
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 5 * * *", "UTC")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
-    assert reprocessing.reprocessing_sensor.default_status == dg.DefaultSensorStatus.RUNNING
-    assert reprocessing.reprocessing_sensor.job.name == jwst_download.name
+    assert sensor().default_status == dg.DefaultSensorStatus.RUNNING
+    assert sensor().job.name == jwst_download.name

@@ -9,7 +9,7 @@ import pytest
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import attempts
 from jwst_mast_assets.embedded_archive import Fault
-from jwst_mast_assets_tests.defs.conftest import DAY
+from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
 
 
 @pytest.fixture
@@ -21,8 +21,9 @@ def instance(instance):
 
 @pytest.fixture(autouse=True)
 def root(tmp_path, monkeypatch):
-    """The output folder, as the environment names it."""
+    """The output folder, as the environment names it; 1138 is watched there."""
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
+    watch_only(tmp_path / "data", "01138")
     return tmp_path / "data"
 
 
@@ -73,8 +74,8 @@ def test_days_with_data_are_requested_with_the_reason_and_then_nothing(archive, 
     assert len(archive.requests) <= 11
 
 
-def test_without_proposals_it_says_what_to_do(archive, instance):
-    instance.delete_dynamic_partition("proposal", "01138")
+def test_without_proposals_it_says_what_to_do(archive, instance, root):
+    watch_only(root)
     assert "jwst-mast proposals add" in (tick(instance).skip_message or "")
     assert archive.requests == []
 
@@ -94,8 +95,8 @@ def test_a_late_observation_of_a_day_already_done_is_caught(own_archive, instanc
     assert reasons(tick(instance)) == {DAY: "1 new observation"}
 
 
-def test_a_planned_observation_is_no_data(archive, instance):
-    instance.add_dynamic_partitions("proposal", ["02221"])
+def test_a_planned_observation_is_no_data(archive, instance, root):
+    watch_only(root, "01138", "02221")
     assert not any(key.endswith("02221") for key in reasons(tick(instance)))
 
 
@@ -214,12 +215,11 @@ def test_without_an_output_folder_nothing_is_requested(archive, instance, monkey
     assert "No output folder is set" in tick(instance).skip_message
 
 
-def test_an_early_release_is_noticed(own_archive, instance, monkeypatch):
+def test_an_early_release_is_noticed(own_archive, instance, root, monkeypatch):
     monkeypatch.setattr(
         "jwst_mast_assets.defs.sensors.utc_now", lambda: dt.datetime(2023, 9, 13, tzinfo=dt.timezone.utc)
     )
-    instance.delete_dynamic_partition("proposal", "01138")
-    instance.add_dynamic_partitions("proposal", ["09231"])
+    watch_only(root, "09231")
     carry_out(instance, tick(instance))
     for row in own_archive.catalogue.observations:
         if row["proposal_id"] == "9231":
@@ -231,16 +231,19 @@ def test_the_token_of_the_config_file_is_shown_to_mast(archive, instance, monkey
     path = tmp_path / "my.cfg"
     path.write_text("token: wrong-token\n")
     monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
+    assert reasons(tick(instance))[DAY] == "30 new observations"
+    carry_out(instance, tick(instance))
     message = tick(instance).skip_message
+    assert "Nothing new" in message
     assert "MAST does not accept the token" in message
+    assert "https://auth.mast.stsci.edu/token" in message
     assert "wrong-token" not in message
 
 
 def test_files_are_fetched_on_the_day_after_their_release_without_asking_before(
     own_archive, instance, root, monkeypatch
 ):
-    instance.delete_dynamic_partition("proposal", "01138")
-    instance.add_dynamic_partitions("proposal", ["09231"])
+    watch_only(root, "09231")
     monkeypatch.setattr(
         "jwst_mast_assets.defs.sensors.utc_now", lambda: dt.datetime(2023, 9, 13, tzinfo=dt.timezone.utc)
     )

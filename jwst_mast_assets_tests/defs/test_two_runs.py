@@ -25,7 +25,7 @@ def start(root, *options):
 def test_two_runs_of_one_proposal_do_not_spoil_each_others_page_or_tables(archive, tmp_path):
     root = tmp_path / "data"
     runs = [start(root, "--date_select", day, f"{day}T23:59:59") for day in ("2022-04-10", "2022-04-14")]
-    outputs = [run.communicate(timeout=120)[0] for run in runs]
+    outputs = [run.communicate(timeout=400)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
     page = (root / "01138" / "index.html").read_text()
     assert "jw01138004001_02101_00001_nrca1" in page
@@ -36,7 +36,7 @@ def test_two_runs_of_one_proposal_do_not_spoil_each_others_page_or_tables(archiv
 def test_two_runs_of_one_day_fetch_each_file_once_and_whole(archive, tmp_path):
     root = tmp_path / "data"
     runs = [start(root, "--date_select", "2022-04-10", "2022-04-10T23:59:59") for _ in range(2)]
-    outputs = [run.communicate(timeout=120)[0] for run in runs]
+    outputs = [run.communicate(timeout=400)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
     files = sorted((root / "01138").rglob("*.fits"))
     assert len(files) == 30

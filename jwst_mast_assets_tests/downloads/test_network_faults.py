@@ -15,7 +15,6 @@ from jwst_mast_assets.downloads import Code, backoff, download, summary
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
-from jwst_mast_assets.mast.errors import TokenError
 from jwst_mast_assets_tests.downloads.holdings import (
     CAL,
     EXPOSURE,
@@ -250,10 +249,13 @@ def test_a_token_gives_private_files_and_is_asked_about_once(embedded: EmbeddedA
     assert [request.endpoint for request in embedded.requests].count("whoami") == 1
 
 
-def test_a_dead_token_stops_the_run_before_the_first_file(embedded: EmbeddedArchive, tmp_path: Path) -> None:
-    with pytest.raises(TokenError, match="does not accept the token"):
-        fetch(embedded, config_for(tmp_path), PRIVATE, CAL, token="stale-token")
-    assert not [request for request in embedded.requests if request.endpoint == "download"]
+def test_a_dead_token_stops_no_public_file_and_exclusive_ones_wait(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    files = fetch(embedded, config_for(tmp_path), PRIVATE, CAL, token="stale-token")
+    assert_fetched(files.loc[[CAL]], embedded)
+    assert cell(files, PRIVATE, "dl_str") == "exclusive"
+    assert "waiting for a token" in cell(files, PRIVATE, "dl_message")
+    downloads = [request for request in embedded.requests if request.endpoint == "download"]
+    assert "stale-token" not in str([request.headers for request in downloads])
 
 
 def test_a_token_without_access_is_told(embedded: EmbeddedArchive, tmp_path: Path) -> None:

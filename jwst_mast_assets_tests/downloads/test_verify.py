@@ -12,6 +12,7 @@ from PIL import Image
 
 from jwst_mast_assets.downloads import verify
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
+from jwst_mast_assets.mast.keywords import valid_checksum
 
 
 def fits_bytes() -> bytes:
@@ -121,6 +122,6 @@ def test_text_that_does_not_parse_is_named(name: str, content: bytes, text: str,
 
 
 def test_only_an_md5_is_a_checksum() -> None:
-    assert verify.valid_checksum("A" * 32) == "a" * 32
+    assert valid_checksum("A" * 32) == "a" * 32
     for nonsense in (None, "", "a" * 31, "a" * 40, "g" * 32, 7, float("nan")):
-        assert verify.valid_checksum(nonsense) is None
+        assert valid_checksum(nonsense) is None

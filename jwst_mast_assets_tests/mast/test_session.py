@@ -42,10 +42,11 @@ def at(embedded: EmbeddedArchive, host: str) -> str:
 
 def shown(embedded: EmbeddedArchive) -> dict[str, bool]:
     """Whether each host that was asked saw the token, in whatever form."""
-    return {
-        request.headers["host"].partition(":")[0]: TOKEN in str(sorted(request.headers.items()))
-        for request in embedded.requests
-    }
+    seen: dict[str, bool] = {}
+    for request in embedded.requests:
+        host = request.headers["host"].partition(":")[0]
+        seen[host] = seen.get(host, False) or TOKEN in str(sorted(request.headers.items()))
+    return seen
 
 
 def download(embedded: EmbeddedArchive, *hosts: str) -> int:

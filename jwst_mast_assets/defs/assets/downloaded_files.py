@@ -9,19 +9,20 @@ import pandas as pd
 from jwst_mast_assets import downloads
 from jwst_mast_assets.defs.failures import plain_failures
 from jwst_mast_assets.defs.metadata import OWNERS, TAGS, data_version, files_preview, outcome, preview
-from jwst_mast_assets.defs.partitions import cells_of, grid
+from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.progress import LoggedProgress
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, warnings_logged
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings, reprocessing
+from jwst_mast_assets.records.archive_identity import claim
 from jwst_mast_assets.records.history import record_fetches
 from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
+from jwst_mast_assets.records.listings import Listings
 
 
 @dg.asset(
-    partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
     owners=OWNERS,
@@ -47,20 +48,28 @@ def downloaded_files(
     Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
     with plain_failures(context):
-        config, mast, start = jwst_config.checked(), archive.open(), time.monotonic()
+        config, start = jwst_config.checked(), time.monotonic()
         store, cells = jwst_config.store(), cells_of(context)
+        mast = archive.open(store.root)
         known = store.read("downloaded_files", cells)
-        plan = downloads.plan_download(product_table, config, mast, known, outdated=reprocessing.outdated(store))
+        with warnings_logged(context, mast):
+            outdated = reprocessing.outdated(store)
+            plan = downloads.plan_download(product_table, config, mast, known, outdated=outdated)
         for warning in plan.warnings:
             context.log.warning(warning)
         context.log.info(f"{plan.n_files} files to fetch, {human_bytes(plan.n_bytes)}")
-        table = downloads.download(product_table, config, mast, known, LoggedProgress(context.log, progress), plan)
+        claim(store.root, mast.server)
+        with warnings_logged(context, mast):
+            table = downloads.download(product_table, config, mast, known, LoggedProgress(context.log, progress), plan)
         table = holdings.carry_over(table, known, product_table, config, context.run.run_id)
         now = dt.datetime.now(dt.timezone.utc)
         record_fetches(store, table, known, context.run.run_id, now)
         # The ledger is for those who watch with the config file; a run with another selection is not theirs.
         if selection_fingerprint(config) == selection_fingerprint(load_config()):
-            Ledger(store).record(cells, store.read("obs_table", cells), table, config, now)
+            doubtful = {problem.cell for problem in Listings(store).open(cells)}
+            with_token = mast.token is not None
+            observations = store.read("obs_table", cells)
+            Ledger(store).record(cells, observations, table, config, now, doubtful, with_token)
         totals = outcome(table, time.monotonic() - start)
         context.log.info(totals["outcome"])
         metadata = {"dagster/row_count": len(table), **totals, "files": files_preview(table)}

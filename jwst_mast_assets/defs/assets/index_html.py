@@ -1,10 +1,14 @@
 """Belongs here: the asset of the page per proposal."""
 
+import os
+from pathlib import Path
+from urllib.parse import quote
+
 import dagster as dg
 
 from jwst_mast_assets.defs.failures import plain_failures
 from jwst_mast_assets.defs.metadata import OWNERS, TAGS
-from jwst_mast_assets.defs.partitions import cells_of, grid
+from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.table_io import check_recorded
 from jwst_mast_assets.mast.partition_cells import proposals_of
@@ -14,7 +18,6 @@ from jwst_mast_assets.webpage.page import write_page
 
 
 @dg.asset(
-    partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
     owners=OWNERS,
@@ -54,10 +57,21 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
             versions.append(version)
         return dg.MaterializeResult(
             metadata={
-                "page": dg.MetadataValue.url(paths[0].as_uri()),
+                "page": _address(paths[0]),
                 "pages": dg.MetadataValue.json([str(path) for path in paths]),
                 "problems": problems,
                 "unchanged": unchanged,
             },
             data_version=dg.DataVersion("-".join(versions[:3])),
         )
+
+
+def _address(page: Path) -> dg.UrlMetadataValue | dg.PathMetadataValue:
+    """Where the page can be looked at: in a browser where ``jwst-mast serve`` serves its folder, else on disk.
+
+    Browsers refuse a link from Dagster's page to a file.
+    """
+    served = os.environ.get("JWST_PAGES_URL"), os.environ.get("JWST_PAGES_FOLDER")
+    if all(served) and page.is_relative_to(Path(str(served[1]))):
+        return dg.MetadataValue.url(f"{served[0]}/{quote(str(page.relative_to(str(served[1]))))}")
+    return dg.MetadataValue.path(str(page))

@@ -4,17 +4,21 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets.defs.failures import plain_failures
+from jwst_mast_assets.defs.list_checks import columns_as_expected, no_sudden_fall
 from jwst_mast_assets.defs.metadata import OWNERS, TAGS, data_version, table_metadata
-from jwst_mast_assets.defs.partitions import cells_of, grid
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig
-from jwst_mast_assets.defs.table_io import column_schema
+from jwst_mast_assets.defs.partitions import cells_of
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
+from jwst_mast_assets.defs.table_io import TABLE, column_schema
 from jwst_mast_assets.downloads import state_on_disk
+from jwst_mast_assets.mast.dates import utc_now
+from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.products import query_products
 from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.records.listings import Listings
+from jwst_mast_assets.records.store import TableStore
 
 
 @dg.asset(
-    partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
     owners=OWNERS,
@@ -22,11 +26,25 @@ from jwst_mast_assets.mast.sizes import human_bytes
     kinds={"mast", "parquet"},
     code_version="1",
     pool="mast",
+    dagster_type=TABLE,
     metadata={"dagster/column_schema": column_schema("product_table")},
+    check_specs=[
+        dg.AssetCheckSpec(
+            "columns_as_expected",
+            asset="product_table",
+            description="MAST sends every column of its products that is used here.",
+        ),
+        dg.AssetCheckSpec(
+            "no_sudden_fall",
+            asset="product_table",
+            description="MAST lists at least as many products of each observation as are on record. Where not, also "
+            "when asked again, the recorded ones are kept until they have been missing on several days.",
+        ),
+    ],
 )
 def product_table(
     context: dg.AssetExecutionContext, obs_table: pd.DataFrame, jwst_config: JwstConfig, archive: ArchiveResource
-) -> dg.MaterializeResult[pd.DataFrame]:
+) -> dg.MaterializeResult:
     """Every file that MAST has of those observations, once each, and whether the configuration selects it.
 
     Level-3 observations bring the level-1 and level-2 files of their members. `outfilename` says where the file is
@@ -35,9 +53,16 @@ def product_table(
     Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
     with plain_failures(context):
-        config, mast = jwst_config.checked(), archive.open()
-        known = jwst_config.store().read("product_table", cells_of(context))
-        table = query_products(mast, config, obs_table, known)
+        config, store, cells = jwst_config.checked(), jwst_config.store(), cells_of(context)
+        mast = archive.open(store.root)
+        known = store.read("product_table", cells)
+        with warnings_logged(context, mast):
+            listing = query_products(mast, config, obs_table, known)
+        # A file on disk counts as recorded also where an earlier version has taken it off the list at once.
+        recorded = pd.concat([known, on_disk(store, cells)[known.columns]], ignore_index=True)
+        table = Listings(store).settle("product_table", cells, listing, recorded, utc_now())
+        for problem in listing.open:
+            context.log.warning(f"{problem.name}: {problem.why}; its recorded products are kept")
         table = table.assign(**state_on_disk(table, config))
         if mast.unusable_rows:
             context.log.warning(f"{mast.unusable_rows} rows of MAST name no file or observation and are left out")
@@ -59,4 +84,11 @@ def product_table(
                 "selected_bytes": size,
                 "refused_names": len(refused),
             },
+            check_results=[columns_as_expected(mast, "products"), no_sudden_fall(listing, known)],
         )
+
+
+def on_disk(store: TableStore, cells: list[Cell]) -> pd.DataFrame:
+    """What is recorded of the files of some cells that are on disk."""
+    files = store.read("downloaded_files", cells)
+    return files[files["bytes_on_disk"].notna()]

@@ -5,7 +5,7 @@ import pandas as pd
 
 from jwst_mast_assets.defs.failures import plain_failures
 from jwst_mast_assets.defs.metadata import OWNERS, TAGS, table_metadata
-from jwst_mast_assets.defs.partitions import cells_of, grid
+from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast.partition_cells import proposals_of
@@ -13,7 +13,6 @@ from jwst_mast_assets.records import holdings
 
 
 @dg.asset(
-    partitions_def=grid,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="jwst",
     owners=OWNERS,

@@ -1,0 +1,88 @@
+"""Belongs here: ``jwst-mast proposals add``, ``list`` and ``remove``: which proposals are watched."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from jwst_mast_assets.cli.records import add_folder_options
+from jwst_mast_assets.mast.commands import suggest
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands to ``jwst-mast``."""
+    proposals = commands.add_parser("proposals", help="the proposals that the pipeline looks after")
+    actions = proposals.add_subparsers(metavar="ACTION", required=True)
+    add = actions.add_parser(
+        "add", help="watch proposals: say what MAST has of them, and fetch it from now on while Dagster runs"
+    )
+    remove = actions.add_parser("remove", help="stop watching proposals, or remove partition keys; files stay")
+    for action in (add, remove):
+        action.add_argument("proposal", nargs="+", help="proposal number, e.g. 1138")
+    add.add_argument(
+        "--force", action="store_true", help="also if MAST has no data of it yet, or does not answer just now"
+    )
+    shown = actions.add_parser("list", help="print the watched proposals, and what is only a partition key in Dagster")
+    for action, run in ((add, _add), (remove, _remove), (shown, _list)):
+        add_folder_options(action)
+        action.set_defaults(run=run)
+
+
+# What they need is imported late, so that --help and mistakes answer at once.
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    from jwst_mast_assets.cli.record_views import folder_of
+    from jwst_mast_assets.cli.runs import open_instance
+    from jwst_mast_assets.defs.watching import watch
+    from jwst_mast_assets.mast.archive import Archive
+    from jwst_mast_assets.records.archive_identity import open_archive
+
+    config, _ = folder_of(arguments)
+
+    def archive(root: Path) -> Archive:
+        opened = open_archive(root, token=config.token.get_secret_value() if config.token else None)
+        if opened.token:
+            opened.whoami()
+        return opened
+
+    with open_instance() as instance:
+        outcome = watch(instance, archive, config, arguments.proposal, arguments.force)
+    for sentence in outcome.sentences:
+        print(sentence, file=sys.stderr if sentence.startswith("WARNING") else sys.stdout)
+    for sentence in outcome.refused:
+        print(f"jwst-mast: {sentence}", file=sys.stderr)
+    return 1 if outcome.refused else 0
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    from jwst_mast_assets.cli.record_views import folder_of
+    from jwst_mast_assets.cli.runs import open_instance
+    from jwst_mast_assets.defs.watching import stop_watching
+
+    config, store = folder_of(arguments)
+    with open_instance() as instance:
+        sentences, found = stop_watching(instance, store, config, arguments.proposal)
+    for sentence in sentences:
+        print(sentence)
+    return 0 if found else 1
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from jwst_mast_assets.cli.record_views import folder_of
+    from jwst_mast_assets.cli.runs import open_instance
+    from jwst_mast_assets.defs.partitions import odd_keys, registered_proposals
+    from jwst_mast_assets.defs.watching import watched_proposals
+
+    config, store = folder_of(arguments)
+    with open_instance() as instance:
+        watched = watched_proposals(instance, store, config)
+        others = sorted(set(registered_proposals(instance)) - set(watched))
+        odd = odd_keys(instance)
+    print("\n".join(watched) if watched else f"no proposal is watched; watch one with: {suggest('proposals add 1138')}")
+    if others:
+        print(f"\nnot watched, only partition keys in Dagster: {' '.join(others)}")
+    for key in odd:
+        print(
+            f"\nnot a proposal in five digits, skipped: {key!r}; remove it with: {suggest(f'proposals remove {key!r}')}"
+        )
+    return 0

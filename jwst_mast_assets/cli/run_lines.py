@@ -1,0 +1,83 @@
+"""Belongs here: one line for each run that starts or ends, for those who watch ``jwst-mast serve``."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+
+from jwst_mast_assets.mast.sizes import human_bytes
+
+STARTED = dg.DagsterRunStatus.STARTED
+ENDED = {
+    dg.DagsterRunStatus.SUCCESS: "done",
+    dg.DagsterRunStatus.FAILURE: "FAILED",
+    dg.DagsterRunStatus.CANCELED: "canceled",
+}
+MOST_RUNS = 200
+"""Runs looked at at a time, those that changed last."""
+
+
+class RunWatch:
+    """Tells what became of the runs of an instance since it was last asked.
+
+    Parameters
+    ----------
+    instance : DagsterInstance
+    """
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+        self._since = dt.datetime.now(dt.timezone.utc)
+        self._told: dict[str, dg.DagsterRunStatus] = {}
+
+    def lines(self) -> Iterator[str]:
+        """A line for each run that started or ended since the last call."""
+        # An update may become visible a little after its time.
+        after = self._since - dt.timedelta(seconds=30)
+        records = self.instance.get_run_records(
+            dg.RunsFilter(statuses=[STARTED, *ENDED], updated_after=after), limit=MOST_RUNS, order_by="update_timestamp"
+        )
+        for record in reversed(records):
+            run = record.dagster_run
+            self._since = max(self._since, record.update_timestamp.astimezone(dt.timezone.utc))
+            if self._told.get(run.run_id) != run.status:
+                self._told[run.run_id] = run.status
+                yield self._line(record)
+
+    def _line(self, record: dg.RunRecord) -> str:
+        run = record.dagster_run
+        what = f"{run.job_name} {cells_in_words(run.tags)}".rstrip()
+        if run.status == STARTED:
+            reason = run.tags.get("jwst/reason")
+            return f"{what}: started{f' ({reason})' if reason else ''}"
+        took = f" in {record.end_time - record.start_time:.0f} s" if record.end_time and record.start_time else ""
+        more = self._reasons(run.run_id) if run.status == dg.DagsterRunStatus.FAILURE else self._fetched(run.run_id)
+        return f"{what}: {ENDED[run.status]}{took}{more}"
+
+    def _reasons(self, run_id: str) -> str:
+        told = []
+        for entry in self.instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+            failure = entry.dagster_event.step_failure_data if entry.dagster_event else None
+            if failure and failure.user_failure_data and failure.user_failure_data.description:
+                told.append(failure.user_failure_data.description)
+            elif failure and failure.error:
+                told.append(f"{entry.step_key}: {failure.error.message.strip()}")
+        for entry in [] if told else self.instance.all_logs(run_id, of_type=dg.DagsterEventType.PIPELINE_FAILURE):
+            told.append(entry.dagster_event.message or "" if entry.dagster_event else "")
+        return f": {'; '.join(dict.fromkeys(told))}" if told else ""
+
+    def _fetched(self, run_id: str) -> str:
+        for entry in self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+            event = entry.asset_materialization
+            if event and event.asset_key.path[-1] == "downloaded_files" and "fetched" in event.metadata:
+                number, size = event.metadata["fetched"].value, event.metadata["bytes_fetched"].value
+                return f", {number} files fetched ({human_bytes(int(str(size)))})"
+        return ""
+
+
+def cells_in_words(tags: Mapping[str, str]) -> str:
+    """The proposals and days of a run: ``01138 2022-04-10``, ``01138 2022-04-10 to 2022-04-14``."""
+    sides = [tags.get(f"dagster/asset_partition_range_{side}") for side in ("start", "end")]
+    keys = [key for key in (sides if all(sides) else [tags.get("dagster/partition")]) if key]
+    days = sorted({key.partition("|")[0] for key in keys})
+    return f"{' '.join(sorted({key.partition('|')[2] for key in keys}))} {' to '.join(days)}".strip()

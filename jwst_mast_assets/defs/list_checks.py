@@ -1,0 +1,32 @@
+"""Belongs here: what is checked of each list that MAST sends."""
+
+import dagster as dg
+import pandas as pd
+
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.listing import Listing
+
+SHOWN = 25
+"""Lists that are named."""
+
+
+def columns_as_expected(archive: Archive, what: str) -> dg.AssetCheckResult:
+    """Whether MAST sent every column that it was asked for, and let it be asked for by name."""
+    absent, refused = archive.absent_columns.get(what, []), archive.refused_columns.get(what)
+    return dg.AssetCheckResult(
+        check_name="columns_as_expected",
+        passed=not absent and not refused,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"absent": absent, **({"refused": refused} if refused else {})},
+    )
+
+
+def no_sudden_fall(listing: Listing, known: pd.DataFrame) -> dg.AssetCheckResult:
+    """Whether MAST lists as many rows as are on record."""
+    short = [f"{problem.name}: {problem.why}" for problem in listing.open]
+    return dg.AssetCheckResult(
+        check_name="no_sudden_fall",
+        passed=not short,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"before": known[listing.key].nunique(), "now": len(listing.listed), "short": short[:SHOWN]},
+    )

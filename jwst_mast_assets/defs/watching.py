@@ -1,0 +1,231 @@
+"""Belongs here: which proposals are watched, and the act of watching one, from the command line or the web page."""
+
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import dagster as dg
+import pydantic
+
+from jwst_mast_assets.defs.daemon_config import check_folder_is_set
+from jwst_mast_assets.defs.failures import plain_failures_of
+from jwst_mast_assets.defs.partitions import PROPOSAL, odd_keys, proposal_keys, register_proposals, registered_proposals
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.commands import suggest
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.errors import ArchiveError
+from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.records.ledger import Ledger
+from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.survey import Survey, survey
+from jwst_mast_assets.records.watched import WatchList
+
+FORCE = "To watch it all the same: --force, or in the web page force: true"
+
+
+def watched_proposals(instance: dg.DagsterInstance, store: TableStore, config: Config) -> list[str]:
+    """The proposals that the pipeline looks after.
+
+    Those of the output folder's list, ``propID`` of the config file, and with ``watch: all`` whatever was downloaded.
+
+    Raises
+    ------
+    OutputError
+        If the list is damaged.
+    """
+    adopt_registered(instance, store)
+    downloaded = Ledger(store).proposals() if config.watch == "all" else []
+    return sorted({*WatchList(store).read(), *config.propID, *downloaded})
+
+
+def adopt_registered(instance: dg.DagsterInstance, store: TableStore) -> None:
+    """Watch what the version before watched, every registered proposal, once, in a folder that it filled.
+
+    To be called before anything becomes a partition key for another reason.
+    """
+    watched = WatchList(store)
+    if watched.is_of_the_version_before:
+        watched.start(registered_proposals(instance))
+
+
+def stop_watching(
+    instance: dg.DagsterInstance, store: TableStore, config: Config, given: Sequence[str]
+) -> tuple[list[str], bool]:
+    """Stop watching proposals and remove their partition keys; files and history stay.
+
+    Parameters
+    ----------
+    instance : DagsterInstance
+    store : TableStore
+    config : Config
+    given : sequence of str
+        Proposals, or partition keys as they are spelled in Dagster: an odd one is removed alone.
+
+    Returns
+    -------
+    sentences : list of str
+        What became of each.
+    found : bool
+        Whether any of them was watched or a partition key.
+
+    Raises
+    ------
+    ConfigError
+        If one is neither a proposal number nor a partition key; nothing was changed.
+    """
+    adopt_registered(instance, store)
+    odd = {spelling: key for key in odd_keys(instance) for spelling in (key.strip(), key)}
+    exact = sorted({odd[text] for text in given if text in odd})
+    proposals = proposal_keys([text for text in given if text not in odd])
+    watched = WatchList(store).remove(proposals)
+    registered = sorted(set(proposals) & set(registered_proposals(instance)))
+    for key in [*exact, *registered]:
+        instance.delete_dynamic_partition(PROPOSAL, key)
+    sentences = [f"removed the partition key {key!r}" for key in exact]
+    for proposal in proposals:
+        if proposal in watched:
+            sentences.append(f"{proposal}: no longer watched (its files stay)")
+        elif proposal in registered:
+            sentences.append(f"{proposal}: removed from Dagster's partitions; it was not watched (its files stay)")
+        else:
+            sentences.append(f"{proposal}: was not watched")
+        if proposal in config.propID:
+            sentences.append(f"{proposal}: still watched, as propID in the config file names it; take it out there")
+    return sentences, bool(exact or watched or registered)
+
+
+class Watched(NamedTuple):
+    """What came of the wish to watch proposals."""
+
+    sentences: list[str]
+    """One for each proposal that is watched now, and warnings."""
+    refused: list[str]
+    """One for each that is not."""
+
+
+def watch(
+    instance: dg.DagsterInstance,
+    open_archive: Callable[[Path], Archive],
+    config: Config,
+    given: Sequence[str | int],
+    force: bool = False,
+) -> Watched:
+    """Watch proposals, after a look at what MAST has of them.
+
+    Parameters
+    ----------
+    instance : DagsterInstance
+    open_archive : callable
+        Opens the archive for an output folder.
+    config : Config
+        What selects, and the output folder.
+    given : sequence of str or int
+    force : bool
+        Watch also what MAST has no data of, or if it does not answer.
+
+    Raises
+    ------
+    ConfigError
+        If one is no proposal number, no output folder is set, or they are more than Dagster carries; nothing was
+        changed.
+    ArchiveError
+        If MAST does not answer, and `force` is not set; nothing was changed.
+    OutputError
+        If the output folder cannot be used.
+    """
+    keys = proposal_keys(given)
+    check_folder_is_set(config)
+    store = TableStore(config.root)
+    adopt_registered(instance, store)
+    try:
+        found = survey(open_archive(config.root), config, store, keys)
+    except ArchiveError as error:
+        if not force:
+            raise type(error)(f"{error}; nothing was changed. {FORCE}") from None
+        unanswered = [f"{key}: watched without asking MAST ({error})" for key in keys]
+        found = []
+    else:
+        unanswered = []
+    empty = {one.proposal for one in found if not one.observations}
+    accepted = [key for key in keys if force or key not in empty]
+    register_proposals(instance, accepted, config.first_day)
+    WatchList(store).add(accepted)
+    sentences = [*_told(found, accepted, config), *unanswered]
+    refused = [
+        f"{key}: not watched, as MAST has no data of it: there is no such program, or its observations are only "
+        f"planned. {FORCE}"
+        for key in keys
+        if key not in accepted
+    ]
+    return Watched(sentences, refused)
+
+
+def _told(found: Sequence[Survey], accepted: Sequence[str], config: Config) -> list[str]:
+    free = shutil.disk_usage(_existing(config.root)).free
+    minutes = math.ceil(config.sensor_interval / 60)
+    soon = "the first files within " + ("a minute" if minutes == 1 else f"{minutes} minutes")
+    told = []
+    for one in (one for one in found if one.proposal in accepted):
+        if not one.observations:
+            told.append(f"{one.proposal}: watched; MAST has no data of it yet")
+            continue
+        when = f"; {soon}" if one.bytes_to_fetch else ""
+        told.append(f"{one}; free: {human_bytes(free)}{when}")
+    to_fetch = sum(one.bytes_to_fetch for one in found if one.proposal in accepted)
+    if to_fetch > free:
+        told.append(
+            f"WARNING: they will not fit: {human_bytes(to_fetch)} to fetch, {human_bytes(free)} free in {config.root}; "
+            "make room, narrow the selection in the config file, or set another outrootdir"
+        )
+    return told
+
+
+def _existing(folder: Path) -> Path:
+    """A folder, or the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+class WatchRequest(dg.Config):
+    """Which proposals to watch."""
+
+    proposals: list[str] = pydantic.Field(description="Proposal numbers, e.g. [1138, 2731].")
+    force: bool = pydantic.Field(
+        default=False, description="Also those that MAST has no data of yet, and if MAST does not answer."
+    )
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def watch_these(
+    context: dg.OpExecutionContext, config: WatchRequest, jwst_config: JwstConfig, archive: ArchiveResource
+) -> None:
+    """Asks MAST what there is of the proposals, says it, and has the sensor look after them from now on."""
+    with plain_failures_of(context.instance, context.run_id):
+        outcome = watch(context.instance, archive.open, jwst_config.checked(), config.proposals, config.force)
+    for sentence in outcome.sentences:
+        context.log.info(sentence)
+    if outcome.refused:
+        raise dg.Failure("; ".join(outcome.refused), allow_retries=False)
+
+
+@dg.job(
+    description="Has proposals looked after from now on: asks MAST what there is of them, says it, and adds them to "
+    "the list that the sensor new_observations goes by. Launchpad: ops: watch_these: config: proposals: ['1138']."
+)
+def watch_proposals() -> None:
+    """Watch proposals from the web page."""
+    watch_these()
+
+
+def unusable_keys(instance: dg.DagsterInstance) -> list[str]:
+    """A sentence for each partition key that is not spelled as a proposal is, as when typed into the page."""
+    return [
+        f"the partition key {key!r} is not a proposal in five digits and is skipped; remove it with: "
+        f"{suggest(f'proposals remove {key.strip() or repr(key)}')}"
+        for key in odd_keys(instance)
+    ]
+
+
+jobs = [watch_proposals]

@@ -1,0 +1,116 @@
+"""What MAST's lists left out: what was recorded and is missing now, by day, and what could not be listed at all.
+
+A short answer of MAST can be a mistake, so that nothing is believed to be gone before it was missing on several days.
+One JSON file per proposal, ``<root>/.jwst_mast_assets/listings/<PPPPP>.json``::
+
+    {"missing": {"mast:JWST/product/jw01138...": ["2026-03-01", "2026-03-02"]},
+     "open": {"2022-04-10|01138": {"product_table": [["2022-04-10|01138", "jw01138...", "MAST ... time-out", true]]}}}
+"""
+
+import datetime as dt
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from jwst_mast_assets.mast.listing import Listing, OpenList
+from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
+from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.reprocessing import time_stamp
+from jwst_mast_assets.records.store import TableStore
+
+GONE_AFTER = 3
+"""Days with an answer that lacks a file before it counts as gone."""
+
+
+class Listings:
+    """The record of one output folder."""
+
+    def __init__(self, store: TableStore) -> None:
+        self.store = store
+
+    def settle(
+        self, asset: str, cells: Collection[Cell], listing: Listing, recorded: pd.DataFrame, now: dt.datetime
+    ) -> pd.DataFrame:
+        """Write down what an answer lacks.
+
+        Parameters
+        ----------
+        asset : str
+            ``obs_table`` or ``product_table``.
+        cells : collection of Cell
+            What was asked for.
+        listing : Listing
+            The answer.
+        recorded : DataFrame
+            What it should have: with ``cell`` and the listing's key and group.
+        now : datetime
+            Aware.
+
+        Returns
+        -------
+        DataFrame
+            The listing's table, without what was missing on so many days that it is gone.
+        """
+        answered = recorded[~recorded[listing.group].isin(listing.unanswered)]
+        lost = answered[~answered[listing.key].isin(listing.listed)]
+        listed = {str(key) for key in listing.listed}
+        gone: set[str] = set()
+        for proposal in proposals_of(cells):
+            with self.store.locked(proposal):
+                record = self._load(proposal)
+                missing = {key: days for key, days in record["missing"].items() if key not in listed}
+                of_proposal = lost[lost["cell"].str.endswith(f"|{proposal}").astype(bool)]
+                for key in {str(key) for key in of_proposal[listing.key]}:
+                    missing[key] = sorted({*missing.get(key, []), f"{now:%Y-%m-%d}"})
+                gone |= {key for key, days in missing.items() if len(days) >= GONE_AFTER}
+                record["missing"] = missing
+                problems = [*listing.open, *_doubtful(of_proposal, listing.key, missing)]
+                for cell in cells:
+                    if cell.proposal == proposal:
+                        of_cell = [problem for problem in problems if problem.cell == cell.key]
+                        record["open"].setdefault(cell.key, {})[asset] = of_cell
+                text = json.dumps(record, indent=0, sort_keys=True) + "\n"
+                write_text(self._path(proposal), text)
+        return listing.table[~listing.table[listing.key].astype("string").isin(gone)].reset_index(drop=True)
+
+    def gone(self, proposal: str) -> set[str]:
+        """The dataURIs, and obsids as text, that were missing on so many days that they are gone."""
+        return {key for key, days in self._load(proposal)["missing"].items() if len(days) >= GONE_AFTER}
+
+    def open(self, cells: Collection[Cell]) -> list[OpenList]:
+        """The lists of some cells that failed, are short, or lack files that are on record."""
+        records = {proposal: self._load(proposal)["open"] for proposal in proposals_of(cells)}
+        return [
+            OpenList(*problem)
+            for cell in sorted(cells)
+            for problems in records[cell.proposal].get(cell.key, {}).values()
+            for problem in problems
+        ]
+
+    def _path(self, proposal: str) -> Path:
+        return self.store.state / "listings" / f"{proposal}.json"
+
+    def _load(self, proposal: str) -> dict[str, Any]:
+        try:
+            content = json.loads(self._path(proposal).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            # Written in one step; one that is damaged all the same only makes what is gone count from the beginning.
+            content = {}
+        content = content if isinstance(content, dict) else {}
+        return {"missing": {}, "open": {}, **content}
+
+
+def _doubtful(lost: pd.DataFrame, key: str, missing: Mapping[str, list[str]]) -> list[OpenList]:
+    """The files that are missing, but not for so long that they are gone, nor replaced by one with a newer stamp."""
+    if key != "dataURI":
+        return []
+    files = lost[time_stamp(lost["productFilename"]).isna()]
+    rows = files[["cell", "productFilename", "dataURI"]].drop_duplicates().itertuples(index=False, name=None)
+    return [
+        OpenList(cell, name, f"missing from MAST's list since {missing[uri][0]}", False)
+        for cell, name, uri in rows
+        if len(missing[uri]) < GONE_AFTER
+    ]

@@ -1,0 +1,102 @@
+"""What MAST has of a proposal, before it is watched: observations, selected files, bytes, and what of it is to come."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from jwst_mast_assets import downloads
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.observations import describe_observations
+from jwst_mast_assets.mast.products import describe_products
+from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.records.store import TableStore
+
+MOST_OBSERVATIONS = 100
+"""Observations whose files are listed; of a proposal with more, as many are, and the totals are estimates."""
+
+
+class Survey(NamedTuple):
+    """What MAST has of a proposal."""
+
+    proposal: str
+    observations: int
+    """With data; planned ones are not counted."""
+    wanted: int
+    """Of which the configuration wants (instrument, mode, dates)."""
+    files: int
+    """Selected ones."""
+    bytes: int
+    bytes_to_fetch: int
+    """Of the selected files that are not on disk yet."""
+    estimated: bool
+
+    def __str__(self) -> str:
+        if not self.wanted:
+            return f"{self.proposal}: {_several(self.observations, 'observation')}, none of which is selected"
+        about = "about " if self.estimated else ""
+        text = f"{self.proposal}: {_several(self.wanted, 'observation')}, {about}{_several(self.files, 'file')}, "
+        text += f"{human_bytes(self.bytes)} selected"
+        if self.bytes_to_fetch < self.bytes:
+            text += f" ({human_bytes(self.bytes_to_fetch)} of it to fetch)"
+        return text
+
+
+def survey(archive: Archive, config: Config, store: TableStore, proposals: Sequence[str]) -> list[Survey]:
+    """What MAST has of some proposals, of all dates.
+
+    Parameters
+    ----------
+    archive : Archive
+    config : Config
+        What selects.
+    store : TableStore
+        What is on disk already.
+    proposals : sequence of str
+        Five digits each.
+
+    Returns
+    -------
+    list of Survey
+        One each; a proposal that MAST does not know, or has only planned observations of, has no observations.
+
+    Raises
+    ------
+    ArchiveError
+        If MAST does not answer.
+    """
+    if not proposals:
+        return []
+    observations = describe_observations(archive.observations(proposals), config)
+    return [
+        _survey(archive, config, store, proposal, observations[observations["proposal_id"] == int(proposal)])
+        for proposal in proposals
+    ]
+
+
+def _survey(archive: Archive, config: Config, store: TableStore, proposal: str, observations: pd.DataFrame) -> Survey:
+    wanted = observations[observations["wanted"].fillna(False).astype(bool)]
+    step = max(1, -(-len(wanted) // MOST_OBSERVATIONS))
+    looked_at = wanted.iloc[::step]
+    found = archive.products([int(obsid) for obsid in looked_at["obsid"]], config.Nobs_per_batch)
+    products = describe_products(found, looked_at, config).drop_duplicates("dataURI")
+    chosen = products[products["selected"].fillna(False).astype(bool)]
+    look = config.model_copy(update={"skip_check_if_outfile_exists": False})
+    state = downloads.state_on_disk(chosen, look, store.read_proposal("downloaded_files", proposal))["dl_code"]
+    size = chosen["size"].fillna(0)
+    scale = len(wanted) / len(looked_at) if len(looked_at) else 1
+    absent = (state != downloads.Code.EXISTS).fillna(True).astype(bool)
+    return Survey(
+        proposal,
+        len(observations),
+        len(wanted),
+        round(len(chosen) * scale),
+        round(int(size.sum()) * scale),
+        round(int(size[absent].sum()) * scale),
+        step > 1,
+    )
+
+
+def _several(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
