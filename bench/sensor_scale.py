@@ -64,11 +64,13 @@ def tick(folder: Path, arguments: argparse.Namespace) -> None:
         from jwst_mast_assets.mast.discovery import list_observations
         from jwst_mast_assets.records.ledger import Ledger
         from jwst_mast_assets.records.store import TableStore
+        from jwst_mast_assets.records.watched import WatchList
 
         config, now = load_config(), dt.datetime.now(dt.timezone.utc)
         keys = sorted({cell.proposal for cell in cells})
         instance.add_dynamic_partitions(PROPOSAL, keys)
         listed = list_observations(Archive(), config, keys, FIRST, now)
+        WatchList(TableStore(config.root)).add(keys)
         done = set(cells[10:])
         ledger, nothing = Ledger(TableStore(config.root)), tables.empty(tables.FILE_TABLE)
         for proposal, part in listed.groupby(listed["cell"].str[-5:]):

@@ -190,6 +190,20 @@ def test_a_backfill_of_a_range_of_days_is_one_run(server):
     assert (server.data / "01138" / "obsnum09").is_dir()
 
 
+def test_a_backfill_launched_from_the_jobs_page_does_every_day_of_every_proposal(server):
+    keys = [f"2022-04-{day}|{proposal}" for day in range(10, 14) for proposal in ("01138", "01410")]
+    query = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+        __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+    selector = {"partitionSetName": "jwst_download_partition_set", "repositorySelector": SELECTOR}
+    answer = server.ask(query, params={"selector": selector, "partitionNames": keys, "title": "from the job's page"})
+    backfill = answer["launchPartitionBackfill"]["backfillId"]
+    runs = finished(server, **{"dagster/backfill": backfill})
+    assert [run["status"] for run in runs] == ["SUCCESS", "SUCCESS"]
+    tables = server.data / ".jwst_mast_assets" / "tables" / "downloaded_files"
+    for day, proposal in (key.split("|") for key in keys):
+        assert (tables / proposal / f"{day}.parquet").exists()
+
+
 def test_a_pool_limits_how_many_runs_talk_to_mast_at_once(server):
     server.archive.faults.add(Fault("slow", endpoint="download", seconds=1))
     keys = ["2022-04-11|01138", "2022-04-14|01138", "2022-02-13|01410", "2022-02-14|01410"]

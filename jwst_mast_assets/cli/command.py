@@ -3,11 +3,17 @@
 import datetime as dt
 import shutil
 import sys
-from typing import Any
+import uuid
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import dagster as dg
+import pandas as pd
 
 from jwst_mast_assets import downloads
+from jwst_mast_assets.cli import screen
+from jwst_mast_assets.cli.interrupts import Interrupts
+from jwst_mast_assets.cli.outcome import exclusive_sentences, failed_lines
 from jwst_mast_assets.cli.progress import TqdmProgress
 from jwst_mast_assets.cli.runs import Result, materialize, open_instance, ranges
 from jwst_mast_assets.definitions import build_defs
@@ -19,17 +25,33 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import day_of_mjd
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError
+from jwst_mast_assets.mast.exclusions import excluded_files, excluded_observations
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.sizes import human_bytes
-from jwst_mast_assets.records import holdings, reports
+from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.archive_identity import open_archive
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
 
 NOT_PASSED_ON = (*NOT_IN_LAUNCHPAD, "savetables")
 """Parameters that the session itself takes care of: the partitions stand for proposals and dates."""
+
+STEPS = {"jwst_query": "Asking MAST for the files of", "jwst_download": "Downloading files of"}
+
+FIRST_COLUMNS = ("outfilename", "proposal_id", "obsnum", "date_min", "date_start", "dl_str", "size", "filetype", "sca")
+"""Columns of the tables that stay longest where the terminal is narrow."""
+
+MOST_NOTES = 10
+
+
+class Recorded(NamedTuple):
+    """What is recorded of the cells of a call."""
+
+    observations: pd.DataFrame
+    products: pd.DataFrame
+    files: pd.DataFrame
 
 
 class Command:
@@ -38,19 +60,33 @@ class Command:
     Parameters
     ----------
     config : Config
+    interrupts : Interrupts
+        What ends it in good order.
     assume_yes : bool
         Do not ask before downloading.
     watch : bool
         Have the proposals watched from now on.
+    quiet : bool
+        Print errors only.
     """
 
-    def __init__(self, config: Config, assume_yes: bool = False, watch: bool = False) -> None:
+    def __init__(
+        self,
+        config: Config,
+        interrupts: Interrupts,
+        assume_yes: bool = False,
+        watch: bool = False,
+        quiet: bool = False,
+    ) -> None:
         self.config = config
+        self.interrupts = interrupts
         self.assume_yes = assume_yes
         self.watch = watch
+        self.quiet = quiet
         self.now = dt.datetime.now(dt.timezone.utc)
         self.store = TableStore(config.root)
         self.archive = open_archive(config.root)
+        self._to_download: list[Cell] = []
 
     def run(self, download: bool) -> int:
         """Ask, print, and download if wanted; returns the exit status.
@@ -59,13 +95,14 @@ class Command:
         ------
         JwstMastError
             If it cannot be done at all.
+        KeyboardInterrupt
+            If it was interrupted; see :meth:`interruption`.
         """
         if self.watch and not self.config.propID:
             raise ConfigError("--watch: name the proposals to watch with --propID")
         if len(self.config.propID) > 1:
-            print(
-                f"{len(self.config.propID)} proposals: {', '.join(self.config.propID)} (observation numbers: --obsnums)"
-            )
+            numbers = ", ".join(self.config.propID)
+            self._say(f"{len(self.config.propID)} proposals: {numbers} (observation numbers: --obsnums)")
         if self.archive.token:
             self.archive.whoami()
             self._warn()
@@ -78,24 +115,43 @@ class Command:
             self._say_nothing_found()
             return 0
         self._check_days(cells)
+        proposals = ", ".join(proposals_of(cells))
+        self._say(f"{len(found)} observations of {proposals}, {_between([cell.day for cell in cells])}")
         make_folder(self.config.root)
         with open_instance() as instance:
             # Dagster needs the keys for a run; only --watch has proposals watched.
             adopt_registered(instance, self.store)
             register_proposals(instance, proposals_of(cells), self.config.first_day)
             if self.watch and (new := WatchList(self.store).add(proposals_of(cells))):
-                print(f"watched from now on: {' '.join(new)}")
+                self._say(f"watched from now on: {' '.join(new)}")
             results = self._materialize(instance, "jwst_query", cells, self._query_assets(download))
-            if all(result.success or result.files_failed for result in results):
-                self._print_tables(cells)
-                if download:
-                    return max(self._download(instance, cells), self._status(results))
-            self._save_tables(cells)
+            recorded = self._read(cells)
+            if not all(result.success or result.files_failed for result in results):
+                self._save_tables(recorded)
+                return self._status(results)
+            excluded = excluded_files(recorded.products, recorded.observations, self.config)
+            if excluded:
+                self._say(f"### Nothing is selected: {excluded}.")
+            else:
+                self._print_tables(recorded)
+            if download and not excluded:
+                return max(self._download(instance, cells, recorded), self._status(results))
+            self._save_tables(recorded)
+            if not download:
+                self._say_where(cells)
         return self._status(results)
 
     def _warn(self) -> None:
         for sentence in self.archive.unsaid():
             print(f"WARNING: {sentence}", file=sys.stderr)
+
+    def interruption(self) -> str:
+        """What is done when the command was interrupted, and how to go on."""
+        done = ""
+        if self._to_download:
+            chosen, there = self._on_disk(self._read(self._to_download))
+            done = f"; {int(there.sum())} of {len(chosen)} files are complete"
+        return f"Interrupted{done}. Run the same command again to continue."
 
     def _query_assets(self, download: bool) -> list[str]:
         assets = ["obs_table", "product_table"]
@@ -103,26 +159,26 @@ class Command:
             assets += ["summary_table", *(["index_html"] if self.config.makewebpages else [])]
         return assets
 
-    def _download(self, instance: dg.DagsterInstance, cells: list[Cell]) -> int:
-        if not self._confirmed(cells):
+    def _download(self, instance: dg.DagsterInstance, cells: list[Cell], recorded: Recorded) -> int:
+        if not self._confirmed(recorded):
             return 0
         assets = ["downloaded_files", "summary_table", *(["index_html"] if self.config.makewebpages else [])]
+        self._to_download = cells
         results = self._materialize(instance, "jwst_download", cells, assets)
         run_ids = [result.run_id for result in results]
-        listed = self._reports(cells, run_ids)
         if not all(result.success or result.files_failed for result in results):
-            print("\n### Download failed.")
+            self._say("\n### Download failed.")
             return self._status(results)
-        print("\n### Downloaded Selected Products:")
-        print(reports.to_text(listed.selprod), end="")
-        self._save_tables(cells, run_ids)
-        self._print_outcome(cells, run_ids)
-        return self._status(results)
+        recorded = self._read(cells)
+        self._save_tables(recorded, run_ids)
+        self._print_outcome(recorded.files, run_ids)
+        self._say_where(cells)
+        return self._status(results, files_named=True)
 
     def _materialize(
         self, instance: dg.DagsterInstance, job: str, cells: list[Cell], assets: list[str]
     ) -> list[Result]:
-        progress = TqdmProgress()
+        progress = TqdmProgress(shown=not self.quiet)
         dates = {"date_select": self._dates(), "all_dates": False}
         definitions = build_defs(self.config.merged(dates), {"progress": progress})
         parameters: dict[str, Any] = {
@@ -134,12 +190,19 @@ class Command:
         log_level = {0: "CRITICAL", 1: "CRITICAL", 2: "INFO"}.get(self.config.verbose, "DEBUG")
         results = []
         for first, last in ranges(cells):
-            if self.config.verbose:
-                print(f"{job}: proposal {first.proposal}, {first.day} to {last.day}", flush=True)
-            with progress:
+            self._say(f"{STEPS[job]} {first.proposal}, {_between([first.day, last.day])}")
+            run_id = str(uuid.uuid4())
+            with progress, self.interrupts.canceling(instance, run_id):
                 results.append(
                     materialize(
-                        definitions.resolve_job_def(job), instance, first, last, parameters, assets, log_level=log_level
+                        definitions.resolve_job_def(job),
+                        instance,
+                        first,
+                        last,
+                        parameters,
+                        assets,
+                        log_level=log_level,
+                        run_id=run_id,
                     )
                 )
         return results
@@ -150,38 +213,56 @@ class Command:
             return [] if upper is None else [f"{upper!r}-"]
         return [f"{lower!r}+"] if upper is None else [repr(lower), repr(upper)]
 
-    def _reports(self, cells: list[Cell], run_ids: list[str] | None = None) -> reports.Reports:
-        observations, products, recorded = (
-            self.store.read(asset, cells) for asset in ("obs_table", "product_table", "downloaded_files")
+    def _read(self, cells: list[Cell]) -> Recorded:
+        return Recorded(
+            *(self.store.read(asset, cells) for asset in ("obs_table", "product_table", "downloaded_files"))
         )
-        return holdings.run_reports(observations, products, recorded, self.config, run_ids or [])
 
-    def _print_tables(self, cells: list[Cell]) -> None:
-        listed = self._reports(cells)
+    def _print_tables(self, recorded: Recorded) -> None:
+        listed = holdings.run_reports(*recorded, self.config, [])
         for title, table in (
             ("Selected Products", listed.selprod),
             ("Observations", listed.obs),
             ("Summary propID/obsnum", listed.summary),
         ):
-            print(f"\n### {title}:")
-            print(reports.to_text(table), end="")
+            self._say(f"\n### {title}:")
+            if len(table) > screen.MOST_ROWS and not self.config.verbose:
+                self._say(f"{len(table)} rows (-v prints them)")
+                continue
+            if "outfilename" in table:
+                folder = f"{self.config.root}/"
+                table = table.assign(outfilename=table["outfilename"].str.removeprefix(folder))
+            self._say(*screen.as_lines(table, screen.width_of_screen(), FIRST_COLUMNS))
 
-    def _save_tables(self, cells: list[Cell], run_ids: list[str] | None = None) -> None:
-        for path in holdings.save_run_reports(self._reports(cells, run_ids), self.config):
-            if self.config.verbose:
-                print(f"saved {path}")
+    def _save_tables(self, recorded: Recorded, run_ids: Sequence[str] = ()) -> None:
+        if self.config.savetables:
+            listed = holdings.run_reports(*recorded, self.config, run_ids)
+            text = [path for path in holdings.save_run_reports(listed, self.config) if path.suffix == ".txt"]
+            self._say(f"tables of this call: {', '.join(map(str, text))}")
 
-    def _confirmed(self, cells: list[Cell]) -> bool:
-        products = self.store.read("product_table", cells).drop_duplicates("dataURI")
+    def _say_where(self, cells: list[Cell]) -> None:
+        for proposal in proposals_of(cells):
+            folder = self.config.root / proposal
+            self._say(f"tables: {folder}/{proposal}.summary.txt, .obs.txt, .selprod.txt")
+            if self.config.makewebpages:
+                self._say(f"page: {folder / 'index.html'}")
+
+    def _on_disk(self, recorded: Recorded) -> tuple[pd.DataFrame, pd.Series]:
+        """The selected products, and whether their files are there."""
+        products = recorded.products.drop_duplicates("dataURI")
         chosen = products[products["selected"].fillna(False).astype(bool)]
         look = self.config.model_copy(update={"skip_check_if_outfile_exists": False})
-        state = downloads.state_on_disk(chosen, look, self.store.read("downloaded_files", cells))["dl_code"]
-        there = (state == 2).fillna(False) & (not self.config.clobber)
-        fetch = chosen[~there.astype(bool)]
+        state = downloads.state_on_disk(chosen, look, recorded.files)["dl_code"]
+        return chosen, (state == downloads.Code.EXISTS).fillna(False).astype(bool)
+
+    def _confirmed(self, recorded: Recorded) -> bool:
+        chosen, there = self._on_disk(recorded)
+        there &= not self.config.clobber
+        fetch = chosen[~there]
         size = int(fetch["size"].fillna(0).sum())
         free = human_bytes(shutil.disk_usage(self.config.root).free)
-        print(f"\n### Downloading {len(fetch)} files, {human_bytes(size)}; free in {self.config.root}: {free}")
-        print(f"### {int(there.sum())} of {len(chosen)} selected files are there already")
+        self._say(f"\n### Downloading {len(fetch)} files, {human_bytes(size)}; free in {self.config.root}: {free}")
+        self._say(f"### {int(there.sum())} of {len(chosen)} selected files are there already")
         if self.assume_yes or not len(fetch) or not sys.stdin.isatty():
             return True
         answer = input("Do you want to continue and download these products [y/n]? ")
@@ -190,29 +271,34 @@ class Command:
             return False
         return True
 
-    def _print_outcome(self, cells: list[Cell], run_ids: list[str]) -> None:
-        files = self.store.read("downloaded_files", cells).drop_duplicates("dataURI")
-        totals = downloads.summary(files[files["run_id"].isin(run_ids)])
-        failed = downloads.failures(files[files["selected"].fillna(False).astype(bool)])
-        waiting = downloads.waiting(files)
+    def _print_outcome(self, files: pd.DataFrame, run_ids: list[str]) -> None:
+        files = files.drop_duplicates("dataURI")
+        of_runs = files["run_id"].isin(run_ids)
+        totals = downloads.summary(files[of_runs])
+        chosen = files[files["selected"].fillna(False).astype(bool)]
+        failed = chosen[chosen["dl_code"].isin(downloads.FAILURES)]
         fetched = human_bytes(totals["bytes_fetched"])
+        waiting = downloads.waiting(files)
         awaited = f"; {len(waiting)} waiting" if len(waiting) else ""
-        print(f"\n### Download complete: {totals['fetched']} files, {fetched} fetched; {len(failed)} failed{awaited}")
+        done = f"{totals['fetched']} files, {fetched} fetched; {len(failed)} failed{awaited}"
+        self._say(f"\n### Download complete: {done}")
         for row in waiting.itertuples():
-            print(f"waiting: {row.productFilename}: {row.dl_message or row.dl_str}")
-        for row in failed.itertuples():
-            print(f"{row.productFilename}: {row.dl_message or row.dl_str}", file=sys.stderr)
-        noted = files[
-            files["run_id"].isin(run_ids) & files["dl_message"].notna() & files["dl_code"].isin(downloads.PRESENT)
-        ]
-        for row in noted.itertuples():
-            print(f"note: {row.productFilename}: {row.dl_message}")
-        if self.config.makewebpages:
-            for proposal in proposals_of(cells):
-                print(f"page: {self.config.root / proposal / 'index.html'}")
+            self._say(f"waiting: {row.productFilename}: {row.dl_message or row.dl_str}")
+        for sentence in exclusive_sentences(chosen, with_token=bool(self.archive.token)):
+            self._say(sentence)
+        for line in failed_lines(failed):
+            print(line, file=sys.stderr)
+        noted = files[of_runs & files["dl_message"].notna() & files["dl_code"].isin(downloads.PRESENT)]
+        most = len(noted) if self.config.verbose else MOST_NOTES
+        for row in noted.head(most).itertuples():
+            self._say(f"note: {row.productFilename}: {row.dl_message}")
+        if len(noted) > most:
+            self._say(f"note: and {len(noted) - most} more like this (-v prints them)")
 
-    def _status(self, results: list[Result]) -> int:
-        for message in dict.fromkeys(message for result in results for message in result.messages):
+    def _status(self, results: list[Result], files_named: bool = False) -> int:
+        """The exit status; says why it is not 0, but of files that were named before."""
+        told = (result.messages for result in results if not (files_named and result.files_failed))
+        for message in dict.fromkeys(message for messages in told for message in messages):
             print(message, file=sys.stderr)
         failed = self.archive.failures["observations"]
         for proposal, why in failed.items():
@@ -235,20 +321,33 @@ class Command:
         since = "" if lower is None else f" from {day_of_mjd(lower)}"
         until = "" if upper is None else f" until {day_of_mjd(upper)}"
         what = f"proposal {', '.join(self.config.propID)}" if self.config.propID else "any proposal"
-        print(f"### No observations of {what} found{since}{until}.")
+        self._say(f"### No observations of {what} found{since}{until}.")
         if not self.config.propID:
-            print("### Look further back with --lookbacktime DAYS or --date_select DATE+.")
+            self._say("### Look further back with --lookbacktime DAYS or --date_select DATE+.")
             return
-        everything = find_observations(self.archive, self.config.merged({"all_dates": True}), self.now)
+        anything = self.config.model_copy(update={"all_dates": True, "instrument": None, "obsmode": []})
+        everything = find_observations(self.archive, anything, self.now)
         if everything.empty:
-            print(f"### MAST has none of {what} at all{self._narrowed_by()}.")
+            self._say(f"### MAST has none of {what} at all.")
             return
-        dates = everything["date_min"].str[:10]
-        print(
-            f"### Outside these dates {what} has {len(everything)} observations, "
+        whenever = self.config.model_copy(update={"all_dates": True})
+        outside = everything[selection.observation_is_wanted(everything, whenever).fillna(False).astype(bool)]
+        if outside.empty:
+            excluded = excluded_observations(everything, whenever, self.now)
+            self._say(f"### {excluded or f'The configuration excludes all {len(everything)} observations of {what}'}.")
+            return
+        dates = outside["date_min"].str[:10]
+        self._say(
+            f"### Outside these dates {what} has {len(outside)} observations, "
             f"from {dates.min()} to {dates.max()}; get them with --all_dates, or --date_select {dates.min()}+"
         )
 
-    def _narrowed_by(self) -> str:
-        named = [name for name in ("instrument", "obsmode") if getattr(self.config, name)]
-        return f" with this {' and '.join(named)}" if named else ""
+    def _say(self, *lines: str) -> None:
+        if not self.quiet:
+            for line in lines:
+                print(line, flush=True)
+
+
+def _between(days: Sequence[dt.date]) -> str:
+    """A day, or the first and the last of several."""
+    return str(days[0]) if min(days) == max(days) else f"{min(days)} to {max(days)}"

@@ -3,10 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib import resources
 
 from jwst_mast_assets import __version__
 from jwst_mast_assets.cli import proposals, records
+from jwst_mast_assets.cli.options import Parser
+from jwst_mast_assets.cli.screen import CLOSED_PIPE, ignore_closed_pipe
+from jwst_mast_assets.mast.config_file import annotated_config
 from jwst_mast_assets.mast.errors import JwstMastError
 
 
@@ -14,17 +16,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``jwst-mast``; returns the exit status: 0 done, 1 something failed, 2 bad usage."""
     arguments = build_parser().parse_args(argv)
     try:
-        return arguments.run(arguments)
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
     except (JwstMastError, ValueError) as error:
         print(f"jwst-mast: {error}", file=sys.stderr)
         return error.exit_status if isinstance(error, JwstMastError) else 2
+    except BrokenPipeError:
+        ignore_closed_pipe()
+        return CLOSED_PIPE
+    except OSError as error:
+        print(f"jwst-mast: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    parser = argparse.ArgumentParser(prog="jwst-mast", description="Your own copy of JWST data, kept current.")
+    parser = Parser(prog="jwst-mast", description="Your own copy of JWST data, kept current.")
     parser.add_argument("--version", action="version", version=f"jwst_mast_assets {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -60,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _config(_arguments: argparse.Namespace) -> int:
-    print(resources.files("jwst_mast_assets").joinpath("jwst_query.cfg").read_text(encoding="utf-8"), end="")
+    print(annotated_config(), end="")
     return 0
 
 

@@ -1,7 +1,10 @@
 """Belongs here: the original's options, made from the parameters of :class:`Config`, each with its own name."""
 
 import argparse
-from typing import Any, get_args, get_origin
+import difflib
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn, get_args, get_origin
 
 from jwst_mast_assets import __version__
 from jwst_mast_assets.mast.config import Config, load_config
@@ -26,14 +29,45 @@ LONG = {
 NOT_OPTIONS = ("verbose", "first_day", "sensor_interval", "watch", "freshness_hours", "notify_urls")
 
 
+class Parser(argparse.ArgumentParser):
+    """Refuses what it does not know in one sentence, with the nearest option, not with pages of usage."""
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """As argparse's; ends the program with status 2 if there is something that it does not know."""
+        arguments, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            word = unknown[0].partition("=")[0]
+            near = difflib.get_close_matches(word, _long_options(self), n=1) if word.startswith("-") else []
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.error(f"unknown {'option' if word.startswith('-') else 'argument'} {word}{hint}")
+        return arguments
+
+    def error(self, message: str) -> NoReturn:
+        """One line, and exit status 2."""
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _long_options(parser: argparse.ArgumentParser) -> set[str]:
+    """Of a parser and of its commands."""
+    found = {flag for flag in parser._option_string_actions if flag.startswith("--")}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found = found.union(*(_long_options(command) for command in action.choices.values()))
+    return found
+
+
 def build_parser(program: str, description: str) -> argparse.ArgumentParser:
     """One option per parameter; what is not given stays as the config file or the defaults have it."""
-    parser = argparse.ArgumentParser(prog=program, description=description, argument_default=argparse.SUPPRESS)
+    parser = Parser(prog=program, description=description, argument_default=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"jwst_mast_assets {__version__}")
     parser.add_argument(
         "-c", "--configfile", default=None, help="config file (YAML); default: the one in $JWST_QUERY_CFGFILE"
     )
-    parser.add_argument("-v", "--verbose", action="count", help="more to read while it runs; -vv shows Dagster's log")
+    parser.add_argument(
+        "-v", "--verbose", action="count", help="print long tables too; -vv shows Dagster's log as well"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", default=False, help="print errors only")
     parser.add_argument("--yes", action="store_true", default=False, help="do not ask before downloading")
     parser.add_argument("--login", nargs=2, help=argparse.SUPPRESS)
     for name, field in Config.model_fields.items():

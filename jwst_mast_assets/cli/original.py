@@ -1,16 +1,19 @@
 """``jwst_query.py`` and ``jwst_download.py``: the original's two commands.
 
-They work out which proposals and days the options mean, register the proposals, and materialize the same assets
+They work out which proposals and days the options mean, make the proposals partitions, and materialize the same assets
 into the same instance as the UI, then print the tables.
 """
 
+import argparse
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 
+from jwst_mast_assets.cli.interrupts import Interrupts
 from jwst_mast_assets.cli.options import build_parser, config_of
+from jwst_mast_assets.cli.screen import CLOSED_PIPE, ignore_closed_pipe
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ConfigError, JwstMastError
 
@@ -46,6 +49,22 @@ def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -
         )
     arguments = parser.parse_args(argv)
     try:
+        with Interrupts() as interrupts:
+            return _run(arguments, interrupts, download)
+    except JwstMastError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        ignore_closed_pipe()
+        return CLOSED_PIPE
+    except OSError as error:
+        print(f"{program}: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace, interrupts: Interrupts, download: bool) -> int:
+    command = None
+    try:
         config = config_of(arguments)
         if "login" in arguments:
             raise ConfigError("--login: MAST takes tokens only; use --token or $MAST_API_TOKEN")
@@ -56,13 +75,14 @@ def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -
         from jwst_mast_assets.cli.command import Command
 
         watch = download and arguments.watch_from_now_on
-        return Command(config, assume_yes=arguments.yes, watch=watch).run(download and not config.skipdownload)
-    except JwstMastError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return error.exit_status
+        command = Command(config, interrupts, assume_yes=arguments.yes, watch=watch, quiet=arguments.quiet)
+        status = command.run(download and not config.skipdownload)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
-        print("\nstopped; what is complete is kept, and the next run goes on from here", file=sys.stderr)
-        return 130
+        sentence = command.interruption() if command else "Interrupted. Run the same command again to continue."
+        print(f"\n{sentence}", file=sys.stderr)
+        return interrupts.status
 
 
 def _quiet(config: Config) -> None:

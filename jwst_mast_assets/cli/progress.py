@@ -11,12 +11,12 @@ from jwst_mast_assets.downloads import Event
 
 
 class TqdmProgress:
-    """A bar of bytes with the number of files; only where a person watches (a terminal)."""
+    """A bar of bytes with the number of files; only where a person watches (a terminal), and if it is to be shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: bool = True) -> None:
         self._bar: tqdm | None = None
         # While a step runs, Dagster turns standard error into a file; this is the terminal itself.
-        self._terminal: TextIO | None = os.fdopen(os.dup(2), "w") if sys.stderr.isatty() else None
+        self._terminal: TextIO | None = os.fdopen(os.dup(2), "w") if shown and sys.stderr.isatty() else None
 
     def __call__(self, event: Event) -> None:
         if self._terminal is None:

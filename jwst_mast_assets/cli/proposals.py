@@ -4,11 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from jwst_mast_assets.cli.options import Parser
 from jwst_mast_assets.cli.records import add_folder_options
 from jwst_mast_assets.mast.commands import suggest
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add the commands to ``jwst-mast``."""
     proposals = commands.add_parser("proposals", help="the proposals that the pipeline looks after")
     actions = proposals.add_subparsers(metavar="ACTION", required=True)

@@ -2,16 +2,15 @@
 
 import argparse
 import datetime as dt
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from jwst_mast_assets.cli.screen import as_lines, show, width_of_screen
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, load_config
-from jwst_mast_assets.mast.dates import moment
+from jwst_mast_assets.mast.dates import day_of_mjd, moment
 from jwst_mast_assets.mast.errors import NothingRecorded
 from jwst_mast_assets.mast.names import proposal_key
 from jwst_mast_assets.mast.sizes import human_bytes
@@ -19,10 +18,15 @@ from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import history, manifests
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.releases import releases
-from jwst_mast_assets.records.status import NOT_WELL, read_selected, recorded_proposals
+from jwst_mast_assets.records.reprocessing import read_changes
+from jwst_mast_assets.records.status import NOT_WELL, read_selected, recorded_proposals, states
 from jwst_mast_assets.records.status import status as status_of
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
+
+FIRST_COLUMNS = ("path", "change", "public from (UTC)", "proposal", "files", "present", "missing", "failed", "waiting")
+FIRST_COLUMNS += ("stale", "size", "on disk", "state", "cal_ver")
+"""Columns that stay longest where the terminal is narrow."""
 
 
 def manifest(arguments: argparse.Namespace) -> int:
@@ -39,7 +43,7 @@ def manifest(arguments: argparse.Namespace) -> int:
         print(f"{totals}: {arguments.output}")
         return 0
     shown = held[["path", "size", "md5", "cal_ver", "crds_ctx", "since", "status"]]
-    _show([*aligned(shown.assign(since=shown["since"].map(_short))), "", totals])
+    show([*_table(shown.assign(since=shown["since"].map(_short))), "", totals])
     return 0
 
 
@@ -60,28 +64,30 @@ def diff(arguments: argparse.Namespace) -> int:
         shown = changes[["change", "path"]].copy()
         for name in ("size", "md5", "cal_ver"):
             shown[name] = manifests.old_to_new(changes, name)
-        lines += ["", *aligned(shown)]
-    _show(lines)
+        lines += ["", *_table(shown)]
+    show(lines)
     return 0
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """``jwst-mast status [PROPOSAL...] [--check]``"""
+    """``jwst-mast status [PROPOSAL...] [--check] [--details]``"""
     config, store = folder_of(arguments)
-    given = arguments.proposal or _watched(store, config)
-    table = status_of(store, _proposals(store, given), config, _now())
+    proposals = _proposals(store, arguments.proposal or _watched(store, config))
+    table = status_of(store, proposals, config, _now())
     total = table.drop(columns=["proposal", "last_checked"]).sum()
     shown = pd.concat([table, pd.DataFrame([{"proposal": "total", **total}]).astype({"proposal": "string"})])
     shown = shown[list(STATUS_TABLE)].assign(
         **{name: shown[name].map(human_bytes) for name in ("bytes", "bytes_to_come")}
     )
     shown = shown.rename(columns={"bytes": "on disk", "bytes_to_come": "to come", "last_checked": "last checked (UTC)"})
-    lines = [f"{store.root}", "", *aligned(shown), *_legend(total)]
+    lines = [f"{store.root}", "", *_table(shown), *_legend(total)]
     if not arguments.proposal:
-        others = sorted(set(recorded_proposals(store)) - set(table["proposal"]))
+        others = sorted(set(recorded_proposals(store)) - set(proposals))
         lines += ["", f"recorded but not watched: {' '.join(others)}"] if others else []
         lines += [f"note: {sentence}" for sentence in Ledger(store).skipped()]
-    _show(lines)
+    show(lines)
+    if arguments.details:
+        show(_details(store, proposals, config))
     return 1 if arguments.check and any(total[state] for state in NOT_WELL) else 0
 
 
@@ -100,6 +106,22 @@ def _legend(total: "pd.Series[int]") -> list[str]:
     return ["", *lines] if lines else []
 
 
+def _details(store: TableStore, proposals: Sequence[str], config: Config) -> list[str]:
+    """The files that are not present as MAST has them, by their state, with the reason where one is recorded."""
+    files = pd.concat([read_selected(store, proposal, config) for proposal in proposals], ignore_index=True)
+    state = states(files, read_changes(store), _now())
+    lines = []
+    for name in (*NOT_WELL, "waiting"):
+        rows = files[state == name].drop_duplicates("dataURI").sort_values("outfilename")
+        lines += ["", f"{name}:"] if len(rows) else []
+        for row in rows.itertuples():
+            path = str(row.outfilename).removeprefix(f"{store.root}/")
+            release = f"exclusive until {day_of_mjd(row.t_obs_release)}" if pd.notna(row.t_obs_release) else ""
+            reason = row.dl_message if name == "failed" and pd.notna(row.dl_message) else release * (name == "waiting")
+            lines.append(f"  {path}{f': {reason}' if reason else ''}")
+    return lines
+
+
 def calendar(arguments: argparse.Namespace) -> int:
     """``jwst-mast calendar [PROPOSAL...] [--all]``"""
     config, store = folder_of(arguments)
@@ -116,20 +138,18 @@ def calendar(arguments: argparse.Namespace) -> int:
     shown = shown.rename(
         columns={"public_from": "public from (UTC)", "obsnums": "observations", "on_disk": "files on disk"}
     )
-    _show([*aligned(shown), "", f"{_files(int(table['files'].sum()))}, {human_bytes(int(table['bytes'].sum()))}"])
+    show(
+        [
+            *_table(shown),
+            "",
+            f"{_files(int(table['files'].sum()))}, {human_bytes(int(table['bytes'].sum()))}",
+        ]
+    )
     return 0
 
 
-def aligned(table: pd.DataFrame) -> list[str]:
-    """A table as lines: text to the left, numbers to the right, ``-`` for what is missing."""
-    columns = []
-    for name in table.columns:
-        series = table[name]
-        text = [str(name), *("-" if pd.isna(value) else str(value) for value in series)]
-        width = max(map(len, text))
-        right = pd.api.types.is_numeric_dtype(series) or name in ("bytes", "on disk", "to come")
-        columns.append([cell.rjust(width) if right else cell.ljust(width) for cell in text])
-    return ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
+def _table(table: pd.DataFrame) -> list[str]:
+    return as_lines(table, width_of_screen(), FIRST_COLUMNS)
 
 
 def folder_of(arguments: argparse.Namespace) -> tuple[Config, TableStore]:
@@ -165,14 +185,6 @@ def _refuse(store: TableStore, unknown: Sequence[str], recorded: Sequence[str]) 
     what = f" of {', '.join(unknown)}" if unknown else ""
     known = f" (there is of {', '.join(recorded)})" if recorded else ""
     raise NothingRecorded(f"Nothing is recorded{what} in {store.root}{known}; {todo}")
-
-
-def _show(lines: Sequence[str]) -> None:
-    try:
-        print("\n".join(lines), flush=True)
-    except BrokenPipeError:
-        # `| head` has what it wants; Python must not complain when it flushes once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _files(number: int) -> str:

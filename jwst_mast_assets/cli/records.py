@@ -4,10 +4,12 @@ import argparse
 import importlib
 from collections.abc import Callable
 
+from jwst_mast_assets.cli.options import Parser
+
 DATES = "a day (2026-01-15: at its end), a time (2026-01-15T12:00:00) or MJD, all UTC"
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add the commands to ``jwst-mast``."""
     manifest = _command(commands, "manifest", "what the output folder holds of a proposal, or held at a time")
     manifest.add_argument("proposal", help="proposal number, e.g. 1138")
@@ -19,22 +21,21 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     diff.add_argument("date1", metavar="DATE1", help=DATES)
     diff.add_argument("date2", metavar="DATE2", nargs="?", help="likewise; default: now")
 
-    status = _command(commands, "status", "what is on disk of each proposal, and what lacks")
+    status = _command(commands, "status", "what is on disk of each proposal, and what is missing")
     status.add_argument(
         "proposal", nargs="*", help="proposal numbers; default: the watched ones, or all that are recorded"
     )
     status.add_argument(
         "--check", action="store_true", help="exit status 1 if a selected file is missing, failed or stale"
     )
+    status.add_argument("--details", action="store_true", help="name the stale, missing, failed and waiting files")
 
     calendar = _command(commands, "calendar", "which selected files become public when")
     calendar.add_argument("proposal", nargs="*", help="proposal numbers; default: all that are recorded")
     calendar.add_argument("--all", action="store_true", help="also what became public before now")
 
 
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
-) -> argparse.ArgumentParser:
+def _command(commands: "argparse._SubParsersAction[Parser]", name: str, text: str) -> Parser:
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     add_folder_options(parser)
     parser.set_defaults(run=_later(name))

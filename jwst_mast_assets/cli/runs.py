@@ -124,6 +124,7 @@ def materialize(
     parameters: Mapping[str, Any],
     assets: Sequence[str] = (),
     log_level: str = "CRITICAL",
+    run_id: str | None = None,
 ) -> Result:
     """Run a job over the days from one cell to another of the same proposal, in this process.
 
@@ -138,6 +139,8 @@ def materialize(
         Of the job's assets only these; default: all.
     log_level : str
         What of Dagster's log is shown.
+    run_id : str, optional
+        The run's id, where the caller needs it beforehand.
     """
     if first == last:
         partition: dict[str, Any] = {
@@ -163,6 +166,7 @@ def materialize(
             "loggers": {"console": {"config": {"log_level": log_level}}},
         },
         tags={**range_tags, **LOCATION_TAG},
+        run_id=run_id,
         **partition,
     )
     failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]

@@ -3,6 +3,7 @@
 import datetime as dt
 
 import dagster as dg
+import pandas as pd
 
 from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, next_attempt, tries_so_far, under_way
 from jwst_mast_assets.defs.daemon_config import daemon_config
@@ -17,6 +18,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import MJD_EPOCH
 from jwst_mast_assets.mast.discovery import list_observations
 from jwst_mast_assets.mast.errors import ConfigError, JwstMastError
+from jwst_mast_assets.mast.exclusions import excluded_observations
 from jwst_mast_assets.records.due_cells import DueCell, due_cells, fallen
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
@@ -107,10 +109,18 @@ def _tick(
         ledger.note_skipped(skipped)
     if not requests and not new:
         waiting = f"; {len(wanted)} wait for runs under way or their next attempt" if wanted else ""
-        reason = f"Nothing new: {len(observations)} observations of {len(watched)} proposals{waiting}."
+        excluded = "".join(f" {sentence}." for sentence in _excluded(observations, config))
+        reason = f"Nothing new: {len(observations)} observations of {len(watched)} proposals{waiting}.{excluded}"
         return dg.SkipReason(reason), skipped
     additions = [proposals.build_add_request(new)] if new else []
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=additions), skipped
+
+
+def _excluded(observations: pd.DataFrame, config: Config) -> list[str]:
+    """Which proposals have observations of which the configuration wants none; a few of them."""
+    some = observations.groupby("proposal_id")["wanted"].any()
+    none = [observations[observations["proposal_id"] == proposal] for proposal in some.index[~some.astype(bool)][:5]]
+    return [sentence for rows in none if (sentence := excluded_observations(rows, config))]
 
 
 def _requests(

@@ -83,26 +83,30 @@ class Config(pydantic.BaseModel):
 
     # --- what to ask for
     instrument: Annotated[str | None, BeforeValidator(as_instrument)] = Field(
-        default=None, description=f"Instrument: {', '.join(INSTRUMENTS)}. Empty: all."
+        default=None, description=f"Instrument: {', '.join(INSTRUMENTS)}. Empty: all.", examples=["nircam"]
     )
     obsmode: Words = Field(
         default=[],
         description="Observation modes as MAST has them, e.g. [image, wfss]; with no instrument set, of all. Empty: "
         "all modes.",
+        examples=[["image", "wfss"]],
     )
     propID: Annotated[list[str], BeforeValidator(as_proposals)] = Field(
-        default=[], description="Proposal numbers, e.g. 1409 or [1138, 2731]."
+        default=[], description="Proposal numbers, e.g. 1409 or [1138, 2731].", examples=[[1138, 2731]]
     )
     obsnums: Annotated[Numbers, pydantic.AfterValidator(check_obsnums)] = Field(
-        default=[], description="Observation numbers within the proposal, e.g. 3 or [3, 103]. Empty: all."
+        default=[],
+        description="Observation numbers within the proposal, e.g. 3 or [3, 103]. Empty: all.",
+        examples=[[3, 103]],
     )
     lookbacktime: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        default=1.0, description="Days to look back from now. date_select and all_dates go before it."
+        default=1.0, description="Days to look back from now. date_select and all_dates take precedence over it."
     )
     date_select: Annotated[Words, BeforeValidator(dates_as_text), check_limits(read_date)] = Field(
         default=[],
-        description="Dates of observation (t_min; MJD or ISO, UTC): one value (exact), value+ (from), value- (until), "
-        "or two (from, until).",
+        description="Dates of observation (t_min; MJD or ISO, UTC): one value (a date without a time means that whole "
+        "day, all else is exact), value+ (from), value- (until), or two (from, until).",
+        examples=[["2022-04-10", "2022-04-12T12:00:00"]],
     )
     all_dates: bool = Field(default=False, description="The whole history of the proposals, whatever the dates.")
     Nobs_per_batch: Annotated[int, Field(gt=0)] = Field(
@@ -114,27 +118,35 @@ class Config(pydantic.BaseModel):
         default=["uncal"],
         description="File types: _uncal.fits, _rate.jpg, ...; without an ending: uncal is _uncal.fits, ami-oi is "
         "_ami-oi.fits; fits, jpg, ecsv, ...: all of that kind. Empty: all.",
+        examples=[["uncal", "_rate.jpg"]],
     )
     calib_levels: Annotated[Numbers, pydantic.AfterValidator(check_levels)] = Field(
-        default=[], description="Calibration levels, e.g. [1, 2]. Empty: all."
+        default=[], description="Calibration levels, e.g. [1, 2]. Empty: all.", examples=[[1, 2]]
     )
-    sca: Annotated[Words, check_one_of((*names.SCAS, *names.SCA_ALIASES), "detector")] = Field(
+    sca: Annotated[Words, check_one_of((*names.SCAS, *names.SCA_ALIASES), "detector", shown=names.SCAS)] = Field(
         default=[],
-        description="Detectors: a1..a4, along (a5), b1..b4, blong (b5), nrs1, nis, mirimage, guider1, ... Empty: all.",
+        description="Detectors: a1..a4, along (a5), b1..b4, blong (b5), or their full names (nrca1, nrcblong); "
+        "nrs1, nrs2, nis, mirimage, mirifulong, mirifushort, guider1, guider2. Empty: all.",
+        examples=[["a1", "a3"]],
     )
     guidestars: bool = Field(default=False, description="Guide-star products too. There are a lot of them.")
     guidestar_data_only: bool = Field(default=False, description="Guide-star products only.")
     obsid_select: Annotated[Words, check_limits(read_obsid)] = Field(
-        default=[], description="Range of obsID or parent_obsid: one value (exact), value+, value-, or two."
+        default=[],
+        description="Range of obsID or parent_obsid: one value (exact), value+, value-, or two.",
+        examples=[[71672220, 71672260]],
     )
-    obsid_list: Numbers = Field(default=[], description="These obsID or parent_obsid only.")
+    obsid_list: Numbers = Field(
+        default=[], description="These obsID or parent_obsid only.", examples=[[71672220, 71672260]]
+    )
 
     # --- where to put it
     outrootdir: Text = Field(
         default=None,
         description="Output folder; $NAME means an environment variable. Empty: $JWSTDOWNLOAD_OUTDIR, else here.",
+        examples=["/data/jwst"],
     )
-    outsubdir: Text = Field(default=None, description="Folder below outrootdir.")
+    outsubdir: Text = Field(default=None, description="Folder below outrootdir.", examples=["my_project"])
     skip_propID2outsubdir: bool = Field(default=False, description="No folder per proposal.")
     obsnum2outsubdir: bool = Field(
         default=True, description="A folder per observation number (obsnum05) below the proposal's."
@@ -177,10 +189,12 @@ class Config(pydantic.BaseModel):
     max_download_gb: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(none_if_blank)] = Field(
         default=None,
         description="Refuse a run that would fetch more (GB of 10^9 bytes). Empty: as much as the disk takes.",
+        examples=[500],
     )
     token: Annotated[pydantic.SecretStr | None, BeforeValidator(none_if_blank)] = Field(
         default=None,
         description="MAST token, for exclusive-access data. Better: the environment variable MAST_API_TOKEN.",
+        examples=["$MAST_API_TOKEN"],
     )
 
     # --- notices
@@ -188,11 +202,14 @@ class Config(pydantic.BaseModel):
         default=[],
         description="Where notices go, as addresses of the apprise library (mailto://..., slack://...). They are "
         "secrets; better: the environment variable JWST_NOTIFY_URLS. Empty: no notices.",
+        examples=["mailto://$NAME:$PASSWORD@example.org"],
     )
 
     # --- tables
     savetables: Text = Field(
-        default=None, description="Save this run's tables as <savetables>.obs.txt, .selprod.txt, .summary.txt."
+        default=None,
+        description="Save this run's tables as <savetables>.obs.txt, .selprod.txt, .summary.txt (and as .ecsv).",
+        examples=["latest"],
     )
     mastcolumns_obsTable: Annotated[Words, check_one_of(tables.MAST_OBS_COLUMNS, "column", lower=False)] = Field(
         default=["proposal_id", "dataURL", "obs_id", "t_min", "t_exptime"],
@@ -239,13 +256,13 @@ class Config(pydantic.BaseModel):
     )
     webpage_thumbnails_width: Pixels = Field(default=100, description="Width of thumbnails, pixels.")
     webpage_thumbnails_height: Pixels = Field(
-        default=None, description="Height of thumbnails, pixels; empty: keeps the shape."
+        default=None, description="Height of thumbnails, pixels; empty: keeps the shape.", examples=[100]
     )
     webpage_tablefigsize_width: Pixels = Field(
-        default=None, description="Width of figures in the page's table, pixels."
+        default=None, description="Width of figures in the page's table, pixels.", examples=[100]
     )
     webpage_tablefigsize_height: Pixels = Field(
-        default=None, description="Height of figures in the page's table, pixels."
+        default=None, description="Height of figures in the page's table, pixels.", examples=[100]
     )
     webpage_fitskeys2table: Words = Field(default=FITS_KEYS, description="FITS header keywords to show in the page.")
     webpage_cols4table: Words = Field(default=PAGE_COLUMNS, description="Columns of the page's table.")
@@ -256,7 +273,7 @@ class Config(pydantic.BaseModel):
     # --- the pipeline
     watch: Annotated[Literal["proposals", "all"], BeforeValidator(lowered)] = Field(
         default="proposals",
-        description="What the sensor looks after: the registered proposals, or all of the instrument in the last "
+        description="What the sensor looks after: the watched proposals, or all of the instrument in the last "
         "lookbacktime days.",
     )
     sensor_interval: Annotated[int, Field(ge=30)] = Field(
@@ -373,7 +390,7 @@ def _sentence(error: pydantic.ValidationError) -> str:
 
 
 def load_config(path: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Config:
-    """The configuration of a YAML file, and what goes before it.
+    """The configuration of a YAML file, and what takes precedence over it.
 
     Parameters
     ----------

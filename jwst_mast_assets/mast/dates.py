@@ -65,8 +65,13 @@ def parse_mjd(text: str) -> float:
             moment = moment.replace(tzinfo=dt.timezone.utc)
         return mjd_of(moment)
     if not 0 < mjd < 200_000:
-        raise ValueError(f"{text!r} is no MJD")
+        raise ValueError(f"{text!r} is not a valid MJD")
     return mjd
+
+
+def is_day(text: str) -> bool:
+    """Whether a date has no time (``2022-04-10``)."""
+    return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", text.strip()))
 
 
 def moment(when: dt.datetime | str) -> str:
@@ -80,7 +85,7 @@ def moment(when: dt.datetime | str) -> str:
     Raises
     ------
     ValueError
-        If it is no time.
+        If it is not a time.
 
     Examples
     --------
@@ -90,7 +95,7 @@ def moment(when: dt.datetime | str) -> str:
     if isinstance(when, str):
         text = when.strip()
         when = _parsed(text)
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        if is_day(text):
             when += dt.timedelta(days=1, microseconds=-1)
     return f"{when.astimezone(dt.timezone.utc):%Y-%m-%dT%H:%M:%S.%f}"
 
@@ -106,6 +111,6 @@ def _parsed(text: str) -> dt.datetime:
         when = dt.datetime.fromisoformat(text.removesuffix("Z"))
     except (ValueError, OverflowError):
         raise ValueError(
-            f"{text!r} is no date; give one like 2026-01-15, 2026-01-15T12:00:00 (UTC) or 61055.5 (MJD)"
+            f"{text!r} is not a date; give one like 2026-01-15, 2026-01-15T12:00:00 (UTC) or 61055.5 (MJD)"
         ) from None
     return when if when.tzinfo else when.replace(tzinfo=dt.timezone.utc)

@@ -22,8 +22,9 @@ DETECTORS = (
 SCAS = tuple(detector.removeprefix("nrc") for detector in DETECTORS)
 """The detectors as the parameter ``sca`` spells them: NIRCam's without their ``nrc``."""
 
-SCA_ALIASES = {"a5": "along", "b5": "blong"}
-"""NIRCam's long-wave detectors are its fifth ones."""
+SCA_ALIASES = {"a5": "along", "b5": "blong", "nrca5": "along", "nrcb5": "blong"}
+SCA_ALIASES |= {detector: detector.removeprefix("nrc") for detector in DETECTORS if detector.startswith("nrc")}
+"""Full names of NIRCam's detectors; its long-wave ones are its fifth."""
 
 OBSNUM = re.compile(r"^jw\d{5}(?:(\d{3})\d{3}|-o(\d{3}))(?=[_.]|$)", re.IGNORECASE)
 VISIT = re.compile(r"^jw\d{8}(\d{3})(?=[_.]|$)", re.IGNORECASE)

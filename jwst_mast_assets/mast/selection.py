@@ -4,6 +4,7 @@ The rules are the original's. Everything here looks only at tables, so that anot
 """
 
 import datetime as dt
+import math
 import re
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from jwst_mast_assets.mast import names
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.dates import mjd_of, parse_mjd
+from jwst_mast_assets.mast.dates import is_day, mjd_of, parse_mjd
 from jwst_mast_assets.mast.modes import instrument_is_wanted
 
 Limits = tuple[float | None, float | None]
@@ -32,8 +33,16 @@ def limits(values: list[str], parse: Callable[[str], float]) -> Limits:
 
 
 def date_limits(config: Config) -> Limits:
-    """The limits of ``date_select``, MJD (UTC); none with ``all_dates``, which goes before it."""
-    return limits([] if config.all_dates else config.date_select, parse_mjd)
+    """The limits of ``date_select``, MJD (UTC); none with ``all_dates``, which takes precedence over it.
+
+    A single date without a time means that whole day. (The original takes it as the one moment at which it begins.)
+    """
+    if config.all_dates:
+        return None, None
+    if len(config.date_select) == 1 and is_day(config.date_select[0]):
+        start = parse_mjd(config.date_select[0])
+        return start, math.nextafter(start + 1, start)
+    return limits(config.date_select, parse_mjd)
 
 
 def window(config: Config, now: dt.datetime) -> Limits:

@@ -63,15 +63,15 @@ def as_secrets(value: Any) -> Any:
     return [value] if isinstance(value, pydantic.SecretStr) else (value or [])
 
 
-def check_one_of(known: Any, what: str, lower: bool = True) -> Any:
-    """Check that each value is a known one."""
+def check_one_of(known: Any, what: str, lower: bool = True, shown: Any = None) -> Any:
+    """Check of words; `shown` are those that the message lists, where there are shorter spellings of the same."""
 
     def check(values: list[str]) -> list[str]:
         checked = [value.lower() if lower else value for value in values]
         for value in checked:
             if value not in known:
                 hint = nearest(value, known) or ";"
-                raise ValueError(f"unknown {what} {value!r}{hint} Known: {', '.join(known)}")
+                raise ValueError(f"unknown {what} {value!r}{hint} Known: {', '.join(shown or known)}")
         return checked
 
     return pydantic.AfterValidator(check)
@@ -98,7 +98,7 @@ def check_obsnums(values: list[int]) -> list[int]:
     """Check that each value is an observation number."""
     for value in values:
         if not 1 <= value <= 999:
-            raise ValueError(f"{value} is no observation number (1 to 999)")
+            raise ValueError(f"{value} is not an observation number (1 to 999)")
     return values
 
 
@@ -134,7 +134,7 @@ def check_levels(values: list[int]) -> list[int]:
     """Check that each value is a calibration level."""
     for value in values:
         if value > 4:
-            raise ValueError(f"{value} is no calibration level (0 to 4)")
+            raise ValueError(f"{value} is not a calibration level (0 to 4)")
     return values
 
 

@@ -1,4 +1,4 @@
-"""The shipped config file, and the same names everywhere."""
+"""The printed config file, and the same names everywhere."""
 
 import re
 import subprocess
@@ -6,17 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from jwst_mast_assets.cli.main import main
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD
 from jwst_mast_assets.mast.config import Config, load_config
+from jwst_mast_assets.records.status import SELECTING
 
 TESTS = Path(__file__).resolve().parents[1]
 PARITY = TESTS.parent / "docs" / "parity.md"
-README = {"instrument": "nircam", "obsmode": ["image", "wfss"], "outrootdir": "$JWSTDOWNLOAD_OUTDIR"}
-"""Where the README's values, which the file has, are not the defaults."""
 
 
 @pytest.fixture
@@ -26,23 +24,33 @@ def printed(capsys):
 
 
 def test_the_printed_config_file_has_every_parameter_and_no_other(printed):
-    assert set(yaml.safe_load(printed)) == set(Config.model_fields)
+    assert re.findall(r"^#?(\w+): ", printed, re.MULTILINE) == list(Config.model_fields)
 
 
 def test_each_parameter_is_explained_above_it(printed):
-    lines = printed.splitlines()
-    for number, line in enumerate(lines):
-        if line and line[0] not in "# ":
-            paragraph = lines[:number][::-1]
-            above = paragraph[: paragraph.index("") if "" in paragraph else None]
-            assert any(text.startswith("# ") for text in above), line
+    for paragraph in printed.split("\n\n"):
+        names = re.findall(r"^#?(\w+): ", paragraph, re.MULTILINE)
+        if names:
+            assert re.match(r"# [A-Z]", paragraph), paragraph
+            assert len(names) == 1
 
 
-def test_its_values_are_the_defaults_except_where_the_readme_has_others(printed, tmp_path):
+def test_a_new_config_file_changes_nothing(printed, tmp_path):
     (tmp_path / "printed.cfg").write_text(printed)
-    config, defaults = load_config(tmp_path / "printed.cfg"), Config()
-    differing = {n: getattr(config, n) for n in Config.model_fields if getattr(config, n) != getattr(defaults, n)}
-    assert differing == README
+    config = load_config(tmp_path / "printed.cfg")
+    assert config == Config()
+    # Nor does it say that it selects something.
+    assert not SELECTING & config.model_fields_set
+
+
+def test_every_example_of_the_printed_config_file_can_be_used_as_it_stands(printed, tmp_path, monkeypatch):
+    for name in ("NAME", "PASSWORD", "MAST_API_TOKEN"):
+        monkeypatch.setenv(name, "abc")
+    used = re.sub(r"^#(\w+: )", r"\1", printed, flags=re.MULTILINE)
+    (tmp_path / "used.cfg").write_text(used)
+    config = load_config(tmp_path / "used.cfg")
+    assert config.model_fields_set == set(Config.model_fields)
+    assert (config.instrument, config.sca, config.propID) == ("nircam", ["a1", "a3"], ["01138", "02731"])
 
 
 def test_the_launchpad_knows_the_same_names_and_values():

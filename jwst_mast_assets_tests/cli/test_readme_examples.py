@@ -1,10 +1,11 @@
 """The ten examples of the original's README, as written; only their output folders are the test's own."""
 
 import shlex
-from importlib import resources
 from pathlib import Path
 
 import pytest
+
+from jwst_mast_assets.mast.config_file import annotated_config
 
 NRCA1_2 = ("nrca1", "nrca2")
 NEW_1138 = {4: ("nrca1", "nrca2", "nrcblong"), 5: NRCA1_2, 7: ("nrca1",)}
@@ -72,8 +73,9 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("example", "expected"), EXAMPLES, ids=range(1, 11))
 def test_an_example_of_the_readme_runs_as_written(today, command, example, expected):
-    shipped = resources.files("jwst_mast_assets").joinpath("jwst_query.cfg").read_text(encoding="utf-8")
-    Path("jwst_query.cfg").write_text(shipped, encoding="utf-8")
+    # The original's own config file has these two lines; ours has them commented out.
+    used = annotated_config().replace("#instrument: nircam", "instrument: nircam")
+    Path("jwst_query.cfg").write_text(used.replace("#obsmode: [image", "obsmode: [image"), encoding="utf-8")
     argv = [str(command.root) if word in ("/jwst_data", "/my_jwst_data") else word for word in shlex.split(example)]
     outcome = command.download(*argv[1:])
     assert outcome.status == 0, outcome.err

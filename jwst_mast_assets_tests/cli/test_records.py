@@ -190,6 +190,20 @@ def test_status_checks_what_is_asked_for(ask, story, tmp_path):
     assert ask("status", root=copy).row("01138")[3:6] == ["10", "1", "1"]
 
 
+def test_status_names_the_files_that_are_not_as_they_should_be(ask, story, tmp_path):
+    copy = tmp_path / "copied"
+    shutil.copytree(story.root, copy)
+    (gone,) = copy.glob("01138/**/*nrca2_uncal.fits")
+    gone.unlink()
+    lines = ask("status", "--details", root=copy).lines
+    assert lines[lines.index("missing:") + 1] == f"  {gone.relative_to(copy)}"
+    assert lines[lines.index("stale:") + 1].endswith("_nrca2_rate.fits")
+    waiting = lines[lines.index("waiting:") + 1]
+    assert waiting.startswith("  09231/obsnum01/jw09231")
+    assert waiting.endswith(f": exclusive until {day_of_mjd(story.release)}")
+    assert "missing:" not in ask("status", root=copy).lines
+
+
 def test_the_calendar_says_what_becomes_public_when(ask, story):
     asked = ask("calendar")
     assert asked.row(str(day_of_mjd(story.release)))[1:] == ["09231", "1", "2", "202 kB", "0", "to come"]
@@ -202,10 +216,10 @@ def test_the_calendar_says_what_becomes_public_when(ask, story):
     ("argv", "words"),
     [
         (["manifest", "abc"], ["'abc' is not a proposal number"]),
-        (["manifest", "1138", "--at", "soon"], ["'soon' is no date", "2026-01-15"]),
+        (["manifest", "1138", "--at", "soon"], ["'soon' is not a date", "2026-01-15"]),
         (["manifest", "1138", "--at", "2022-01-01"], ["Nothing was on disk of 01138", "its history begins"]),
         (["manifest", "1410"], ["of 01410", "(there is of 01138)", "jwst_download.py --propID 1410 --all_dates"]),
-        (["diff", "1138", "2026"], ["'2026' is no date"]),
+        (["diff", "1138", "2026"], ["'2026' is not a date"]),
         (["diff", "1138", "2022-01-02", "2022-01-01"], ["DATE1 is later than DATE2"]),
         (["status", "1138", "1410"], ["Nothing is recorded of 01410", "--outrootdir"]),
         (["calendar", "0"], ["'0' is not a proposal number"]),

@@ -117,6 +117,9 @@ def page(filled_archive, tmp_path, monkeypatch) -> Iterator[Page]:
         yield Page(instance, workspace, tmp_path / "data")
 
 
+# Dagster's own way of loading a code location in this process warns of a property of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`:DeprecationWarning")
+
 DAYS = range(10, 15)
 """Of April 2022; the 12th and the 13th have no data."""
 

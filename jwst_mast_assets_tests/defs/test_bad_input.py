@@ -17,6 +17,27 @@ def one_sentence(result, *words):
         assert word in message
 
 
+@pytest.mark.parametrize(
+    ("parameters", "asset", "sentence"),
+    [
+        (
+            {"instrument": "miri"},
+            "obs_table",
+            "proposal 01138 has 30 NIRCAM observations; instrument: miri excludes them",
+        ),
+        ({"filetypes": ["calibrated"]}, "product_table", "; filetypes: [calibrated] excludes them"),
+        ({"obsnums": [99]}, "product_table", " files of obsnums 4, 5; obsnums: [99] excludes them"),
+    ],
+)
+def test_a_selection_that_excludes_everything_is_a_success_that_names_what_there_is(
+    archive, runner, parameters, asset, sentence
+):
+    result = runner.run("jwst_query", **parameters)
+    assert result.success
+    (event,) = result.asset_materializations_for_node(asset)
+    assert sentence in str(event.metadata["excluded"].value)
+
+
 def test_a_proposal_that_is_not_registered(archive, runner):
     one_sentence(runner.run(keys="2022-04-10|01409"), "01409", "not registered", "jwst-mast proposals add 01409")
     assert not runner.root.exists()

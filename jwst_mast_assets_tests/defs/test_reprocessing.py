@@ -16,6 +16,7 @@ from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.history import manifest_at, read_history
+from jwst_mast_assets.records.watched import WatchList
 from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
 
 OTHER_DAY = "2022-04-11|01138"
@@ -223,6 +224,7 @@ def test_superseded_associations_are_told_and_recorded_once_and_stay(archive, ru
     instance.add_dynamic_partitions("proposal", ["02731"])
     day = "2022-06-03|02731"
     runner.run(keys=day, filetypes=["_asn.json"])
+    WatchList(runner.store).add(["02731"])
     path = Path(runner.table("downloaded_files", day)["outfilename"].iloc[0])
     stamp = path.name.split("_")[1]
     newer = path.name.replace(stamp, "20991231t000000")

@@ -1,6 +1,7 @@
 """The sensor and the schedule, ticked against a real instance, a real archive, and real runs."""
 
 import datetime as dt
+import re
 from typing import Any
 
 import dagster as dg
@@ -107,6 +108,17 @@ def test_a_partition_under_way_is_not_requested_again(archive, instance, root):
         status=dg.DagsterRunStatus.STARTED,
     )
     assert DAY not in reasons(tick(instance))
+
+
+def test_a_configuration_that_excludes_all_of_a_proposal_is_named_with_what_there_is(
+    archive, instance, tmp_path, monkeypatch
+):
+    (tmp_path / "my.cfg").write_text("instrument: miri\n")
+    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(tmp_path / "my.cfg"))
+    skipped = tick(instance)
+    assert isinstance(skipped, dg.SkipReason)
+    sentence = r"proposal 01138 has \d+ NIRCAM observations; instrument: miri excludes them\."
+    assert re.search(sentence, skipped.skip_message or "")
 
 
 def test_mast_failing_means_a_skip_with_the_reason(archive, instance, root):

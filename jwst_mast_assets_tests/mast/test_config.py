@@ -12,7 +12,7 @@ from jwst_mast_assets.mast.errors import ConfigError
         ({"instrumnt": "nircam"}, "unknown parameter 'instrumnt'; did you mean 'instrument'?"),
         ({"instrument": "nircamm"}, "instrument: unknown instrument 'nircamm'; did you mean 'nircam'?"),
         ({"sca": "a1 a9"}, "sca: unknown detector 'a9'"),
-        ({"obsnums": [0]}, "obsnums: 0 is no observation number (1 to 999)"),
+        ({"obsnums": [0]}, "obsnums: 0 is not an observation number (1 to 999)"),
         ({"obsnums": "three"}, "obsnums: 'three' is not a whole number"),
         ({"propID": "abc"}, "propID: 'abc' is not a proposal number"),
         ({"date_select": "yesterday"}, "date_select: 'yesterday' cannot be read"),
@@ -25,7 +25,7 @@ from jwst_mast_assets.mast.errors import ConfigError
         ({"obsid_select": "many"}, "obsid_select: 'many' cannot be read"),
         ({"date_select": "2022-05-05 2022-01-02"}, "date_select: 2022-05-05 comes after 2022-01-02"),
         ({"lookbacktime": "abc"}, "lookbacktime: must be a number, not 'abc'"),
-        ({"calib_levels": 9}, "calib_levels: 9 is no calibration level"),
+        ({"calib_levels": 9}, "calib_levels: 9 is not a calibration level"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_sentence_that_names_it(values, sentence):
@@ -44,6 +44,7 @@ def test_a_bad_value_is_refused_in_one_sentence_that_names_it(values, sentence):
         ({"propID": 1409}, ["01409"]),
         ({"propID": "01409"}, ["01409"]),
         ({"sca": "A1"}, ["a1"]),
+        ({"sca": "NRCA1 nrcblong mirimage"}, ["nrca1", "nrcblong", "mirimage"]),
         ({"date_select": "2022-06-06 2022-06-08"}, ["2022-06-06", "2022-06-08"]),
         ({"date_select": 59430.0}, ["59430.0"]),
         ({"filetypes": None}, []),

@@ -250,7 +250,7 @@ def test_a_time_is_a_day_a_time_or_mjd(text, meant):
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026", "2026-02-30", "20260115", "1e400", "9" * 20, "1.2.3"])
 def test_what_is_no_time_is_one_sentence(text):
-    with pytest.raises(ValueError, match=r"is no date; give one like 2026-01-15"):
+    with pytest.raises(ValueError, match=r"is not a date; give one like 2026-01-15"):
         moment(text)
 
 

@@ -9,6 +9,7 @@ from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
 from jwst_mast_assets.mast.dates import utc_now
+from jwst_mast_assets.mast.exclusions import excluded_observations
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.observations import query_observations
@@ -69,9 +70,14 @@ def obs_table(
         context.log.info(
             f"{len(table)} observations in MAST on {days}, {table['wanted'].sum()} match the configuration"
         )
+        if excluded := excluded_observations(table, config):
+            context.log.warning(excluded)
         return dg.MaterializeResult(
             value=table,
-            metadata=table_metadata(table, config.outcolumns_obsTable),
+            metadata={
+                **table_metadata(table, config.outcolumns_obsTable),
+                **({"excluded": excluded} if excluded else {}),
+            },
             data_version=data_version(table, ["cell", "obsid", "t_min", "calib_level", "wanted"]),
             check_results=[columns_as_expected(mast, "observations"), no_sudden_fall(listing, known)],
         )

@@ -11,6 +11,7 @@ from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warning
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
 from jwst_mast_assets.downloads import state_on_disk
 from jwst_mast_assets.mast.dates import utc_now
+from jwst_mast_assets.mast.exclusions import excluded_files
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.products import query_products
 from jwst_mast_assets.mast.sizes import human_bytes
@@ -67,6 +68,8 @@ def product_table(
         if mast.unusable_rows:
             context.log.warning(f"{mast.unusable_rows} rows of MAST name no file or observation and are left out")
         selected = table[table["selected"].fillna(False)]
+        if excluded := excluded_files(table, obs_table, config):
+            context.log.warning(excluded)
         refused = table.loc[table["outfilename"].isna(), "productFilename"]
         for name in refused.head(25):
             context.log.warning(f"MAST sent a file name that cannot be used here and is not fetched: {name!r}")
@@ -83,6 +86,7 @@ def product_table(
                 "selected_size": human_bytes(size),
                 "selected_bytes": size,
                 "refused_names": len(refused),
+                **({"excluded": excluded} if excluded else {}),
             },
             check_results=[columns_as_expected(mast, "products"), no_sudden_fall(listing, known)],
         )

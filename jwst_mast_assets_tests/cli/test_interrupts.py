@@ -1,0 +1,90 @@
+"""Ctrl-C and SIGTERM in the middle of a download: real signals to a real process, with a slow archive."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from jwst_mast_assets.embedded_archive import Fault
+
+ARGV = ("--propID", "1138", "--date_select", "2022-04-10", "--yes")
+"""30 files."""
+CODE = "import sys; from jwst_mast_assets.cli.original import download_main; sys.exit(download_main(sys.argv[1:]))"
+PATIENCE = 120
+
+
+class Download:
+    """A download under way, of which the first file is there."""
+
+    def __init__(self, root: Path, log: Path) -> None:
+        self.log = log
+        with log.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", CODE, *ARGV], stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        end = time.monotonic() + PATIENCE
+        while not list(root.rglob("*_uncal.fits")):
+            assert time.monotonic() < end, self.said
+            assert self.process.poll() is None, self.said
+            time.sleep(0.05)
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def stop(self, number: signal.Signals) -> None:
+        os.kill(self.process.pid, number)
+
+
+def last_run() -> tuple[str, str]:
+    with dg.DagsterInstance.get() as instance:
+        (run,) = instance.get_runs(limit=1)
+    return run.job_name, run.status.value
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_download_says_what_is_complete_and_is_canceled_in_dagster(
+    archive, command, tmp_path, number, status
+):
+    archive.faults.add(Fault("slow", match="_uncal.fits", rate=100_000))
+    download = Download(command.root, tmp_path / "log.txt")
+    download.stop(number)
+    assert download.process.wait(PATIENCE) == status
+    complete = len(list(command.root.rglob("*_uncal.fits")))
+    assert 0 < complete < 30
+    sentence = f"Interrupted; {complete} of 30 files are complete. Run the same command again to continue."
+    assert download.said.splitlines()[-1] == sentence
+    assert "Traceback" not in download.said
+    assert last_run() == ("jwst_download", "CANCELED")
+
+
+def test_the_command_given_again_fetches_only_the_rest(archive, command, tmp_path):
+    archive.faults.add(Fault("slow", match="_uncal.fits", rate=100_000))
+    download = Download(command.root, tmp_path / "log.txt")
+    download.stop(signal.SIGINT)
+    assert download.process.wait(PATIENCE) == 130
+    archive.faults.clear()
+    complete = len(list(command.root.rglob("*_uncal.fits")))
+    again = command.download(*ARGV)
+    assert again.status == 0
+    assert f"### Download complete: {30 - complete} files, " in again.out
+
+
+def test_a_second_ctrl_c_ends_at_once(archive, command, tmp_path):
+    # One file comes; then no byte, for longer than anybody waits.
+    archive.faults.add(Fault("stall", match="_nrc[ab][2-4]_uncal.fits", seconds=60))
+    download = Download(command.root, tmp_path / "log.txt")
+    download.stop(signal.SIGINT)
+    time.sleep(0.5)
+    start = time.monotonic()
+    assert download.process.poll() is None
+    download.stop(signal.SIGINT)
+    assert download.process.wait(PATIENCE) == 130
+    assert time.monotonic() - start < 5
+    assert "Traceback" not in download.said
+    assert last_run() == ("jwst_download", "CANCELED")

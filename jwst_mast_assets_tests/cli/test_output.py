@@ -1,0 +1,165 @@
+"""What the commands print: for a person, for a narrow terminal, for a pipe, and when nobody reads on."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from jwst_mast_assets.cli.main import main
+from jwst_mast_assets.cli.screen import as_lines
+from jwst_mast_assets.embedded_archive import Fault
+
+DAY = ("--propID", "1138", "--date_select", "2022-04-10")
+ONE = (*DAY, "--sca", "nrca1", "--obsnums", "5")
+TABLE = pd.DataFrame(
+    {
+        "proposal": pd.Series(["01138", "total"], dtype="string"),
+        "files": pd.Series([30, 30], dtype="Int64"),
+        "on disk": ["3.02 MB", "0 B"],
+        "path": ["01138/obsnum05/jw01138005001_02101_00001_nrca1_uncal.fits", None],
+    }
+)
+
+
+def test_a_table_has_text_to_the_left_numbers_and_sizes_to_the_right_and_a_dash_for_nothing():
+    assert as_lines(TABLE[["proposal", "files", "on disk"]].assign(none=None)) == [
+        "proposal  files  on disk  none",
+        "01138        30  3.02 MB  -",
+        "total        30      0 B  -",
+    ]
+
+
+@pytest.mark.parametrize("width", [30, 60, 80])
+def test_a_table_is_never_wider_than_the_terminal_and_says_what_it_leaves_out(width):
+    lines = as_lines(TABLE, width, ["path"])
+    assert max(map(len, lines)) <= width
+    assert any("_nrca1_uncal.fits" in line for line in lines)
+    assert "(no room for: " in "".join(lines)
+    assert max(map(len, as_lines(TABLE))) > 80
+
+
+def test_each_thing_is_said_once_and_what_was_made_is_named(archive, command):
+    outcome = command.download(*ONE, "-w")
+    name = "jw01138005001_02101_00001_nrca1_uncal.fits"
+    assert outcome.out.count(name) == 1
+    for title in ("### Selected Products:", "### Summary propID/obsnum:", "### Download complete: 1 files, "):
+        assert outcome.out.count(title) == 1
+    folder = command.root / "01138"
+    assert f"tables: {folder}/01138.summary.txt, .obs.txt, .selprod.txt\n" in outcome.out
+    assert f"page: {folder}/index.html\n" in outcome.out
+    assert outcome.err == ""
+
+
+def test_long_tables_are_printed_only_when_asked_for(archive, command):
+    argv = (*DAY, "-f", "fits")
+    short, long = command.query(*argv).out, command.query(*argv, "-v").out
+    assert "120 rows (-v prints them)" in short
+    assert short.count("_uncal.fits") < 5
+    assert long.count("_rate.fits") > 30
+    assert len(short.splitlines()) < 60
+
+
+def test_quiet_prints_errors_only(archive, command):
+    outcome = command.download(*ONE, "--quiet")
+    assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
+    archive.faults.add(Fault("status", match="nrca2_uncal.fits", status=404))
+    outcome = command.download(*DAY, "--sca", "a2", "--obsnums", "5", "-q")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert "nrca2_uncal.fits" in outcome.err
+
+
+def test_a_failed_file_is_named_once_with_what_to_do(archive, command):
+    archive.faults.add(Fault("status", match="nrca1_uncal.fits", status=404))
+    outcome = command.download(*ONE)
+    assert outcome.status == 1
+    assert outcome.err.count("jw01138005001_02101_00001_nrca1_uncal.fits") == 1
+    assert outcome.err.splitlines()[-1] == "Run the same command again to fetch only what is missing."
+
+
+def test_files_that_are_not_public_are_counted_with_their_date_and_what_to_do(today, command):
+    outcome = command.download("--propID", "9231", "--all_dates")
+    assert outcome.status == 0
+    assert " fetched; 0 failed\n" in outcome.out
+    (line,) = [line for line in outcome.out.splitlines() if "exclusive" in line]
+    assert line.startswith("2 files are exclusive until 20")
+    assert line.endswith("; set MAST_API_TOKEN to fetch them")
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (("--obsnums", "99"), "of obsnums 4, 5; obsnums: [99] excludes them."),
+        (("-f", "calibrated"), "; filetypes: [calibrated] excludes them."),
+        (("--sca", "mirimage"), "; sca: [mirimage] excludes them."),
+        (("-i", "miri"), "### proposal 01138 has "),
+    ],
+)
+def test_a_selection_that_excludes_everything_says_what_there_is_and_succeeds(archive, command, argv, sentence):
+    outcome = command.query(*DAY, *argv)
+    assert outcome.status == 0
+    assert sentence in outcome.out
+    assert "excludes them." in outcome.out
+
+
+def test_where_nothing_is_selected_nothing_is_downloaded(archive, command):
+    outcome = command.download(*DAY, "--obsnums", "99")
+    assert outcome.status == 0
+    assert "### Nothing is selected: proposal 01138 has " in outcome.out
+    assert "### Downloading" not in outcome.out
+
+
+def test_a_date_without_a_time_means_that_whole_day_and_full_detector_names_are_known(archive, command):
+    assert command.download(*DAY, "--sca", "nrca1", "NRCBLONG", "-q").status == 0
+    names = command.data()
+    assert {name.split("_")[3] for name in names} == {"nrca1", "nrcblong"}
+    assert {name[7:10] for name in names} == {"004", "005"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["archive", "--port", "99999"], "jwst-mast archive: argument --port: '99999' is not a port (0 to 65535)"),
+        (["status", "--detials"], "jwst-mast: unknown option --detials; did you mean --details?"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(capsys, argv, sentence):
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.count("\n")) == ("", 1)
+    assert sentence in captured.err
+
+
+def test_an_unknown_option_suggests_the_nearest(command):
+    outcome = command.query("--propid", "1138")
+    assert outcome.status == 2
+    assert "unknown option --propid; did you mean --propID?" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_refused_in_one_line(archive, capsys):
+    port = archive.url.rpartition(":")[2]
+    assert main(["archive", "--port", port]) == 2
+    assert capsys.readouterr().err.startswith(f"jwst-mast: port {port} cannot be used (")
+
+
+@pytest.mark.parametrize("folder", ["/dev/null/data", "/proc/data"])
+def test_a_folder_that_cannot_be_written_is_one_sentence(archive, command, folder):
+    outcome = command.download(*ONE, "--outrootdir", folder)
+    assert outcome.status == 2
+    assert outcome.err.startswith(f"jwst_download.py: The output folder {folder} cannot be written (")
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_closed_pipe_ends_a_command_silently(archive, command):
+    code = "import sys; from jwst_mast_assets.cli.original import query_main; sys.exit(query_main(sys.argv[1:]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *ONE], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (141, "")
