@@ -27,6 +27,8 @@ class Keywords(NamedTuple):
     checksum: str | None = None
     cal_ver: str | None = None
     crds_ctx: str | None = None
+    stale: bool | None = None
+    """Queued to be processed again."""
 
 
 UNKNOWN = Keywords()
@@ -80,7 +82,7 @@ def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
     """A reply of the service by file name; where a file has rows of several ingests, the last one counts."""
     stamps = table["ingestCompletionDate"].str.extract(r"(\d+)")[0].astype("Float64")
     table = table.assign(stamp=stamps).sort_values("stamp", na_position="first", kind="stable")
-    columns = ["filename", "checksum", "cal_ver", "crds_ctx"]
+    columns = ["filename", "checksum", "cal_ver", "crds_ctx", "isStale"]
     rows = table[columns].astype(object).where(table[columns].notna(), None).itertuples(index=False, name=None)
     return {name: Keywords(valid_checksum(checksum), *versions) for name, checksum, *versions in rows}
 
