@@ -3,6 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from jwst_mast_assets.definitions import build_defs
@@ -36,6 +37,21 @@ def test_the_audit_of_an_untouched_archive_passes_and_asks_mast_nothing(archive,
         "contents_open": True,
     }
     assert archive.requests == []
+
+
+def test_materializing_the_asset_runs_its_check_but_no_audit_of_what_was_just_verified(archive, runner, a_file):
+    # As the page's Materialize and its backfills: the asset with every check it has.
+    result = (
+        build_defs()
+        .get_implicit_global_asset_job_def()
+        .execute_in_process(
+            instance=runner.instance,
+            asset_selection=[dg.AssetKey("downloaded_files")],
+            partition_key=dg.MultiPartitionKey({"day": "2022-04-10", "proposal": "01138"}),
+            run_config={"resources": {"jwst_config": {"config": {"outrootdir": str(runner.root), "sca": ["a1"]}}}},
+        )
+    )
+    assert set(checks(result)) == {"all_selected_files_present"}
 
 
 def test_the_audit_finds_a_flipped_bit(runner, a_file):
