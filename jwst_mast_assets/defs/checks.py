@@ -29,7 +29,7 @@ def all_selected_files_present(
         selected = files[files["selected"].fillna(False).astype(bool)]
         failures = selected[selected["dl_code"].isin(downloads.FAILURES)]
         there = downloads.state_on_disk(selected, jwst_config.checked(), files)["dl_code"] == downloads.Code.EXISTS
-        missing = selected[~there.astype(bool) & (selected["dl_code"] != downloads.Code.EXCLUSIVE)]
+        missing = selected[~there.astype(bool) & ~selected["dl_code"].isin(downloads.AWAITED)]
     yield dg.AssetCheckResult(
         asset_key=FILES,
         check_name=PRESENT,
@@ -37,6 +37,7 @@ def all_selected_files_present(
         metadata={
             "selected": len(selected),
             "missing": len(missing),
+            "waiting": preview(downloads.waiting(files)),
             "files": preview(missing[["productFilename", "dl_str", "dl_message"]]),
         },
     )
