@@ -324,7 +324,7 @@ class Command:
         lower, upper = selection.window(self.config, self.now)
         since = "" if lower is None else f" from {day_of_mjd(lower)}"
         until = "" if upper is None else f" until {day_of_mjd(upper)}"
-        if since and until and day_of_mjd(lower) == day_of_mjd(upper):
+        if lower is not None and upper is not None and day_of_mjd(lower) == day_of_mjd(upper):
             since, until = f" on {day_of_mjd(lower)}", ""
         what = f"proposal {', '.join(proposals)}" if proposals else "any proposal"
         self._say(f"### No observations of {what} found{since}{until}.")
