@@ -308,7 +308,12 @@ class Command:
         chosen = files[files["selected"].fillna(False).astype(bool)]
         failed = chosen[chosen["dl_code"].isin(downloads.FAILURES)]
         fetched = human_bytes(totals["bytes_fetched"])
-        self._say(f"\n### Download complete: {totals['fetched']} files, {fetched} fetched; {len(failed)} failed")
+        waiting = downloads.waiting(files)
+        awaited = f"; {len(waiting)} waiting" if len(waiting) else ""
+        done = f"{totals['fetched']} files, {fetched} fetched; {len(failed)} failed{awaited}"
+        self._say(f"\n### Download complete: {done}")
+        for row in waiting.itertuples():
+            self._say(f"waiting: {row.productFilename}: {row.dl_message or row.dl_str}")
         for sentence in exclusive_sentences(chosen, with_token=bool(self.archive.token)):
             self._say(sentence)
         for line in failed_lines(failed):

@@ -98,7 +98,11 @@ def _watched(store: TableStore, config: Config) -> list[str]:
 
 def _legend(total: "pd.Series[int]") -> list[str]:
     """What the states mean that need an explanation or something done."""
-    lines = [f"{state}: {STATUS_TABLE[state].meaning}" for state in (*NOT_WELL, "waiting") if total[state]]
+    lines = [
+        f"{state}: {STATUS_TABLE[state].meaning}"
+        for state in (*NOT_WELL, "waiting", "queued", "not_comparable")
+        if total[state]
+    ]
     return ["", *lines] if lines else []
 
 

@@ -31,7 +31,7 @@ def all_selected_files_present(
         # The files as the download of this run left them; a run of the check alone lists them anew.
         state = downloads.state_on_disk(selected, jwst_config.checked(), files, jwst_config.snapshot().disk)
         there = state["dl_code"] == downloads.Code.EXISTS
-        missing = selected[~there.astype(bool) & (selected["dl_code"] != downloads.Code.EXCLUSIVE)]
+        missing = selected[~there.astype(bool) & ~selected["dl_code"].isin(downloads.AWAITED)]
     yield dg.AssetCheckResult(
         asset_key=FILES,
         check_name=PRESENT,
@@ -39,6 +39,7 @@ def all_selected_files_present(
         metadata={
             "selected": len(selected),
             "missing": len(missing),
+            "waiting": preview(downloads.waiting(files)),
             "files": preview(missing[["productFilename", "dl_str", "dl_message"]]),
         },
     )

@@ -67,7 +67,7 @@ def outcome(files: pd.DataFrame, seconds: float) -> dict[str, Any]:
     sentence = f"{totals['present']} of {totals['selected']} selected files are on disk"
     if totals["fetched"]:
         sentence += f"; {totals['fetched']} fetched now, {fetched} in {seconds:.1f} s ({rate})"
-    for name, word in (("failed", "failed"), ("not_public", "not public yet")):
+    for name, word in (("failed", "failed"), ("not_public", "not public yet"), ("waiting", "waiting for MAST")):
         if totals[name]:
             sentence += f"; {totals[name]} {word}"
     sizes = {"size_fetched": fetched, "size_on_disk": human_bytes(totals["bytes_on_disk"]), "rate": rate}

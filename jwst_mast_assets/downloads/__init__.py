@@ -1,12 +1,13 @@
 """The download engine: what is on disk, what is to be fetched, fetching it, and looking after it later."""
 
-from jwst_mast_assets.downloads.audit import audit, failures, summary
-from jwst_mast_assets.downloads.codes import CODES, FAILURES, FETCHED, PRESENT, Code, Meaning
+from jwst_mast_assets.downloads.audit import audit, failures, summary, waiting
+from jwst_mast_assets.downloads.codes import AWAITED, CODES, FAILURES, FETCHED, PRESENT, Code, Meaning
 from jwst_mast_assets.downloads.engine import Event, download
 from jwst_mast_assets.downloads.on_disk import state_on_disk
 from jwst_mast_assets.downloads.plan import Item, Plan, plan_download
 
 __all__ = [
+    "AWAITED",
     "CODES",
     "FAILURES",
     "FETCHED",
@@ -22,4 +23,5 @@ __all__ = [
     "plan_download",
     "state_on_disk",
     "summary",
+    "waiting",
 ]

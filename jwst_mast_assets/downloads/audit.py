@@ -1,6 +1,7 @@
 """What became of files, in short; and whether they are still what they were."""
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -25,9 +26,9 @@ def summary(files: pd.DataFrame, seconds: float | None = None) -> dict[str, Any]
     Returns
     -------
     dict
-        ``selected``, ``fetched``, ``present``, ``failed``, ``not_public`` (files); ``bytes_fetched`` (this run, from
-        the network), ``bytes_on_disk``; ``rate`` (bytes per second) where `seconds` is given; ``failures``, see
-        :func:`failures`.
+        ``selected``, ``fetched``, ``present``, ``failed``, ``not_public``, ``waiting`` (files); ``bytes_fetched``
+        (this run, from the network), ``bytes_on_disk``; ``rate`` (bytes per second) where `seconds` is given;
+        ``failures``, see :func:`failures`.
     """
     once = files.drop_duplicates("dataURI")
     chosen = once[once["selected"].fillna(False).astype(bool)]
@@ -39,6 +40,7 @@ def summary(files: pd.DataFrame, seconds: float | None = None) -> dict[str, Any]
         "present": int(codes.isin(PRESENT).sum()),
         "failed": int(codes.isin(FAILURES).sum()),
         "not_public": int((codes == Code.EXCLUSIVE).sum()),
+        "waiting": int((codes == Code.WAITING).sum()),
         "bytes_fetched": fetched,
         "bytes_on_disk": int(once["bytes_on_disk"].fillna(0).sum()),
     }
@@ -52,15 +54,25 @@ def failures(files: pd.DataFrame, most: int = MOST_FAILURES) -> pd.DataFrame:
 
     At most `most` rows; where there are more, the last says how many.
     """
-    columns = ["productFilename", "dl_code", "dl_str", "dl_message"]
-    failed = files[files["selected"].fillna(False).astype(bool) & files["dl_code"].isin(FAILURES)]
-    failed = failed.drop_duplicates("dataURI")[columns].reset_index(drop=True)
+    failed = _selected_with(files, FAILURES)
+    columns = list(failed.columns)
     if len(failed) <= most:
         return failed
     rest = len(failed) - (most - 1)
     shown = failed.iloc[:most].copy()
     shown.loc[most - 1, columns] = [f"... and {rest} more", pd.NA, pd.NA, pd.NA]
     return shown
+
+
+def waiting(files: pd.DataFrame) -> pd.DataFrame:
+    """The selected public files that MAST does not give out yet, with the columns of :func:`failures`."""
+    return _selected_with(files, (Code.WAITING,))
+
+
+def _selected_with(files: pd.DataFrame, codes: Collection[int]) -> pd.DataFrame:
+    chosen = files[files["selected"].fillna(False).astype(bool) & files["dl_code"].isin(codes)]
+    columns = ["productFilename", "dl_code", "dl_str", "dl_message"]
+    return chosen.drop_duplicates("dataURI")[columns].reset_index(drop=True)
 
 
 def audit(files: pd.DataFrame, deep: bool = True) -> pd.DataFrame:

@@ -23,6 +23,7 @@ class Code(IntEnum):
     EXCLUSIVE = 10
     NOT_FOUND = 11
     DISK_FULL = 12
+    WAITING = 13
 
 
 class Meaning(NamedTuple):
@@ -46,6 +47,7 @@ CODES: dict[int, Meaning] = {
     Code.EXCLUSIVE: Meaning("exclusive", "not public yet; no error"),
     Code.NOT_FOUND: Meaning("ERRORnotfound", "MAST lists it but does not have it"),
     Code.DISK_FULL: Meaning("ERRORdisk", "the disk is full, or the file larger than the disk or a quota takes"),
+    Code.WAITING: Meaning("waiting", "public, but MAST does not give it out yet; asked for again later, no error"),
 }
 """Every ``dl_code`` with its ``dl_str`` and meaning."""
 
@@ -54,6 +56,9 @@ PRESENT = (Code.DOWNLOADED, Code.EXISTS, Code.REPLACED)
 
 FETCHED = (Code.DOWNLOADED, Code.REPLACED)
 """Codes of files that this run fetched."""
+
+AWAITED = (Code.EXCLUSIVE, Code.WAITING)
+"""Codes of files that MAST does not give out yet, which is no failure."""
 
 FAILURES = (Code.BAD_NAME, Code.BAD_SIZE, Code.BLOCKED, Code.FAILED, Code.UNVERIFIED, Code.VANISHED, Code.NOT_FOUND)
 FAILURES += (Code.DISK_FULL,)

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from jwst_mast_assets.downloads import backoff, filesystem, on_disk
-from jwst_mast_assets.downloads.codes import Code, word
+from jwst_mast_assets.downloads.codes import AWAITED, PRESENT, Code, word
 from jwst_mast_assets.downloads.fetch import Outcome, fetch
 from jwst_mast_assets.downloads.partial import Stopped
 from jwst_mast_assets.downloads.plan import Item, Plan, plan_download
@@ -96,11 +96,11 @@ def download(
 class _Run:
     """What the threads of a run share."""
 
-    def __init__(self, config: Config, archive: Archive) -> None:
+    def __init__(self, config: Config, archive: Archive, items: list[Item]) -> None:
         self.config = config
         self.stop = threading.Event()
         self.disk_full = threading.Event()
-        self._sources = sources(config, archive)
+        self._sources = sources(config, archive, [(item.uri, item.name) for item in items if not item.exclusive])
         self._paces = {source.name: backoff.Pace(self.stop) for source in self._sources}
         self._local = threading.local()
         self._connections: list[Connection] = []
@@ -145,7 +145,7 @@ class _Run:
 def _fetch_all(
     items: list[Item], config: Config, archive: Archive, progress: Callable[[Event], None] | None
 ) -> dict[str, Outcome]:
-    run = _Run(config, archive)
+    run = _Run(config, archive, items)
     total = sum(item.size or 0 for item in items)
     outcomes: dict[str, Outcome] = {}
     failed, due = 0, 0.0
@@ -157,7 +157,7 @@ def _fetch_all(
             done, pending = wait(pending, EVENT_INTERVAL, FIRST_COMPLETED)
             for future in done:
                 outcomes[futures[future]] = outcome = future.result()
-                failed += outcome.code not in (Code.DOWNLOADED, Code.REPLACED, Code.EXISTS, Code.EXCLUSIVE)
+                failed += outcome.code not in (*PRESENT, *AWAITED)
             if progress and (not pending or time.monotonic() >= due):
                 progress(Event(len(outcomes), len(items), run.bytes_fetched, total, failed))
                 due = time.monotonic() + EVENT_INTERVAL
@@ -205,7 +205,11 @@ TOLD = ["dl_code", "dl_str", "dl_message", "bytes_fetched", *on_disk.RECORDED]
 def _row(item: Item, outcome: Outcome | None) -> dict[str, Any]:
     """What is recorded of a selected file."""
     keywords = item.keywords
-    row: dict[str, Any] = {"checksum": keywords.checksum, "cal_ver": keywords.cal_ver, "crds_ctx": keywords.crds_ctx}
+    row: dict[str, Any] = {"cal_ver": keywords.cal_ver, "crds_ctx": keywords.crds_ctx, "isStale": keywords.stale}
+    origin: Mapping[str, str | None] = outcome.origin if outcome and outcome.origin else item.origin
+    row |= {**origin, "checksum": keywords.checksum, "checksum_source": "mast" if keywords.checksum else None}
+    if not keywords.checksum and origin.get("checksum_source") == "s3":
+        row |= {"checksum": origin.get("checksum"), "checksum_source": "s3"}
     if outcome is None:
         return row | {"dl_code": int(item.code), "dl_message": item.message, "md5": item.md5, "verified": item.verified}
     row |= {"dl_code": int(outcome.code), "dl_message": outcome.message, "bytes_fetched": outcome.fetched}

@@ -3,10 +3,12 @@
 import errno
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from jwst_mast_assets.downloads import filesystem, superseded
 from jwst_mast_assets.downloads.codes import Code
+from jwst_mast_assets.downloads.heads import object_in_the_cloud
 from jwst_mast_assets.downloads.partial import Blocked, Busy, Origin, Partial, Stopped, open_partial
 from jwst_mast_assets.downloads.plan import Item, exclusive_message
 from jwst_mast_assets.downloads.sources import Source
@@ -22,6 +24,12 @@ PROGRESS_THAT_COUNTS = 1 << 20
 FROM_SCRATCH = 2
 """How often a file that does not verify is fetched anew."""
 
+NOT_MIGRATED = "MAST lists it as public but does not give it out yet (HTTP status 401)"
+"""A file that has just become public answers so until MAST has moved it."""
+
+RESTRICTED = "MAST restricts access to it (HTTP status 403), and the token that is set does not give it"
+ASKED_AGAIN = "it will be asked for again later"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -32,6 +40,8 @@ class Outcome:
     fetched: int = 0
     md5: str | None = None
     verified: str | None = None
+    origin: Mapping[str, str | None] | None = None
+    """Of a file that was fetched: its source and what that said of it, see ``tables.ORIGIN_COLUMNS``."""
     full: bool = False
     """Whether there is no room for other files either."""
 
@@ -102,7 +112,15 @@ def _from_sources(
     for number, (source, connection) in enumerate(connections, start=1):
         retries = config.download_retries if number == len(connections) else min(1, config.download_retries)
         for url in source.urls(item.uri, item.name):
-            outcome = _Attempts(item, config, source, connection, partial, retries).run(url)
+            expected = item
+            if source.name == "s3":
+                told = object_in_the_cloud(connection, url)
+                if told.problem or (item.keywords.checksum and told.md5 not in (None, item.keywords.checksum)):
+                    outcome = Outcome(Code.NOT_FOUND, told.problem or "the cloud has another version of it")
+                    continue
+                if not item.keywords.checksum:
+                    expected = replace(item, keywords=item.keywords._replace(checksum=told.md5))
+            outcome = _Attempts(expected, config, source, connection, partial, retries).run(url)
             if outcome.code in (Code.DOWNLOADED, Code.REPLACED, Code.EXISTS):
                 return outcome
             if outcome.code != Code.NOT_FOUND:
@@ -177,12 +195,20 @@ class _Attempts:
         return self._placed(verdict), ""
 
     def _placed(self, verdict: Verdict) -> Outcome:
-        md5 = self.partial.md5
+        md5, told = self.partial.md5, self.partial.origin or self.origin
+        checksum = self.item.keywords.checksum if self.source.name == "s3" else None
+        origin = {
+            "checksum": checksum,
+            "checksum_source": "s3" if checksum else None,
+            "source": self.source.name,
+            "etag": told.etag,
+            "last_modified": told.modified,
+        }
         if self.config.keep_superseded and self.item.found:
             superseded.keep(self.item.path)
         self.partial.become(self.item.path)
         code = Code.REPLACED if self.item.found else Code.DOWNLOADED
-        return Outcome(code, verdict.note, md5=md5, verified=verdict.verified)
+        return Outcome(code, verdict.note, md5=md5, verified=verdict.verified, origin=origin)
 
     def _progress(self, furthest: int) -> bool:
         """Whether the partial grew so much beyond where it has been that only the connection is bad."""
@@ -203,10 +229,12 @@ class _Attempts:
         token = bool(self.source.archive.token)
         if self.source.name != "mast" and status in (401, 403):
             return Outcome(Code.NOT_FOUND, str(fault))
-        if status == 401 and item.public and not token:
-            return Outcome(Code.FAILED, "MAST asks for a token for a public file")
-        if (status in (401, 403, 404) and item.exclusive) or (status == 401 and not token):
+        if (status in (401, 403, 404) and item.exclusive) or (status == 401 and not token and not item.public):
             return Outcome(Code.EXCLUSIVE, exclusive_message(item, token))
+        if status == 401:
+            return Outcome(Code.WAITING, f"{NOT_MIGRATED}; {ASKED_AGAIN}")
+        if status == 403 and token:
+            return Outcome(Code.WAITING, f"{RESTRICTED}; {ASKED_AGAIN}")
         return Outcome(fault.code, str(fault))
 
     def _wait(self, asked: float | None, repetition: int, problem: str) -> None:

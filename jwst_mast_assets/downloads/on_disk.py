@@ -23,6 +23,15 @@ class Record:
     """Size in MAST's table at that time, in bytes."""
     cal_ver: str | None = None
     crds_ctx: str | None = None
+    checksum_source: str | None = None
+    source: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+
+    @property
+    def origin(self) -> dict[str, str | None]:
+        """Where the file came from and what was said of it there, as ``tables.FILE_TABLE`` has it."""
+        return {name: getattr(self, name) for name in ("checksum", *tables.ORIGIN_COLUMNS)}
 
     def proven_although(self, listed: int | None) -> bool:
         """Whether the file was found to be whole although MAST's table has another size for it."""
@@ -35,13 +44,13 @@ def records(known: pd.DataFrame | None) -> dict[str, Record]:
         return {}
     table = tables.conform(known, tables.FILE_TABLE)
     columns = ["outfilename", "bytes_on_disk", "mtime", "md5", "checksum", "verified", "dl_code", "size"]
-    columns += ["cal_ver", "crds_ctx"]
+    columns += ["cal_ver", "crds_ctx", *tables.ORIGIN_COLUMNS]
     table = table.loc[table[columns[:3]].notna().all(axis=1), columns]
     rows = table.astype(object).where(table.notna(), None).itertuples(index=False, name=None)
     return {row[0]: Record(filesystem.OnDisk(row[1], row[2]), *row[3:]) for row in rows}
 
 
-RECORDED = ["md5", "verified", "checksum", "cal_ver", "crds_ctx"]
+RECORDED = ["md5", "verified", "checksum", "cal_ver", "crds_ctx", *tables.ORIGIN_COLUMNS, "isStale"]
 """What is recorded of a file's content."""
 
 
@@ -67,7 +76,8 @@ def recorded_of_same_file(files: pd.DataFrame, known: pd.DataFrame | None) -> pd
     same = pd.Series(True, index=files.index)
     for name in ("bytes_on_disk", "mtime"):
         same &= (path.map(earlier[name]).astype(files[name].dtype) == files[name]).fillna(False).astype(bool)
-    return pd.DataFrame({name: path.map(earlier[name]).astype("string").where(same) for name in RECORDED})
+    kinds = {name: pd.api.types.pandas_dtype(tables.FILE_TABLE[name].dtype) for name in RECORDED}
+    return pd.DataFrame({name: path.map(earlier[name]).astype(kind).where(same) for name, kind in kinds.items()})
 
 
 def state_on_disk(

@@ -14,6 +14,7 @@ import pandas as pd
 
 from jwst_mast_assets.downloads import filesystem, on_disk
 from jwst_mast_assets.downloads.codes import Code
+from jwst_mast_assets.downloads.companions import sibling_stem, stem
 from jwst_mast_assets.downloads.on_disk import Record
 from jwst_mast_assets.downloads.partial import size_of_partial
 from jwst_mast_assets.downloads.verify import file_md5
@@ -35,8 +36,8 @@ class Item:
     """A file of the plan: what MAST says of it, what is on disk, and what is to be done.
 
     ``reason`` is why it is fetched: ``missing``, ``size`` (another one is on disk), ``checksum`` (MAST has another
-    version), ``companion`` (it belongs to such a file), ``clobber``; None where it is not, and ``code`` and
-    ``message`` say why.
+    version), ``companion`` (it belongs to such a file), ``reprocessed`` (MAST has another version, by other signs
+    than a checksum), ``clobber``; None where it is not, and ``code`` and ``message`` say why.
     """
 
     uri: str
@@ -54,6 +55,8 @@ class Item:
     message: str | None = None
     md5: str | None = None
     verified: str | None = None
+    origin: Mapping[str, str | None] = field(default_factory=dict)
+    """What was recorded of the source of the file on disk."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def plan_download(
     archive: Archive,
     known: pd.DataFrame | None = None,
     disk: filesystem.Disk | None = None,
+    outdated: Mapping[str, float] | None = None,
 ) -> Plan:
     """Find out what is to be fetched.
 
@@ -150,6 +154,9 @@ def plan_download(
         ``tables.FILE_TABLE`` of earlier runs.
     disk : Disk, optional
         What the run has listed so far.
+    outdated : mapping, optional
+        Files without a checksum of which a look at MAST found another version, by dataURI, and when those on disk
+        were last changed (seconds since 1970). One that was changed since is not fetched for that.
 
     Returns
     -------
@@ -170,6 +177,8 @@ def plan_download(
         items[item.uri] = replace(item, keywords=keywords.get(item.name, UNKNOWN))
     _compare_with_disk(items, config, records, disk)
     _add_companions(items)
+    if outdated and not config.skip_check_filesize:
+        _add_outdated(items, outdated)
     now = mjd_of(dt.datetime.now(dt.timezone.utc))
     for item in [item for item in items.values() if item.reason]:
         if item.exclusive and item.release and item.release > now and not archive.token:
@@ -246,7 +255,7 @@ def _decided(
         return replace(item, reason="missing")
     if record is None or record.disk != found:
         record = Record(found)
-    item = replace(item, found=found, code=Code.EXISTS, md5=record.md5, verified=record.verified)
+    item = replace(item, found=found, code=Code.EXISTS, md5=record.md5, verified=record.verified, origin=record.origin)
     if config.clobber:
         return replace(item, reason="clobber")
     if config.skip_check_filesize:
@@ -277,14 +286,20 @@ def _add_companions(items: dict[str, Item]) -> None:
 
     MAST has no checksums for them: of themselves they would not be seen to have changed.
     """
-    stems = {item.name.rpartition("_")[0] for item in items.values() if item.reason == "checksum"} - {""}
+    stems = {stem(item.name) for item in items.values() if item.reason == "checksum"} - {""}
     if not stems:
         return
     for uri, item in items.items():
-        if item.code == Code.EXISTS and not item.reason and not item.keywords.checksum:
-            words = item.name.split("_")
-            if any("_".join(words[:number]) in stems for number in range(1, len(words))):
-                items[uri] = replace(item, reason="companion")
+        whole = item.code == Code.EXISTS and not item.reason and not item.keywords.checksum
+        if whole and sibling_stem(item.name, stems):
+            items[uri] = replace(item, reason="companion")
+
+
+def _add_outdated(items: dict[str, Item], outdated: Mapping[str, float]) -> None:
+    for uri, item in items.items():
+        whole = item.code == Code.EXISTS and not item.reason and not item.keywords.checksum
+        if whole and item.found and item.found.mtime == outdated.get(uri):
+            items[uri] = replace(item, reason="reprocessed")
 
 
 def _rest(item: Item) -> int:

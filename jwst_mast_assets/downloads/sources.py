@@ -3,16 +3,20 @@
 Objects of a public bucket are plain web addresses, so that both are fetched, resumed and verified alike.
 """
 
+import logging
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.archive import BUCKET, Archive
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.errors import ArchiveError
 from jwst_mast_assets.mast.session import MastSession
 
-BUCKET = "stpubdata"
+log = logging.getLogger("jwst_mast_assets.downloads")
+
 ENDPOINT = "https://s3.amazonaws.com"
 
 EXPOSURE = re.compile(r"jw(\d{5})(\d{6})_")
@@ -25,6 +29,8 @@ class Source:
 
     name: str
     archive: Archive
+    looked_up: Mapping[str, str] = field(default_factory=dict)
+    """Keys in the cloud that MAST has told, by dataURI."""
 
     @property
     def label(self) -> str:
@@ -40,13 +46,36 @@ class Source:
         if self.name == "mast":
             return [f"{self.archive.download_url}?uri={quote(uri, safe='')}"]
         endpoint = (os.environ.get("AWS_ENDPOINT_URL") or ENDPOINT).rstrip("/")
-        return [f"{endpoint}/{BUCKET}/{key}" for key in s3_keys(name)]
+        told = [self.looked_up[uri]] if uri in self.looked_up else []
+        return [f"{endpoint}/{BUCKET}/{quote(key)}" for key in dict.fromkeys([*told, *s3_keys(name)])]
 
 
-def sources(config: Config, archive: Archive) -> list[Source]:
-    """The places that the parameter ``source`` names, in their order."""
+def sources(config: Config, archive: Archive, files: Iterable[tuple[str, str]] = ()) -> list[Source]:
+    """The places that the parameter ``source`` names, in their order.
+
+    Parameters
+    ----------
+    config : Config
+    archive : Archive
+        Asked for the places in the cloud that names do not say; where it does not answer, these files are looked
+        for where they would be, or at MAST.
+    files : iterable of (str, str)
+        dataURI and name of the public files to be fetched.
+    """
     places = {"mast": ["mast"], "s3": ["s3"], "s3-then-mast": ["s3", "mast"]}[config.source]
-    return [Source(name, archive) for name in places]
+    looked_up: dict[str, str] = {}
+    if "s3" in places:
+        try:
+            looked_up = archive.cloud_paths([uri for uri, name in files if not name_says_key(name)])
+        except ArchiveError as error:
+            log.warning("MAST does not say where some files are in the cloud: %s", error)
+    return [Source(name, archive, looked_up) for name in places]
+
+
+def name_says_key(name: str) -> bool:
+    """Whether a name says for sure where the file would be: not those of sources, associations and pools."""
+    match = LEVEL3.match(name)
+    return bool(EXPOSURE.match(name) or (match and match[3] == "t")) and not name.endswith(("_asn.json", "_pool.csv"))
 
 
 def s3_keys(name: str) -> list[str]:

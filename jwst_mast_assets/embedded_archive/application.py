@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jwst_mast_assets.embedded_archive import mashup
+from jwst_mast_assets.embedded_archive.cloud import looked_up
 from jwst_mast_assets.embedded_archive.columns import columns_configuration
 from jwst_mast_assets.embedded_archive.control import control_routes
 from jwst_mast_assets.embedded_archive.downloads import Download
@@ -17,6 +18,7 @@ from jwst_mast_assets.embedded_archive.tampering import tampered
 INVOKE_PATHS = ("/api/v0/invoke", "/portal_jwst/Mashup/Mashup.asmx/invoke", "/portal/Mashup/Mashup.asmx/invoke")
 CONFIG_PATHS = ("/portal/Mashup/Mashup.asmx/columnsconfig", "/portal_jwst/Mashup/Mashup.asmx/columnsconfig")
 DOWNLOAD_PATHS = ("/api/v0.1/Download/file", "/api/v0.1/download/file", "/jwst/api/v0.1/download/file")
+LOOKUP_PATH = "/api/v0.1/path_lookup/"
 _REFUSED = html_response("<html><body><h1>401 Unauthorized</h1></body></html>", 401)
 _UNKNOWN = html_response("<html><body><h1>404 Not Found</h1></body></html>", 404)
 
@@ -38,6 +40,7 @@ def create_application(state: ArchiveState) -> Endpoint:
         **{(path, method): endpoints.columnsconfig for path in CONFIG_PATHS for method in ("GET", "POST")},
         **{(path, "GET"): endpoints.download for path in DOWNLOAD_PATHS},
         ("/whoami", "GET"): endpoints.whoami,
+        (LOOKUP_PATH, "GET"): endpoints.path_lookup,
         **control_routes(state),
     }
 
@@ -95,9 +98,15 @@ class Endpoints:
         file = self.state.catalogue.file_of(uri)
         if file is None:
             return _UNKNOWN
-        if file.exclusive and not self.state.knows(request):
+        if not file.migrated or (file.exclusive and not self.state.knows(request)):
             return _REFUSED
         return Download(file, faults, self.state, request).response()
+
+    def path_lookup(self, request: Request) -> Response:
+        """Where the files whose ``dataURI`` are the values of ``uri`` are in the cloud."""
+        uris = request.values("uri")
+        faults = self._received(request, "path_lookup", ",".join(uris), params={"uri": uris})
+        return self._broken(faults, request) or json_response(looked_up(uris, self.state.catalogue))
 
     def whoami(self, request: Request) -> Response:
         """Who the token belongs to; ``anon`` is true without a good one."""
@@ -125,8 +134,7 @@ class Endpoints:
             headers = {"retry-after": fault.retry_after} if fault.retry_after is not None else None
             return html_response(fault.body, fault.status, headers)
         if "redirect" in faults:
-            address = f"{faults['redirect'].location}{request.target}"
-            return html_response("", 302, {"location": address})
+            return html_response("", 302, {"location": faults["redirect"].location + request.target})
         return html_response(faults["html"].body) if "html" in faults else None
 
 

@@ -35,6 +35,8 @@ class Catalogue:
         Rows of ``Mast.Caom.Filtered``.
     files : dict of str to ProductFile
         By file name.
+    cloud_prefix : str
+        What ``path_lookup`` puts before the keys of files in the cloud.
     lock : threading.RLock
         Held while rows or files change.
     """
@@ -43,6 +45,7 @@ class Catalogue:
         if proposal_ids not in ("mixed", "plain", "padded"):
             raise ValueError(f"proposal_ids is mixed, plain or padded, not {proposal_ids!r}")
         self.proposal_ids = proposal_ids
+        self.cloud_prefix = "s3://stpubdata/"
         self.observations: list[Row] = []
         self.files: dict[str, ProductFile] = {}
         self.lock = threading.RLock()
@@ -244,20 +247,29 @@ class Catalogue:
             self._update_products(set(names))
             return names
 
-    def release(self, proposal: int | str) -> int:
-        """The exclusive-access period of a proposal ends; returns how many files became public."""
+    def release(self, proposal: int | str, migrated: bool = True) -> int:
+        """The exclusive-access period of a proposal ends; returns how many files became public.
+
+        If not `migrated`, the tables call them public, but a download is refused until `migrate`.
+        """
         now = time.time()
         prefix = f"jw{int(proposal):05d}"
         with self.lock:
             released = {name for name, file in self.files.items() if file.exclusive and name.startswith(prefix)}
             for name in released:
                 self.files[name].exclusive = False
+                self.files[name].migrated = migrated
                 self.files[name].release = unix_to_mjd(now)
             for row in self.observations:
                 if row["obs_id"].startswith(prefix) and row["dataRights"] != "PUBLIC":
                     row.update(dataRights="PUBLIC", t_obs_release=unix_to_mjd(now))
             self._update_products(released)
         return len(released)
+
+    def migrate(self, proposal: int | str) -> None:
+        """The released files of a proposal can be downloaded from now on."""
+        for name, file in self.files.items():
+            file.migrated = file.migrated or name.startswith(f"jw{int(proposal):05d}")
 
     def _add_observation(self, observation: Observation, program: Program) -> None:
         members = assembly.members_of(observation, program, self.files)

@@ -10,7 +10,9 @@ path                         method  what
                                      ``detectors`` and the fields of `programs.Observation`
 ``/_archive/reprocess``      POST    ``filenames`` (a list) or ``match`` (a regular expression), and
                                      optionally ``cal_ver``, ``crds_ctx``, ``same_size``
-``/_archive/release``        POST    ``proposal``: its exclusive files become public
+``/_archive/release``        POST    ``proposal``: its exclusive files become public; with ``migrated`` false
+                                     they are refused all the same until ``/_archive/migrate``
+``/_archive/migrate``        POST    ``proposal``: its released files can be downloaded
 ``/_archive/requests``       GET     the log of requests
 ``/_archive/requests``       DELETE  clear it
 ``/_archive/md5``            GET     the md5 and size of ``?filename=``
@@ -50,6 +52,7 @@ def control_routes(state: ArchiveState) -> dict[tuple[str, str], Endpoint]:
         ("/_archive/observations", "POST"): _add_observation,
         ("/_archive/reprocess", "POST"): _reprocess,
         ("/_archive/release", "POST"): _release,
+        ("/_archive/migrate", "POST"): _migrate,
         ("/_archive/requests", "GET"): _list_requests,
         ("/_archive/requests", "DELETE"): _clear_requests,
         ("/_archive/md5", "GET"): _checksum,
@@ -102,7 +105,12 @@ def _reprocess(state: ArchiveState, body: Body) -> Body:
 
 
 def _release(state: ArchiveState, body: Body) -> Body:
-    return {"files": state.catalogue.release(body["proposal"])}
+    return {"files": state.catalogue.release(body["proposal"], body.get("migrated", True))}
+
+
+def _migrate(state: ArchiveState, body: Body) -> Body:
+    state.catalogue.migrate(body["proposal"])
+    return {}
 
 
 def _list_requests(state: ArchiveState, body: Body) -> list[Body]:

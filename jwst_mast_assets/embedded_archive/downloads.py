@@ -89,11 +89,12 @@ class Download:
         headers = {
             "content-type": _CONTENT_TYPES.get(self.file.extension, "application/octet-stream"),
             "accept-ranges": "bytes",
-            "last-modified": self.last_modified,
             "content-disposition": f'attachment; filename="{self.file.name}"',
         }
         if self.etag:
             headers["etag"] = self.etag
+        if "no-date" not in self.faults:
+            headers["last-modified"] = self.last_modified
         if status == 206:
             headers["content-range"] = f"bytes {start}-{stop - 1}/{self.size}"
         if status == 416:

@@ -18,11 +18,11 @@ class RecordedRequest:
     time : float
         When it came, in seconds since 1970.
     method, path, endpoint : str
-        The endpoint is ``invoke``, ``columnsconfig``, ``download`` or ``whoami``.
+        The endpoint is ``invoke``, ``columnsconfig``, ``download``, ``path_lookup`` or ``whoami``.
     service : str
         Of a Mashup request.
     params : dict
-        Of a Mashup request, with ``page`` and ``pagesize``.
+        Of a Mashup request, with ``page`` and ``pagesize``; of a ``path_lookup`` its ``uri``.
     uri : str
         Of a download.
     headers : dict

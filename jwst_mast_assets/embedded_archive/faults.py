@@ -10,9 +10,10 @@ from typing import Any
 
 from jwst_mast_assets.embedded_archive.exchange import RecordedRequest
 
-ENDPOINTS = ("download", "invoke", "whoami", "columnsconfig")
+ENDPOINTS = ("download", "invoke", "whoami", "columnsconfig", "path_lookup")
 DOWNLOAD_KINDS = (
     "drop", "stall", "length", "chunked", "ignore-range", "etag", "range-416", "corrupt", "truncate", "reprocess",
+    "no-date",
 )  # fmt: skip
 INVOKE_KINDS = (
     "busy", "error", "fewer-rows", "wrong-size", "drop-column", "rename-column", "hostile-names",
@@ -37,7 +38,8 @@ class Fault:
 
         Of downloads: ``drop`` closes the connection after `after_bytes`; ``stall`` sends nothing for `seconds`
         after them; ``length`` announces `delta` bytes more (or less) than are sent; ``chunked`` has no
-        ``Content-Length``; ``ignore-range`` answers the whole file; ``etag`` leaves the tag out, or sends
+        ``Content-Length``; ``ignore-range`` answers the whole file; ``no-date`` has no
+        ``Last-Modified``; ``etag`` leaves the tag out, or sends
         `etag`, where ``weak`` and ``changing`` mean the obvious; ``range-416`` refuses any range; ``corrupt``
         flips the byte at `after_bytes`; ``truncate`` ends the file there, with a matching length;
         ``reprocess`` has the file ingested again once that many bytes of it have been sent.
@@ -52,7 +54,7 @@ class Fault:
         rows, whatever was asked for, and all but the first begin `overlap` rows too early, so that the last rows
         are on no page.
     endpoint : str, optional
-        ``download``, ``invoke``, ``whoami`` or ``columnsconfig``; by default what the kind is about.
+        ``download``, ``invoke``, ``whoami``, ``columnsconfig`` or ``path_lookup``; by default what the kind is about.
     match : str, optional
         Regular expression, searched for in the ``dataURI`` or in the service's name.
     times : int, optional

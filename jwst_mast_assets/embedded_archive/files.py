@@ -41,6 +41,8 @@ class ProductFile:
         When it becomes public, as MJD.
     exclusive : bool
         Needs a token.
+    migrated : bool
+        False after it became public and before the archive has moved it: until then nobody gets it.
     stale : bool
         Queued to be processed again.
     version : int
@@ -58,6 +60,7 @@ class ProductFile:
     ingested: float = 1_749_071_573.0
     release: float | None = None
     exclusive: bool = False
+    migrated: bool = True
     stale: bool = False
     version: int = 0
 

@@ -19,7 +19,7 @@ from astroquery.mast.discovery_portal import PortalAPI
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.adaptive import in_parts
 from jwst_mast_assets.mast.errors import ConfigError
-from jwst_mast_assets.mast.mashup import Mashup, Params, Reply
+from jwst_mast_assets.mast.mashup import Mashup, Params, Reply, as_sentence
 from jwst_mast_assets.mast.session import CONNECT_TIMEOUT, MastSession
 
 DEFAULT_SERVER = "https://mast.stsci.edu"
@@ -27,6 +27,12 @@ TOKEN_PAGE = "https://auth.mast.stsci.edu/token"
 
 QUERY_TIMEOUT = 600.0
 """Seconds without a byte before a query is given up; astroquery's own figure."""
+
+PATHS_PER_REQUEST = 40
+"""Files per question for places in the cloud, as astroquery asks."""
+
+BUCKET = "stpubdata"
+"""MAST's public bucket."""
 
 EXECUTING_LIMIT = 1800.0
 """Seconds that MAST may take over one query altogether, all its pages included."""
@@ -329,6 +335,30 @@ class Archive:
         self.unusable_rows += int((~named).sum())
         # MAST repeats rows: 94 % of one level-3 observation's are guide-star files listed many times.
         return part[named].drop_duplicates(["parent_obsid", "dataURI"])
+
+    def cloud_paths(self, uris: Sequence[str]) -> dict[str, str]:
+        """Keys in the public bucket of files whose names do not say them, by ``dataURI``; few requests.
+
+        Raises
+        ------
+        ArchiveError
+            If MAST does not answer.
+        """
+        found: dict[str, str] = {}
+        for start in range(0, len(uris), PATHS_PER_REQUEST):
+            asked = {"uri": list(uris[start : start + PATHS_PER_REQUEST]), "use_cloud_path": "true"}
+            try:
+                response = self._session.get(f"{self.server}/api/v0.1/path_lookup/", params=asked)
+                response.raise_for_status()
+                reply = dict(response.json())
+            except (requests.RequestException, ValueError, TypeError) as error:
+                raise as_sentence(error, self.server) from None
+            for uri, told in reply.items():
+                path = told.get("path") if isinstance(told, dict) else None
+                if path:
+                    # MAST has been seen to write s3://bucket/key and /key.
+                    found[uri] = path.removeprefix("s3://").lstrip("/").removeprefix(f"{BUCKET}/")
+        return found
 
     def keywords(self, instrument: str, filters: list[Filter], columns: Sequence[str] = ()) -> pd.DataFrame:
         """Instrument keywords, one row per FITS file: checksums, versions, dates.

@@ -24,7 +24,7 @@ PROGRAMS_PER_QUERY = 100
 ROWS_PER_QUERY = 20_000
 """Recorded files whose programs are asked for at once; MAST's own page ends at 50,000 rows."""
 
-COLUMNS = ("filename", "checksum", "cal_ver", "crds_ctx", "ingestCompletionDate")
+COLUMNS = ("filename", "checksum", "cal_ver", "crds_ctx", "isStale", "ingestCompletionDate")
 
 
 class Programs(NamedTuple):

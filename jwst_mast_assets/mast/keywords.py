@@ -27,6 +27,8 @@ class Keywords(NamedTuple):
     checksum: str | None = None
     cal_ver: str | None = None
     crds_ctx: str | None = None
+    stale: bool | None = None
+    """Queued to be processed again."""
 
 
 UNKNOWN = Keywords()
@@ -53,7 +55,8 @@ def instrument_of(name: str) -> str | None:
 def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
     """Keywords of files by name, in few queries.
 
-    Files for which the service fails are left out and in ``archive.failures["nircam keywords"]`` and so on.
+    Files for which the service fails are left out, in ``archive.failures["nircam keywords"]`` and so on, and named in
+    ``archive.warnings``.
 
     Raises
     ------
@@ -69,6 +72,13 @@ def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
         ask = functools.partial(_ask_names, archive, instrument)
         for table in archive.in_parts(f"{instrument} keywords", files, ask, FILES_PER_QUERY):
             found |= keywords_of(table)
+        failed = {name: why for name, why in archive.failures[f"{instrument} keywords"].items() if name in set(files)}
+        if failed:
+            first, why = next(iter(failed.items()))
+            archive.warn(
+                f"MAST's {instrument} keywords of {len(failed)} file(s) could not be asked for, {first} among them "
+                f"({why}); without them checksums and versions are not compared"
+            )
     return found
 
 
@@ -80,7 +90,7 @@ def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
     """A reply of the service by file name; where a file has rows of several ingests, the last one counts."""
     stamps = table["ingestCompletionDate"].str.extract(r"(\d+)")[0].astype("Float64")
     table = table.assign(stamp=stamps).sort_values("stamp", na_position="first", kind="stable")
-    columns = ["filename", "checksum", "cal_ver", "crds_ctx"]
+    columns = ["filename", "checksum", "cal_ver", "crds_ctx", "isStale"]
     rows = table[columns].astype(object).where(table[columns].notna(), None).itertuples(index=False, name=None)
     return {name: Keywords(valid_checksum(checksum), *versions) for name, checksum, *versions in rows}
 

@@ -116,12 +116,20 @@ FILE_TABLE: Schema = {
     "bytes_fetched": Column("Int64", "bytes that this run took from the network", "byte"),
     "mtime": Column("Float64", "when the file on disk was last changed", "s since 1970 (UTC)"),
     "md5": Column("string", "md5 of the file on disk, where it was computed"),
-    "checksum": Column("string", "md5 of the file as MAST has it, where it has one"),
+    "checksum": Column("string", "md5 of the file as MAST has it, where it has one; see checksum_source"),
     "cal_ver": Column("string", "version of the calibration pipeline that made the file"),
     "crds_ctx": Column("string", "context of the reference files that made the file"),
     "verified": Column("string", "how the file was verified: checksum, content, size, none"),
+    "checksum_source": Column("string", "who says the checksum: mast (keyword service), or s3 (ETag in the cloud)"),
+    "source": Column("string", "where the file on disk came from: mast or s3"),
+    "etag": Column("string", "ETag that the source sent with it"),
+    "last_modified": Column("string", "Last-Modified that the source sent with it"),
+    "isStale": Column("boolean", "whether MAST has queued the file to be processed again"),
     "run_id": Column("string", "the Dagster run that fetched the file"),
 }
+
+ORIGIN_COLUMNS = ("checksum_source", "source", "etag", "last_modified")
+"""What the source of a file said of it when it was fetched."""
 
 SUMMARY_FIXED: Schema = {
     "proposal_id": Column("Int64", "program number"),
@@ -139,6 +147,7 @@ KEYWORDS_FROM_MAST: Schema = {
     "crds_ctx": Column("string", "context of the reference files"),
     "ingestCompletionDate": Column("string", "when MAST took the file in"),
     "publicReleaseDate": Column("string", "when the file becomes public"),
+    "isStale": Column("boolean", "whether the file is queued to be processed again"),
     "dataURI": Column("string", "identity of the file in MAST"),
 }
 
@@ -156,7 +165,24 @@ CHANGE_TABLE: Schema = {
     "old_crds_ctx": Column("string", "context of the reference files that made the file on disk"),
     "new_crds_ctx": Column("string", "context of the reference files that made MAST's file"),
     "successor": Column("string", "name of the newer file that stands for the same, of a superseded one"),
+    "compared_by": Column("string", "how it was found: checksum, etag, last-modified, size, sibling"),
+    "new_tag": Column("string", "what told it of a file without a checksum: ETag, Last-Modified, size, sibling's md5"),
+    "old_mtime": Column("Float64", "when the file that was compared was last changed", "s since 1970 (UTC)"),
 }
+
+COMPARISON_TABLE: Schema = {
+    "dataURI": Column("string", "identity of the file in MAST"),
+    "productFilename": Column("string", "name of the file"),
+    "mtime": Column("Float64", "when the file on disk was last changed", "s since 1970 (UTC)"),
+    "compared_by": Column("string", "checksum, etag, last-modified, size, sibling; missing: not comparable"),
+    "changed": Column("boolean", "whether MAST has another version; of files without a checksum"),
+    "new_tag": Column("string", "what told it of a file without a checksum: ETag, Last-Modified, size, sibling's md5"),
+    "asked": Column("string", "when MAST's server was last asked about a file without a checksum, ISO", "UTC"),
+    "etag": Column("string", "ETag of the file on disk at MAST"),
+    "last_modified": Column("string", "Last-Modified of the file on disk at MAST"),
+    "isStale": Column("boolean", "whether MAST has queued the file to be processed again"),
+}
+"""One row per file on disk: how the last look compared it with MAST."""
 
 VERSION_COLUMNS = ("size", "md5", "cal_ver", "crds_ctx")
 """What tells one version of a file from another."""
@@ -213,7 +239,9 @@ STATUS_TABLE: Schema = {
     "stale": Column("Int64", "those on disk of which MAST has another version"),
     "missing": Column("Int64", "those that are not on disk"),
     "failed": Column("Int64", "those that could not be downloaded"),
-    "waiting": Column("Int64", "those that are not public yet"),
+    "waiting": Column("Int64", "those that MAST does not give out yet: exclusive, or public only just now"),
+    "queued": Column("Int64", "those on disk that MAST has queued to be processed again"),
+    "not_comparable": Column("Int64", "those on disk of which MAST says nothing to compare with, so may be old"),
     "bytes": Column("Int64", "size of those on disk, as MAST has it", "byte"),
     "bytes_to_come": Column("Int64", "size of the others, as MAST has it", "byte"),
     "last_checked": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),

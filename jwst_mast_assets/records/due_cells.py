@@ -88,7 +88,8 @@ def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime
             return f"only {number} of {entry.number} observations listed"
         return _new(number - entry.number) if number > entry.number else "observations changed"
     if not entry.complete:
-        return "files missing"
+        files = f"{entry.waiting} public file{'s' if entry.waiting != 1 else ''}"
+        return f"{files} that MAST did not give out yet" if entry.waiting else "files missing"
     return ""
 
 

@@ -17,6 +17,9 @@ from jwst_mast_assets.records import reports
 from jwst_mast_assets.records.reports import Reports, make_reports, write_reports
 from jwst_mast_assets.records.snapshot import Snapshot
 
+NOT_SHOWN = ("bytes_fetched", "run_id", "cell", "dl_message", *tables.ORIGIN_COLUMNS, "isStale")
+"""Columns that make no other page."""
+
 
 class Holdings(NamedTuple):
     """All that is recorded of a proposal."""
@@ -141,7 +144,7 @@ def carry_over(
 
 def page_fingerprint(known: Holdings, config: Config) -> str:
     """Sixteen hexadecimal digits that change when anything that a proposal's page shows does."""
-    shown = [name for name in tables.FILE_TABLE if name not in ("bytes_fetched", "run_id", "cell", "dl_message")]
+    shown = [name for name in tables.FILE_TABLE if name not in NOT_SHOWN]
     parts = [repr(sorted(config.model_dump(exclude={"verbose"}).items(), key=str)), __version__]
     for table in (known.observations, known.files[shown], known.reports.summary):
         # Whether a file was fetched just now or was there already makes no other page.

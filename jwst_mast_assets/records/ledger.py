@@ -49,13 +49,15 @@ class Entry(NamedTuple):
     number: int
     """How many they were."""
     complete: bool
-    """Whether every selected file is there, or not public yet."""
+    """Whether every selected file is there, or not public yet; one that MAST calls public must be there."""
     release: float | None
     """MJD when the first of those not yet public becomes so."""
     at: str
     """When the run ended, ISO, UTC."""
     wants_token: bool = False
     """Whether files were left out for want of a token that MAST accepts."""
+    waiting: int = 0
+    """Public files that MAST did not give out yet; where these are all that is missing."""
 
 
 def selection_fingerprint(config: Config) -> str:
@@ -135,10 +137,12 @@ class Ledger:
         """
         found = fingerprints(observations)
         selected = files[files["selected"].fillna(False).astype(bool)]
-        waiting = selected["dl_code"] == Code.EXCLUSIVE
-        lacking = set(selected.loc[~selected["dl_code"].isin(PRESENT) & ~waiting, "cell"]) | set(open_cells)
-        wants_token = set() if with_token else set(selected.loc[waiting, "cell"])
-        releases = selected[waiting].groupby("cell")["t_obs_release"].min()
+        exclusive, waiting = selected["dl_code"] == Code.EXCLUSIVE, selected["dl_code"] == Code.WAITING
+        missing = set(selected.loc[~selected["dl_code"].isin(PRESENT) & ~exclusive & ~waiting, "cell"])
+        missing |= set(open_cells)
+        awaited = selected.loc[waiting & ~selected["cell"].isin(missing), "cell"].value_counts()
+        wants_token = set() if with_token else set(selected.loc[exclusive, "cell"])
+        releases = selected[exclusive].groupby("cell")["t_obs_release"].min()
         selection = selection_fingerprint(config)
         for proposal in {cell.proposal for cell in cells}:
             with self.store.locked(proposal):
@@ -150,10 +154,11 @@ class Ledger:
                         entry = Entry(
                             fingerprint,
                             number,
-                            cell.key not in lacking,
+                            cell.key not in missing and cell.key not in awaited,
                             None if release is None or pd.isna(release) else float(release),
                             now.isoformat(timespec="seconds"),
                             cell.key in wants_token,
+                            int(awaited.get(cell.key, 0)),
                         )
                         known[str(cell.day)] = _newest({**known.get(str(cell.day), {}), selection: entry._asdict()})
                 self._write(f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pandas as pd
 
-from jwst_mast_assets.downloads import PRESENT, Code
+from jwst_mast_assets.downloads import AWAITED, PRESENT, Code
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.dates import iso_of_mjd, mjd_of
 from jwst_mast_assets.mast.tables import RELEASE_TABLE
@@ -30,7 +30,7 @@ def releases(files: pd.DataFrame, now: dt.datetime, past: bool = False) -> pd.Da
     """
     release, code = files["t_obs_release"], files["dl_code"]
     public = (release <= mjd_of(now)).fillna(False).astype(bool)
-    refused = code == Code.EXCLUSIVE
+    refused = code.isin(AWAITED)
     to_come = ~public & (refused | (files["dataRights"] == "EXCLUSIVE_ACCESS"))
     shown = (to_come | refused | (public & past)).fillna(False).astype(bool)
     chosen = files[shown].assign(

@@ -14,7 +14,7 @@ from jwst_mast_assets.downloads import PRESENT, Code
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.current_keywords import current_keywords
-from jwst_mast_assets.mast.keywords import UNKNOWN
+from jwst_mast_assets.mast.keywords import UNKNOWN, Keywords
 from jwst_mast_assets.records.files import read_parquet, write_parquet
 from jwst_mast_assets.records.store import TableStore
 
@@ -55,8 +55,12 @@ def find_changes(archive: Archive, files: pd.DataFrame) -> pd.DataFrame:
     ArchiveError
         If MAST does not answer.
     """
-    table = _on_disk(files)
-    now = current_keywords(archive, table["productFilename"])
+    return changes_by_keywords(files, current_keywords(archive, on_disk_once(files)["productFilename"]))
+
+
+def changes_by_keywords(files: pd.DataFrame, now: Mapping[str, Keywords]) -> pd.DataFrame:
+    """As :func:`find_changes`, from what the keyword service has answered."""
+    table = on_disk_once(files)
     said = [now.get(str(name), UNKNOWN) for name in table["productFilename"]]
     for position, name in enumerate(("md5", *VERSIONS)):
         table[f"new_{name}"] = pd.Series([row[position] for row in said], index=table.index, dtype="string")
@@ -78,8 +82,8 @@ def changes_of_run(files: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``tables.CHANGE_TABLE``, one row per file that took the place of another version.
     """
-    replaced = _on_disk(files[files["dl_code"] == Code.REPLACED])
-    before = _on_disk(known).set_index("dataURI")
+    replaced = on_disk_once(files[files["dl_code"] == Code.REPLACED])
+    before = on_disk_once(known).set_index("dataURI")
     for name in ("old_md5", *(f"old_{name}" for name in VERSIONS)):
         replaced[f"new_{name[4:]}"] = replaced[name]
         replaced[name] = replaced["dataURI"].map(before[name]).astype("string")
@@ -107,7 +111,7 @@ def superseded(products: pd.DataFrame, files: pd.DataFrame, gone: Collection[str
     DataFrame
         ``tables.CHANGE_TABLE`` of kinds ``superseded`` (with ``successor``) and ``gone``, one row per file.
     """
-    table = _on_disk(files)
+    table = on_disk_once(files)
     listed = products["productFilename"].dropna().drop_duplicates()
     stamped = pd.DataFrame({"name": listed, "stamp": time_stamp(listed), "stands_for": stands_for(listed)})
     newest = stamped.dropna().sort_values("stamp").drop_duplicates("stands_for", keep="last").set_index("stands_for")
@@ -181,11 +185,26 @@ def events_of(changes: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     return changes[["dataURI", "productFilename", *columns]].rename(columns=columns).assign(event=event)[new]
 
 
+def outdated(store: TableStore) -> dict[str, float]:
+    """The files without a checksum of which MAST has another version, for :func:`downloads.plan_download`.
+
+    Raises
+    ------
+    OutputError
+        If the table of changes cannot be read.
+    """
+    changes = read_changes(store)
+    chosen = changes[(changes["kind"] == "content") & changes["new_md5"].isna() & changes["old_mtime"].notna()]
+    return dict(zip(chosen["dataURI"], chosen["old_mtime"].astype(float), strict=True))
+
+
 def fingerprint(changes: pd.DataFrame) -> str:
     """Twelve hexadecimal digits that stand for what MAST has now of the changed files."""
     columns = ["dataURI", "new_md5", "new_cal_ver", "new_crds_ctx"]
     rows = changes[columns].astype(object).where(changes[columns].notna(), "")
-    lines = sorted("\t".join(row) for row in rows.itertuples(index=False, name=None))
+    tags = changes["new_tag"].astype(object).where(changes["new_tag"].notna(), "")
+    known = zip(rows.itertuples(index=False, name=None), tags, strict=True)
+    lines = sorted("\t".join([*row, *([tag] if tag else [])]) for row, tag in known)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
@@ -214,7 +233,7 @@ def read_changes(store: TableStore) -> pd.DataFrame:
     return _conformed(read_parquet(path, "run the job jwst_reprocessing again").to_pandas())
 
 
-def _on_disk(files: pd.DataFrame) -> pd.DataFrame:
+def on_disk_once(files: pd.DataFrame) -> pd.DataFrame:
     """One row per file that is on disk, of the newest record, with all its cells and what was recorded as old_*."""
     table = tables.conform(files, tables.FILE_TABLE)
     table = table[table["bytes_on_disk"].notna()].sort_values("mtime", kind="stable", na_position="first")
@@ -236,7 +255,8 @@ def _compared(table: pd.DataFrame) -> pd.DataFrame:
     versions = (_differ(table, "cal_ver") | _differ(table, "crds_ctx")) & ~content
     versions &= table["old_md5"].notna() | table["new_md5"].notna()
     kind = pd.Series(pd.NA, index=table.index, dtype="string").mask(versions, "versions").mask(content, "content")
-    return _conformed(table.assign(kind=kind)[kind.notna()].sort_values("productFilename"))
+    told = table.assign(kind=kind, compared_by="checksum", old_mtime=table["mtime"])
+    return _conformed(told[kind.notna()].sort_values("productFilename"))
 
 
 def _differ(table: pd.DataFrame, name: str) -> pd.Series:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from jwst_mast_assets.downloads import FAILURES, PRESENT, Code
+from jwst_mast_assets.downloads import AWAITED, FAILURES, PRESENT, Code
 from jwst_mast_assets.mast import layout, selection, tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import mjd_of
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import holdings
+from jwst_mast_assets.records.comparisons import of_files_on_disk, read_compared
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import TableStore
@@ -93,9 +94,12 @@ def states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> pd.S
     seen = changes[changes["kind"] == "content"].drop_duplicates("dataURI", keep="last").set_index("dataURI")
     checksums = files["dataURI"].map(seen["new_md5"]).astype("string").fillna(files["checksum"])
     other = (files["md5"] != checksums).fillna(False)
+    # Files without a checksum: what was found is true as long as the file on disk is the one that was compared.
+    unnamed = seen["old_mtime"].where(seen["new_md5"].isna())
+    other |= (files["dataURI"].map(unnamed).astype("Float64") == files["mtime"]).fillna(False)
     stale = (code == Code.BAD_SIZE) | (there & other)
     exclusive = (files["dataRights"] == "EXCLUSIVE_ACCESS") & (files["t_obs_release"] > mjd_of(now))
-    waiting = (code == Code.EXCLUSIVE) | ((code == Code.NOT_THERE) & exclusive)
+    waiting = code.isin(AWAITED) | ((code == Code.NOT_THERE) & exclusive)
     state = pd.Series("missing", index=files.index, dtype="string")
     failed = code.isin(FAILURES) & (code != Code.VANISHED)
     for word, rows in (("failed", failed), ("waiting", waiting), ("present", there), ("stale", stale)):
@@ -121,10 +125,10 @@ def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.dat
     DataFrame
         Columns of ``tables.STATUS_TABLE``, one row per proposal. ``files`` is the sum of the states.
     """
-    checked, changes = Ledger(store).checked(), read_changes(store)
+    checked, changes, compared = Ledger(store).checked(), read_changes(store), read_compared(store)
     rows = [
         {
-            **_counts(read_selected(store, proposal, config), changes, now),
+            **_counts(read_selected(store, proposal, config), changes, compared, now),
             "proposal": proposal,
             "observations": _observations(store, proposal),
             "last_checked": _last_checked(store.folder / "obs_table" / proposal, checked.get(proposal)),
@@ -134,13 +138,18 @@ def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.dat
     return tables.conform(pd.DataFrame(rows, columns=list(STATUS_TABLE)), STATUS_TABLE)
 
 
-def _counts(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> dict[str, int]:
+def _counts(files: pd.DataFrame, changes: pd.DataFrame, compared: pd.DataFrame, now: dt.datetime) -> dict[str, int]:
     state = states(files, changes, now)
     on_disk = state.isin(["present", "stale"])
+    look = of_files_on_disk(compared, files)
+    queued = look["isStale"].astype("boolean").fillna(files["isStale"]).fillna(False)
+    silent = look["productFilename"].notna() & look["compared_by"].isna()
     size = files["size"].fillna(0)
     return {
         "files": len(files),
         **{name: int((state == name).sum()) for name in STATES},
+        "queued": int((on_disk & queued).sum()),
+        "not_comparable": int((on_disk & silent).sum()),
         "bytes": int(size[on_disk].sum()),
         "bytes_to_come": int(size[~on_disk].sum()),
     }

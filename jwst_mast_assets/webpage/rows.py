@@ -156,6 +156,8 @@ def _state(values: dict[str, Any], on_disk: bool, until: str | None) -> tuple[st
         return FAILED, values["dl_message"] or CODES[code].meaning
     if on_disk:
         return PRESENT, ""
+    if code == Code.WAITING:
+        return EXCLUSIVE, values["dl_message"] or CODES[code].meaning
     if until or code == Code.EXCLUSIVE:
         return EXCLUSIVE, f"until {until}" if until else ""
     return MISSING, CODES[code].meaning if code == Code.VANISHED else ""

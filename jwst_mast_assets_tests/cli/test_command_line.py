@@ -75,6 +75,18 @@ def test_a_failed_file_makes_the_status_1_and_is_named_and_the_others_are_there(
     assert command.data() == {name for name in UNCAL if "nrca3" not in name}
 
 
+def test_a_public_file_that_mast_does_not_give_out_yet_is_named_and_the_status_is_0(archive, command, monkeypatch):
+    name = "jw01138005001_02101_00001_nrca3_uncal.fits"
+    monkeypatch.setattr(archive.catalogue.files[name], "migrated", False)
+    outcome = command.download(*DAY)
+    assert outcome.status == 0
+    assert "9 files, " in outcome.out
+    assert "0 failed; 1 waiting" in outcome.out
+    assert f"waiting: {name}: MAST lists it as public but does not give it out yet (HTTP status 401)" in outcome.out
+    assert outcome.err == ""
+    assert command.data() == UNCAL - {name}
+
+
 def test_defaults_then_the_config_file_then_the_command_line(archive, command, tmp_path, monkeypatch):
     config = tmp_path / "my.cfg"
     config.write_text("sca: [b1]\nfiletypes: [rate]\nobsnum2outsubdir: False\n")

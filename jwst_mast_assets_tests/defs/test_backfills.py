@@ -100,8 +100,10 @@ def page(filled_archive, tmp_path, monkeypatch) -> Iterator[Page]:
     filled_archive.faults.clear()
     filled_archive.clear_requests()
     monkeypatch.setenv("MAST_SERVER", filled_archive.url)
+    # Runs in this process take their definitions from a cache, so only the environment may differ between tests.
+    monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
     # One detector of ten, for the sake of speed.
-    (tmp_path / "my.cfg").write_text(f"outrootdir: {tmp_path / 'data'}\nsca: [a1]\n")
+    (tmp_path / "my.cfg").write_text("sca: [a1]\n")
     monkeypatch.setenv("JWST_QUERY_CFGFILE", str(tmp_path / "my.cfg"))
     target = LoadableTargetOrigin(executable_path=sys.executable, module_name="jwst_mast_assets.definitions")
     location = InProcessTestWorkspaceLoadTarget(InProcessCodeLocationOrigin(target, location_name=LOCATION))
@@ -117,8 +119,8 @@ def page(filled_archive, tmp_path, monkeypatch) -> Iterator[Page]:
         yield Page(instance, workspace, tmp_path / "data")
 
 
-# Dagster's own way of loading a code location in this process warns of a property of its own.
-pytestmark = pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`:DeprecationWarning")
+# Dagster's own server and daemon, here in this process, use what Dagster has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 DAYS = range(10, 15)
 """Of April 2022; the 12th and the 13th have no data."""

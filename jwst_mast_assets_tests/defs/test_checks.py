@@ -3,12 +3,13 @@
 import datetime as dt
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.records.ledger import Ledger
-from jwst_mast_assets_tests.defs.conftest import messages
+from jwst_mast_assets_tests.defs.conftest import messages, watch_only
 
 
 def checks(result, but=("product_table",)):
@@ -36,6 +37,21 @@ def test_the_audit_of_an_untouched_archive_passes_and_asks_mast_nothing(archive,
         "contents_open": True,
     }
     assert archive.requests == []
+
+
+def test_materializing_the_asset_runs_its_check_but_no_audit_of_what_was_just_verified(archive, runner, a_file):
+    # As the page's Materialize and its backfills: the asset with every check it has.
+    result = (
+        build_defs()
+        .resolve_implicit_global_asset_job_def()
+        .execute_in_process(
+            instance=runner.instance,
+            asset_selection=[dg.AssetKey("downloaded_files")],
+            partition_key=dg.MultiPartitionKey({"day": "2022-04-10", "proposal": "01138"}),
+            run_config={"resources": {"jwst_config": {"config": {"outrootdir": str(runner.root), "sca": ["a1"]}}}},
+        )
+    )
+    assert set(checks(result)) == {"all_selected_files_present"}
 
 
 def test_the_audit_finds_a_flipped_bit(runner, a_file):
@@ -89,6 +105,7 @@ def test_rows_cut_off_without_an_error_are_noticed(archive, runner):
 
 
 def test_the_daily_job_says_how_each_proposal_stands_and_whether_it_is_fresh(archive, runner, a_file):
+    watch_only(runner.root, "01138", "01410")
     job = build_defs().resolve_job_def("jwst_reprocessing")
     config = {"resources": {"jwst_config": {"config": {"outrootdir": str(runner.root)}}}}
     result = job.execute_in_process(instance=runner.instance, run_config=config)

@@ -16,6 +16,7 @@ from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.history import manifest_at, read_history
+from jwst_mast_assets.records.watched import WatchList
 from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
 
 OTHER_DAY = "2022-04-11|01138"
@@ -75,6 +76,24 @@ def carry_out(instance, requests):
         )
         for request in requests
     ]
+
+
+def test_a_picture_that_mast_made_again_is_found_by_the_daily_look_and_fetched_once(archive, instance, runner, root):
+    name = "jw01138004001_02101_00001_nrca1_uncal.jpg"
+    selection = {"sca": ["a1"], "filetypes": ["jpg"]}
+    assert runner.run(**selection).success
+    path = next(root.rglob(name))
+    before = path.read_bytes()
+    archive.reprocess(name)
+    told = look(instance)
+    assert (told["changes"], told["not_comparable"]) == ("1 file reprocessed", 0)
+    assert "by etag" in str(told["compared_by"])
+    archive.clear_requests()
+    for _ in range(2):
+        assert runner.run(**selection).success
+    assert downloads(archive) == [name]
+    assert path.read_bytes() == archive.content(name) != before
+    assert look(instance)["changes"] == "nothing reprocessed"
 
 
 def downloads(archive):
@@ -205,6 +224,7 @@ def test_superseded_associations_are_told_and_recorded_once_and_stay(archive, ru
     instance.add_dynamic_partitions("proposal", ["02731"])
     day = "2022-06-03|02731"
     runner.run(keys=day, filetypes=["_asn.json"])
+    WatchList(runner.store).add(["02731"])
     path = Path(runner.table("downloaded_files", day)["outfilename"].iloc[0])
     stamp = path.name.split("_")[1]
     newer = path.name.replace(stamp, "20991231t000000")

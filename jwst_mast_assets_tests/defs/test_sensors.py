@@ -167,6 +167,23 @@ def test_a_failed_partition_is_tried_again_after_growing_waits_but_not_for_ever(
     assert isinstance(tick(instance), dg.SkipReason)
 
 
+def test_a_day_with_files_that_mast_does_not_give_out_yet_is_green_and_tried_again_after_growing_waits(
+    archive, instance, root, monkeypatch
+):
+    withheld = archive.catalogue.files["jw01138004001_02101_00001_nrca1_uncal.fits"]
+    monkeypatch.setattr(withheld, "migrated", False)
+    assert all(run.success for run in carry_out(instance, tick(instance)))
+    assert isinstance(tick(instance), dg.SkipReason)
+    monkeypatch.setattr(attempts, "FIRST_WAIT", dt.timedelta(0))
+    result = tick(instance)
+    assert reasons(result) == {DAY: "1 public file that MAST did not give out yet"}
+    assert result.run_requests[0].tags[attempts.ATTEMPT] == "2"
+    monkeypatch.setattr(withheld, "migrated", True)
+    carry_out(instance, result)
+    assert (root / "01138" / "obsnum04" / withheld.name).exists()
+    assert isinstance(tick(instance), dg.SkipReason)
+
+
 def fail_quickly(instance, request):
     """A run of the request that failed."""
     instance.create_run_for_job(
@@ -301,5 +318,6 @@ def test_a_mode_that_mast_does_not_have_is_named_in_the_skip_and_a_new_one_is_lo
     assert isinstance(skipped, dg.SkipReason)
     assert "obsmode: MAST has no mode 'imgae' of nircam; did you mean 'image'?" in (skipped.skip_message or "")
     instance.add_dynamic_partitions("proposal", ["80001"])
+    watch_only(root, "80001")
     path.write_text("instrument: nircam\nobsmode: [lores]\n")
     assert {key for key in reasons(tick(instance)) if key.endswith("80001")} == {"2022-05-21|80001"}

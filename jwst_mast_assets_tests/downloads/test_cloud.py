@@ -1,15 +1,20 @@
 """Files from the public copy in the cloud, here an S3 server of moto's on loopback."""
 
 import json
+import re
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from jwst_mast_assets.downloads import Code, download
-from jwst_mast_assets.downloads.sources import BUCKET, s3_keys
+from jwst_mast_assets.downloads.sources import name_says_key, s3_keys
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
-from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.embedded_archive.cloud import cloud_key
+from jwst_mast_assets.mast.archive import BUCKET, Archive
 from jwst_mast_assets_tests.downloads.holdings import (
     CAL,
     JPG,
@@ -51,6 +56,12 @@ def put(cloud, embedded: EmbeddedArchive, *names: str) -> None:
         cloud.put_object(Bucket=BUCKET, Key=s3_keys(name)[0], Body=embedded.content(name), ACL="public-read")
 
 
+def asked_of_cloud(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Method and name of what the cloud was asked for, as its own log has it."""
+    found = re.findall(r'"(?:\x1b\S*m)*(GET|HEAD) /stpubdata/\S*/(\S+) HTTP', caplog.text)
+    return [f"{method} {name}" for method, name in found]
+
+
 def from_mast(embedded: EmbeddedArchive) -> list[str]:
     return [request.uri.rpartition("/")[2] for request in embedded.requests if request.endpoint == "download"]
 
@@ -75,7 +86,7 @@ def test_public_files_come_from_the_cloud(source: str, cloud, embedded: Embedded
     files = fetch(embedded, config_for(tmp_path, source=source), CAL, JPG, level3)
     assert_fetched(files, embedded)
     assert from_mast(embedded) == []
-    assert files["verified"].tolist() == ["checksum", "content", "checksum"]
+    assert files["verified"].tolist() == ["checksum"] * 3
 
 
 def test_what_the_cloud_does_not_have_comes_from_mast(cloud, embedded: EmbeddedArchive, tmp_path: Path) -> None:
@@ -159,3 +170,120 @@ def test_the_token_is_not_shown_to_the_cloud(embedded: EmbeddedArchive, tmp_path
     cookies = {request.path.startswith("/cloud"): request.headers.get("cookie") for request in embedded.requests}
     assert cookies.get(False) == "mast_token=good-token"
     assert cookies.get(True) is None
+
+
+def unusual(embedded: EmbeddedArchive) -> list[str]:
+    """An association, a pool: their names do not say where they are in the cloud."""
+    return [next(name for name in embedded.catalogue.files if name.endswith(end)) for end in ("_asn.json", "_pool.csv")]
+
+
+@pytest.mark.parametrize("prefix", ["s3://stpubdata/", "/"])
+def test_mast_is_asked_for_the_places_that_names_do_not_say(
+    prefix: str, cloud, own_archive: EmbeddedArchive, tmp_path: Path
+) -> None:
+    own_archive.catalogue.cloud_prefix = prefix
+    names = unusual(own_archive)
+    for name in (*names, CAL):
+        cloud.put_object(Bucket=BUCKET, Key=cloud_key(name), Body=own_archive.content(name), ACL="public-read")
+    files = fetch(own_archive, config_for(tmp_path, source="s3"), *names, CAL)
+    assert_fetched(files, own_archive)
+    (lookup,) = [request for request in own_archive.requests if request.endpoint == "path_lookup"]
+    assert sorted(lookup.params["uri"]) == sorted(f"mast:JWST/product/{name}" for name in names)
+
+
+def test_places_are_asked_for_in_groups_of_40(embedded: EmbeddedArchive) -> None:
+    uris = [f"mast:JWST/product/jw01138-o001_b{number:09d}_nirspec_f290lp_x1d.fits" for number in range(90)]
+    assert Archive(embedded.url).cloud_paths(uris) == {}
+    asked = [request.params["uri"] for request in embedded.requests if request.endpoint == "path_lookup"]
+    assert [len(group) for group in asked] == [40, 40, 10]
+
+
+def test_sources_of_the_background_are_asked_for_and_exposures_are_not() -> None:
+    assert not name_says_key("jw05224-o001_b000000021_nirspec_f290lp-g395m_x1d.fits")
+    assert not name_says_key("jw05224-o001_v000000042_nirspec_f290lp-g395m_x1d.fits")
+    assert not name_says_key("jw05224-o001_s000001354_nirspec_f290lp-g395m_x1d.fits")
+    assert name_says_key(CAL)
+    assert name_says_key("jw02727-o002_t062_nircam_clear-f277w_i2d.fits")
+
+
+def test_where_mast_does_not_say_the_places_the_files_come_from_mast(
+    cloud, embedded: EmbeddedArchive, tmp_path: Path
+) -> None:
+    embedded.faults.add(Fault("status", endpoint="path_lookup", status=404))
+    names = unusual(embedded)
+    assert_fetched(fetch(embedded, config_for(tmp_path, source="s3-then-mast"), *names), embedded)
+    assert sorted(from_mast(embedded)) == sorted(names)
+
+
+def test_an_object_with_another_md5_than_mast_s_is_not_fetched(
+    cloud, own_archive: EmbeddedArchive, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "werkzeug")
+    put(cloud, own_archive, CAL)
+    own_archive.reprocess(CAL)
+    files = fetch(own_archive, config_for(tmp_path, source="s3-then-mast"), CAL)
+    assert_fetched(files, own_archive)
+    assert files["bytes_fetched"].item() == len(own_archive.content(CAL))
+    assert asked_of_cloud(caplog) == [f"HEAD {CAL}"]
+
+
+def test_the_cloud_s_etag_is_a_checksum_for_what_the_keyword_service_lacks(
+    cloud, embedded: EmbeddedArchive, tmp_path: Path
+) -> None:
+    put(cloud, embedded, CAL, JPG)
+    config = config_for(tmp_path, source="s3")
+    files = fetch(embedded, config, CAL, JPG)
+    for table in (files, fetch(embedded, config, CAL, JPG, known=files)):
+        assert table["checksum"].to_dict() == {CAL: embedded.md5(CAL), JPG: embedded.md5(JPG)}
+        assert table["checksum_source"].to_dict() == {CAL: "mast", JPG: "s3"}
+        assert table["source"].tolist() == ["s3", "s3"]
+    from_the_archive = fetch(embedded, config_for(tmp_path / "mast"), JPG)
+    assert from_the_archive[["checksum", "checksum_source"]].isna().all(axis=None)
+    assert from_the_archive["source"].tolist() == ["mast"]
+
+
+def test_a_picture_that_is_not_what_the_cloud_s_etag_says_is_not_taken(
+    embedded: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{BUCKET}/{s3_keys(JPG)[0]}"
+    with object_server(name, embedded.content(JPG), etag='"0123456789abcdef0123456789abcdef"') as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        files = fetch(embedded, config_for(tmp_path, source="s3"), JPG)
+        assert files["dl_str"].tolist() == ["ERRORverify"]
+        files = fetch(embedded, config_for(tmp_path, source="s3-then-mast"), JPG)
+    assert_fetched(files, embedded)
+    assert from_mast(embedded) == [JPG]
+
+
+def test_an_object_uploaded_in_parts_has_no_md5_and_is_fetched_all_the_same(
+    embedded: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{BUCKET}/{s3_keys(CAL)[0]}"
+    with object_server(name, embedded.content(CAL), etag='"0123456789abcdef0123456789abcdef-3"') as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        assert_fetched(fetch(embedded, config_for(tmp_path, source="s3"), CAL), embedded)
+
+
+@contextmanager
+def object_server(name: str, content: bytes, etag: str) -> Iterator[str]:
+    """A server of one object, with an ETag that no S3 server would let us choose."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = self.path == f"/{name}"
+            self.send_response(200 if found else 404)
+            self.send_header("ETag", etag)
+            self.send_header("Content-Length", str(len(content) if found else 0))
+            self.end_headers()
+            if found and self.command == "GET":
+                self.wfile.write(content)
+
+        do_HEAD = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jwst_mast_assets.downloads import Code, backoff, download
+from jwst_mast_assets.downloads import Code, backoff, download, summary
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
@@ -216,12 +216,31 @@ def test_a_private_file_is_tried_where_its_release_is_unknown_or_passed(
     assert [request.status for request in embedded.requests if request.endpoint == "download"] == [401]
 
 
-def test_a_token_asked_for_a_public_file_is_a_failure(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+@pytest.mark.parametrize("token", [None, "good-token"])
+def test_a_public_file_that_mast_does_not_give_out_yet_is_waited_for(
+    token: str | None, own_archive: EmbeddedArchive, tmp_path: Path
+) -> None:
+    own_archive.release(1345, migrated=False)
     config = config_for(tmp_path)
-    products = products_for(embedded, config, [PRIVATE]).assign(dataRights="PUBLIC")
-    files = download(products, config, Archive(embedded.url))
-    assert files["dl_code"].tolist() == [Code.FAILED]
-    assert files["dl_message"].tolist() == ["MAST asks for a token for a public file"]
+    files = fetch(own_archive, config, PRIVATE, CAL, token=token)
+    assert files["dl_str"].to_dict() == {PRIVATE: "waiting", CAL: "downloaded"}
+    assert "does not give it out yet (HTTP status 401)" in cell(files, PRIVATE, "dl_message")
+    assert [request.status for request in own_archive.requests if PRIVATE in request.uri] == [401]
+    assert (summary(files)["waiting"], summary(files)["failed"]) == (1, 0)
+    own_archive.catalogue.migrate(1345)
+    assert_fetched(fetch(own_archive, config, PRIVATE), own_archive)
+
+
+def test_a_restricted_file_is_waited_for_and_the_older_one_kept(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+    config = config_for(tmp_path)
+    fetch(embedded, config, CAL)
+    embedded.faults.add(Fault("status", status=403, match="nrca1_cal.fits"))
+    files = fetch(embedded, config.model_copy(update={"clobber": True}), CAL, token="good-token")
+    assert files["dl_str"].tolist() == ["waiting"]
+    message = files["dl_message"].item()
+    assert "MAST restricts access to it (HTTP status 403), and the token that is set does not give it" in message
+    assert message.endswith("the older version is kept")
+    assert md5_of(files["outfilename"].item()) == embedded.md5(CAL)
 
 
 def test_a_token_gives_private_files_and_is_asked_about_once(embedded: EmbeddedArchive, tmp_path: Path) -> None:

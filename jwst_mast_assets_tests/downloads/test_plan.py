@@ -270,6 +270,7 @@ def test_a_summary_counts_files_once(embedded: EmbeddedArchive, tmp_path: Path) 
         "present": 1,
         "failed": 1,
         "not_public": 1,
+        "waiting": 0,
         "bytes_fetched": size,
         "bytes_on_disk": size,
         "rate": size / 2,

@@ -53,7 +53,8 @@ def downloaded_files(
         mast = archive.open(store.root)
         known = store.read("downloaded_files", cells)
         with warnings_logged(context, mast):
-            plan = downloads.plan_download(product_table, config, mast, known, snapshot.disk)
+            outdated = reprocessing.outdated(store)
+            plan = downloads.plan_download(product_table, config, mast, known, snapshot.disk, outdated=outdated)
         for warning in plan.warnings:
             context.log.warning(warning)
         context.log.info(f"{plan.n_files} files to fetch, {human_bytes(plan.n_bytes)}")
@@ -74,5 +75,8 @@ def downloaded_files(
         metadata = {"dagster/row_count": len(table), **totals, "files": files_preview(table)}
         if len(changes := reprocessing.changes_of_run(table, known)):
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
+        if len(waiting := downloads.waiting(table)):
+            context.log.info(f"{len(waiting)} public files that MAST does not give out yet are asked for again later")
+            metadata["waiting_files"] = preview(waiting)
         version = data_version(table, ["cell", "dataURI", "bytes_on_disk", "md5"])
         return dg.MaterializeResult(value=table, metadata=metadata, data_version=version)

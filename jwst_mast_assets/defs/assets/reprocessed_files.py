@@ -12,6 +12,7 @@ from jwst_mast_assets.defs.table_io import schema_of
 from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.records import reprocessing
+from jwst_mast_assets.records.comparisons import compare_with_mast, describe_ways, read_compared, write_compared
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
 from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.releases import releases
@@ -37,9 +38,10 @@ def reprocessed_files(
     """The files on disk, of all watched proposals, that are no longer what MAST has.
 
     MAST processes its whole archive again every few months; names and often sizes stay, so checksums and versions
-    are compared. `content`: MAST has other bytes, which the next download fetches; `versions`: only the recorded
-    versions differ; `superseded`: MAST lists a newer association or pool; `gone`: MAST no longer lists the file,
-    as answers on several days say.
+    are compared; of files without a checksum what MAST's server says of them, their size, or their FITS file.
+    `content`: MAST has other bytes, which the next download fetches; `versions`: only the recorded versions differ;
+    `superseded`: MAST lists a newer association or pool; `gone`: MAST no longer lists the file, as answers on several
+    days say.
 
     Its metadata also have the `status` of every proposal and the `calendar` of what becomes public when. It has no
     partitions: one look, by the schedule `daily_reprocessing`, covers all proposals and days.
@@ -48,7 +50,7 @@ def reprocessed_files(
         config, store = jwst_config.checked(), jwst_config.store()
         mast = archive.open(store.root)
         watched = watched_proposals(context.instance, store, config)
-        recorded, events = [], []
+        recorded, events, lists = [], [], []
         for proposal in watched:
             files = store.read_proposal("downloaded_files", proposal)
             recorded.append(files[files["bytes_on_disk"].notna()])
@@ -57,9 +59,13 @@ def reprocessed_files(
             listed = files[files["cell"].isin(asked)]
             products, gone = store.read_proposal("product_table", proposal), Listings(store).gone(proposal)
             events.append(reprocessing.superseded(products, listed, gone))
+            lists.append(products)
         files = _joined(recorded, tables.FILE_TABLE)
+        products = _joined(lists, tables.PRODUCT_TABLE)
+        now = dt.datetime.now(dt.timezone.utc)
         with warnings_logged(context, mast):
-            changes = reprocessing.find_changes(mast, files)
+            changes, looked = compare_with_mast(mast, files, products, read_compared(store), now)
+        write_compared(store, looked)
         table = _joined([changes, *events], tables.CHANGE_TABLE)
         reprocessing.write_changes(store, table)
         for proposal in watched:
@@ -67,15 +73,17 @@ def reprocessed_files(
             news = reprocessing.events_of(of_proposal, manifest_at(read_history(store, proposal)))
             record_events(store, proposal, news.assign(run_id=context.run.run_id))
         sentence = reprocessing.describe_changes(table)
-        compared = files["dataURI"].nunique()
-        context.log.info(f"{compared} files on disk compared with MAST: {sentence}")
-        now = dt.datetime.now(dt.timezone.utc)
+        compared, ways = files["dataURI"].nunique(), describe_ways(looked)
+        context.log.info(f"{compared} files on disk compared with MAST ({ways}): {sentence}")
         held = [read_selected(store, proposal, config) for proposal in watched]
         counts = {f"n_{kind}": int((table["kind"] == kind).sum()) for kind in reprocessing.KINDS}
         return dg.MaterializeResult(
             metadata={
                 **table_metadata(table, PREVIEW_COLUMNS),
                 "compared": compared,
+                "compared_by": ways,
+                "not_comparable": int(looked["compared_by"].isna().sum()),
+                "queued": int(looked["isStale"].fillna(False).sum()),
                 "changes": sentence,
                 **counts,
                 "status": preview(status(store, watched, config, now)),
