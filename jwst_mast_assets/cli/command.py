@@ -1,4 +1,4 @@
-"""Belongs here: what one call of ``jwst_query.py`` or ``jwst_download.py`` does, step by step."""
+"""What one call of ``jwst_query.py`` or ``jwst_download.py`` does, step by step."""
 
 import datetime as dt
 import math

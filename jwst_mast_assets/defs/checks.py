@@ -1,4 +1,4 @@
-"""Belongs here: the asset checks. They re-read the disk, so that they also audit an archive years later."""
+"""The asset checks. They re-read the disk, so that they also audit an archive years later."""
 
 import datetime as dt
 import warnings

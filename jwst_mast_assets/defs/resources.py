@@ -1,4 +1,4 @@
-"""Belongs here: the configuration and the archive as Dagster resources, and what ties them to the environment."""
+"""The configuration and the archive as Dagster resources, and what ties them to the environment."""
 
 import datetime as dt
 import os

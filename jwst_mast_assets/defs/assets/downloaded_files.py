@@ -1,4 +1,4 @@
-"""Belongs here: the asset of files on disk."""
+"""The asset of files on disk."""
 
 import datetime as dt
 import time

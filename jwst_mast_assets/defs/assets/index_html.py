@@ -1,4 +1,4 @@
-"""Belongs here: the asset of the page per proposal."""
+"""The asset of the page per proposal."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Belongs here: the asset of products."""
+"""The asset of products."""
 
 import dagster as dg
 import pandas as pd
