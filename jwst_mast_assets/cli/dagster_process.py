@@ -1,4 +1,4 @@
-"""Belongs here: ``dagster dev`` as a child process that never outlives the command that started it.
+"""``dagster dev`` as a child process that never outlives the command that started it.
 
 Run as a module it is that child: ``python -m dagster``, which is interrupted when its standard input ends. The system
 ends that with the parent, however the parent died. Its code server and the runs under way end with it.

@@ -1,4 +1,4 @@
-"""Belongs here: the folder of ``jwst-mast demo`` and ``jwst-mast dev``, kept apart from the user's own data."""
+"""The folder of ``jwst-mast demo`` and ``jwst-mast dev``, kept apart from the user's own data."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Belongs here: Ctrl-C and SIGTERM. The first ends a command in good order, the second at once."""
+"""Ctrl-C and SIGTERM. The first ends a command in good order, the second at once."""
 
 import atexit
 import contextlib

@@ -1,4 +1,4 @@
-"""Belongs here: the original's options, made from the parameters of :class:`Config`, each with its own name."""
+"""The original's options, made from the parameters of :class:`Config`, each with its own name."""
 
 import argparse
 import difflib

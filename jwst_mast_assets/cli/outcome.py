@@ -1,4 +1,4 @@
-"""Belongs here: the sentences about files that a download did not bring."""
+"""The sentences about files that a download did not bring."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Belongs here: hosts and ports that a person gives; one that cannot be used is refused, not replaced."""
+"""Hosts and ports that a person gives; one that cannot be used is refused, not replaced."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Belongs here: the progress bar of downloads, with rate and time left."""
+"""The progress bar of downloads, with rate and time left."""
 
 import os
 import sys

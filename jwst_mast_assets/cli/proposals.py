@@ -1,4 +1,4 @@
-"""Belongs here: ``jwst-mast proposals add``, ``list`` and ``remove``: which proposals are watched."""
+"""``jwst-mast proposals add``, ``list`` and ``remove``: which proposals are watched."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""Belongs here: what ``manifest``, ``diff``, ``status`` and ``calendar`` print."""
+"""What ``manifest``, ``diff``, ``status`` and ``calendar`` print."""
 
 import argparse
 import datetime as dt

@@ -1,4 +1,4 @@
-"""Belongs here: the commands about what is recorded: ``manifest``, ``diff``, ``status``, ``calendar``."""
+"""The commands about what is recorded: ``manifest``, ``diff``, ``status``, ``calendar``."""
 
 import argparse
 import importlib

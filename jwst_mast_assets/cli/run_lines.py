@@ -1,4 +1,4 @@
-"""Belongs here: one line for each run that starts or ends, for those who watch ``jwst-mast serve``."""
+"""One line for each run that starts or ends, for those who watch ``jwst-mast serve``."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Belongs here: materializing cells from the command line, in this process, into the user's instance."""
+"""Materializing cells from the command line, in this process, into the user's instance."""
 
 import datetime as dt
 import os

@@ -1,4 +1,4 @@
-"""Belongs here: what the commands print: lines, tables that fit the terminal, and silence where nobody reads on."""
+"""What the commands print: lines, tables that fit the terminal, and silence where nobody reads on."""
 
 import os
 import shutil

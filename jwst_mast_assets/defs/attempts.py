@@ -1,4 +1,4 @@
-"""Belongs here: how often and how soon a partition is requested again, read from the runs themselves."""
+"""How often and how soon a partition is requested again, read from the runs themselves."""
 
 import datetime as dt
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Belongs here: the configuration that nobody's run has: that of the sensors and schedules."""
+"""The configuration that nobody's run has: that of the sensors and schedules."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Belongs here: how a step fails. A failure is classified once, permanent or transient, and marks its run.
+"""How a step fails. A failure is classified once, permanent or transient, and marks its run.
 
 Run retries, the next attempt (:mod:`jwst_mast_assets.defs.attempts`) and the exit status of the commands follow from
 that class. A run without a mark is transient: its process is gone, or it met an error that nobody foresaw.

@@ -1,4 +1,4 @@
-"""Belongs here: what is said where Dagster runs without the home that ``jwst-mast`` makes."""
+"""What is said where Dagster runs without the home that ``jwst-mast`` makes."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Belongs here: the jobs that people and schedules launch."""
+"""The jobs that people and schedules launch."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""Belongs here: what is checked of each list that MAST sends."""
+"""What is checked of each list that MAST sends."""
 
 import dagster as dg
 import pandas as pd

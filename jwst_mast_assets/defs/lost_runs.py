@@ -1,4 +1,4 @@
-"""Belongs here: runs whose process is gone without a word, as after a power cut.
+"""Runs whose process is gone without a word, as after a power cut.
 
 Dagster 1.13 leaves such a run "started" for ever where runs are plain processes of one machine: its partition would
 not be tried again, and it would keep a place in the queue. So each run holds a lock that the system frees with the

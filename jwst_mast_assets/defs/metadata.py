@@ -1,4 +1,4 @@
-"""Belongs here: what the UI shows of a table."""
+"""What the UI shows of a table."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Belongs here: what tells people of new data, of failures, and of a token that is about to expire."""
+"""What tells people of new data, of failures, and of a token that is about to expire."""
 
 import datetime as dt
 from typing import Any

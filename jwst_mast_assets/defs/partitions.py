@@ -1,4 +1,4 @@
-"""Belongs here: the proposal x day grid, the cells of a run, and the proposals that are partition keys."""
+"""The proposal x day grid, the cells of a run, and the proposals that are partition keys."""
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Belongs here: how a download says in a run's log how far it is."""
+"""How a download says in a run's log how far it is."""
 
 import time
 from collections.abc import Callable

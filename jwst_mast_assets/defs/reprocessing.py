@@ -1,4 +1,4 @@
-"""Belongs here: what looks for reprocessed files every day, and requests the downloads that replace them."""
+"""What looks for reprocessed files every day, and requests the downloads that replace them."""
 
 import datetime as dt
 

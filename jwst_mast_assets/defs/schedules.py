@@ -1,4 +1,4 @@
-"""Belongs here: the daily net under the sensor."""
+"""The daily net under the sensor."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""Belongs here: the sensor that has new, changed and released observations downloaded."""
+"""The sensor that has new, changed and released observations downloaded."""
 
 import datetime as dt
 

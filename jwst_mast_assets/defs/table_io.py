@@ -1,4 +1,4 @@
-"""Belongs here: how tables pass between assets, as one Parquet file per cell."""
+"""How tables pass between assets, as one Parquet file per cell."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Belongs here: which proposals are watched, and the act of watching one, from the command line or the web page."""
+"""Which proposals are watched, and the act of watching one, from the command line or the web page."""
 
 import math
 import shutil

@@ -105,7 +105,7 @@ def test_defaults_then_the_config_file_then_the_command_line(archive, command, t
     assert places("-c", str(other)) == ["obsnum05/jw01138005001_02101_00001_nrcb3_uncal.fits"]
 
 
-def test_the_command_line_goes_before_what_is_wrong_in_the_config_file(archive, command, tmp_path):
+def test_the_command_line_overrides_a_bad_value_in_the_config_file(archive, command, tmp_path):
     config = tmp_path / "my.cfg"
     config.write_text("outrootdir: $NO_SUCH_VARIABLE/x\ninstrument: $NO_SUCH_INSTRUMENT\n")
     outcome = command.query("-c", str(config), "--outrootdir", str(command.root), "-i", "nircam", *DAY)
@@ -213,7 +213,7 @@ def test_the_token_is_shown_nowhere(archive, command, monkeypatch):
     assert [path for path in kept if path.is_file() and b"my-own-secret" in path.read_bytes()] == []
 
 
-def test_public_data_need_no_token_and_a_wrong_one_is_told_in_one_sentence(archive, command, monkeypatch):
+def test_public_data_need_no_token_and_a_wrong_one_is_reported_in_one_sentence(archive, command, monkeypatch):
     monkeypatch.setenv("MAST_API_TOKEN", "")
     outcome = command.download(*DAY, "--sca", "a1", "--token", "wrong-one")
     assert outcome.status == 0

@@ -249,7 +249,7 @@ def test_a_suggested_command_has_its_path_where_it_is_not_on_the_path(monkeypatc
     assert subprocess.run(command, shell=True, capture_output=True, timeout=60).returncode == 0
 
 
-def test_a_range_of_days_is_told_in_words():
+def test_a_range_of_days_is_spelled_out():
     sides = {
         "dagster/asset_partition_range_start": "2022-04-10|01138",
         "dagster/asset_partition_range_end": "2022-04-14|01138",

@@ -59,7 +59,7 @@ class Terminal:
 
 
 @pytest.mark.parametrize(("answer", "files"), [("n", 0), ("y", 2)])
-def test_a_person_is_asked_and_only_yes_goes_on(archive, command, answer, files):
+def test_a_person_is_asked_and_only_yes_continues(archive, command, answer, files):
     terminal = Terminal(*ARGV)
     terminal.read_until(r"\[y/n\]\? ")
     assert re.search(r"### Downloading 2 files, [\d.]+ [kM]B; free in .*: [\d.]+ [GT]B", terminal.shown)

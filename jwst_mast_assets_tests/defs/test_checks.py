@@ -72,7 +72,7 @@ def test_the_audit_finds_a_truncated_file_and_a_missing_one(runner, a_file):
     assert not checks(runner.run("jwst_audit"))["all_selected_files_present"].passed
 
 
-def test_a_column_that_mast_dropped_is_told(archive, runner):
+def test_a_column_that_mast_dropped_is_reported(archive, runner):
     archive.faults.add(Fault("drop-column", match="Caom.Filtered", column="dataRights"))
     result = runner.run("jwst_query")
     assert result.success
@@ -89,7 +89,7 @@ def test_a_needed_column_that_mast_renamed_fails_loudly(archive, runner):
     assert not runner.root.exists()
 
 
-def test_a_sudden_fall_of_the_number_of_observations_is_told(own_archive, runner):
+def test_a_sudden_drop_in_observations_is_reported(own_archive, runner):
     assert checks(runner.run("jwst_query"))["no_sudden_fall"].passed
     rows = own_archive.catalogue.observations
     rows[:] = [row for row in rows if not row["obs_id"].startswith("jw01138004")]

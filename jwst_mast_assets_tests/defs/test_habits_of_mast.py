@@ -96,7 +96,7 @@ def test_a_list_that_is_short_once_is_asked_for_again_and_believed(archive, runn
     assert len(runner.files()) == 3
 
 
-def test_products_that_are_suddenly_missing_are_kept_and_told(archive, runner):
+def test_products_that_are_suddenly_missing_are_kept_and_reported(archive, runner):
     assert runner.run().success
     before = runner.table("product_table")
     archive.faults.add(Fault("short-list", match="Products", rows=1))
@@ -170,7 +170,7 @@ def test_observations_that_are_suddenly_missing_stay_on_record(own_archive, runn
     assert Listings(runner.store).gone("01138") == set()
 
 
-def test_a_shorter_list_in_a_tick_is_told_with_both_numbers(archive, runner):
+def test_a_shorter_list_in_a_tick_is_reported_with_both_numbers(archive, runner):
     assert runner.run().success
     recorded = Ledger(runner.store).recorded(["01138"], load_config())
     observations = runner.table("obs_table")

@@ -44,7 +44,7 @@ def told(result, instance) -> Any:
     return sensor(context if result.success else context.for_run_failure())
 
 
-def test_new_data_are_told_once(archive, runner, receiver, instance):
+def test_new_data_are_reported_once(archive, runner, receiver, instance):
     told(runner.run(), instance)
     (message,) = receiver.received
     assert message["title"].startswith("new data for 1138: 6 files, ")
@@ -54,13 +54,13 @@ def test_new_data_are_told_once(archive, runner, receiver, instance):
     assert len(receiver.received) == 1
 
 
-def test_a_range_is_told_once(archive, runner, receiver, instance):
+def test_a_range_is_reported_once(archive, runner, receiver, instance):
     told(runner.run(keys=(DAY, "2022-04-11|01138")), instance)
     (message,) = receiver.received
     assert message["title"].startswith(f"new data for 1138: {len(runner.files())} files, ")
 
 
-def test_reprocessed_files_are_told(own_archive, runner, receiver, instance):
+def test_reprocessed_files_are_reported(own_archive, runner, receiver, instance):
     runner.run()
     own_archive.reprocess(NAME)
     told(runner.run(), instance)
@@ -69,7 +69,7 @@ def test_reprocessed_files_are_told(own_archive, runner, receiver, instance):
     assert "1 file reprocessed: cal_ver 1.18.0 -> 1.19.2" in message["message"]
 
 
-def test_a_failure_is_told_with_its_reason_but_not_each_try(archive, runner, receiver, instance):
+def test_a_failure_is_reported_with_its_reason_but_not_each_attempt(archive, runner, receiver, instance):
     archive.faults.add(Fault("status", endpoint="download", match=NAME, status=404))
     result = runner.run()
     told(result, instance)
@@ -116,7 +116,7 @@ def tick(instance):
     return result.skip_message
 
 
-def test_a_token_near_its_end_is_told_once_a_day(archive, instance, runner, receiver, monkeypatch, tmp_path):
+def test_a_token_about_to_expire_is_reported_once_a_day(archive, instance, runner, receiver, monkeypatch, tmp_path):
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(runner.root))
     assert tick(instance) == "No token is set."
     monkeypatch.setenv("MAST_API_TOKEN", "good-token")

@@ -118,7 +118,7 @@ def test_before_the_first_look_the_sensor_says_which_job_to_run(archive, instanc
     assert "jwst_reprocessing" in (skipped.skip_message or "")
 
 
-def test_reprocessed_files_are_listed_requested_fetched_and_told(archive, runner, instance, root):
+def test_reprocessed_files_are_listed_requested_fetched_and_reported(archive, runner, instance, root):
     runner.run()
     before = {path.name: path.read_bytes() for path in root.rglob("*.fits")}
     archive.reprocess(CHANGED)
@@ -220,7 +220,7 @@ def test_proposals_that_are_no_longer_watched_are_left_alone(archive, runner, in
     assert look(instance)["compared"] == 0
 
 
-def test_superseded_associations_are_told_and_recorded_once_and_stay(archive, runner, instance, root):
+def test_superseded_associations_are_reported_and_recorded_once_and_stay(archive, runner, instance, root):
     instance.add_dynamic_partitions("proposal", ["02731"])
     day = "2022-06-03|02731"
     runner.run(keys=day, filetypes=["_asn.json"])

@@ -154,7 +154,7 @@ def test_a_cancelled_run_is_requested_again(archive, instance, root, monkeypatch
     assert DAY in reasons(tick(instance))
 
 
-def test_a_failed_partition_is_tried_again_after_growing_waits_but_not_for_ever(archive, instance, root, monkeypatch):
+def test_a_failed_partition_is_retried_after_growing_waits_but_not_forever(archive, instance, root, monkeypatch):
     archive.faults.add(Fault("status", endpoint="download", match="jw01138004001_02101_00001_nrca1_uncal", status=404))
     assert [run.success for run in carry_out(instance, tick(instance))].count(False) == 1
     assert isinstance(tick(instance), dg.SkipReason)
@@ -213,7 +213,7 @@ def test_a_clock_that_was_ahead_holds_nothing_up():
     assert attempts.next_attempt(attempts.Tries(1, (now - dt.timedelta(minutes=11)).timestamp()), now) == 2
 
 
-def test_an_output_folder_whose_disk_is_gone_is_not_filled_anew(archive, instance, root):
+def test_an_output_folder_whose_disk_is_gone_is_not_refilled(archive, instance, root):
     carry_out(instance, tick(instance))
     root.rename(root.with_name("unmounted"))
     assert "is its disk mounted?" in tick(instance).skip_message

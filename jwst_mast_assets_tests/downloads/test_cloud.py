@@ -119,7 +119,7 @@ def test_a_private_file_is_not_looked_for_in_the_cloud(cloud, embedded: Embedded
     assert files["dl_str"].tolist() == ["exclusive"]
 
 
-def test_a_partial_from_mast_goes_on_from_mast_only(cloud, embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_a_partial_from_mast_is_resumed_from_mast_only(cloud, embedded: EmbeddedArchive, tmp_path: Path) -> None:
     put(cloud, embedded, CAL)
     fault = embedded.faults.add(Fault("drop", after_bytes=60_000))
     fetch(embedded, config_for(tmp_path, download_retries=0), CAL)
@@ -140,7 +140,7 @@ def test_a_cloud_without_the_file_leaves_the_partial_from_mast(
     assert files["bytes_fetched"].item() == len(embedded.content(CAL)) - 60_000
 
 
-def test_a_partial_from_the_cloud_goes_on_there(cloud, embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_a_partial_from_the_cloud_is_resumed_there(cloud, embedded: EmbeddedArchive, tmp_path: Path) -> None:
     put(cloud, embedded, CAL)
     config = config_for(tmp_path, source="s3")
     products = products_for(embedded, config, [CAL])
@@ -227,7 +227,7 @@ def test_an_object_with_another_md5_than_mast_s_is_not_fetched(
     assert asked_of_cloud(caplog) == [f"HEAD {CAL}"]
 
 
-def test_the_cloud_s_etag_is_a_checksum_for_what_the_keyword_service_lacks(
+def test_the_cloud_s_etag_is_a_checksum_where_the_keyword_service_has_none(
     cloud, embedded: EmbeddedArchive, tmp_path: Path
 ) -> None:
     put(cloud, embedded, CAL, JPG)
@@ -255,7 +255,7 @@ def test_a_picture_that_is_not_what_the_cloud_s_etag_says_is_not_taken(
     assert from_mast(embedded) == [JPG]
 
 
-def test_an_object_uploaded_in_parts_has_no_md5_and_is_fetched_all_the_same(
+def test_an_object_uploaded_in_parts_has_no_md5_and_is_still_fetched(
     embedded: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = f"{BUCKET}/{s3_keys(CAL)[0]}"

@@ -177,7 +177,7 @@ def test_a_stall_that_stays_is_named(embedded: EmbeddedArchive, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("wrong", [1234, -1234])
-def test_a_wrong_size_in_mast_is_told_and_fetched_once(
+def test_a_wrong_size_in_mast_is_reported_and_fetched_once(
     wrong: int, embedded: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = config_for(tmp_path)
@@ -258,7 +258,7 @@ def test_a_dead_token_stops_no_public_file_and_exclusive_ones_wait(embedded: Emb
     assert "stale-token" not in str([request.headers for request in downloads])
 
 
-def test_a_token_without_access_is_told(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_a_token_without_access_is_reported(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     embedded.faults.add(Fault("status", status=403, match="mirimage"))
     files = fetch(embedded, config_for(tmp_path), PRIVATE, token="good-token")
     assert files["dl_str"].tolist() == ["exclusive"]
@@ -371,7 +371,7 @@ def test_a_reply_of_no_length_that_ends_too_early_is_not_taken(embedded: Embedde
     assert md5_of(row["outfilename"]) == embedded.md5(JPG)
 
 
-def test_without_etag_and_checksum_a_file_is_begun_anew(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_without_etag_and_checksum_a_file_is_restarted(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     body = embedded.content(JPG)
     row, asked = from_scripted(
         embedded, tmp_path, JPG, reply(body[:5000], Content_Length=len(body)), reply(body, Content_Length=len(body))

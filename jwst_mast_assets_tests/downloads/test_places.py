@@ -168,7 +168,7 @@ def test_a_disk_that_fills_up_ends_new_files_but_no_good_ones(embedded: Embedded
     assert leftovers(folder) == []
 
 
-def test_too_little_room_is_told_before_the_first_byte(embedded: EmbeddedArchive, mounted) -> None:
+def test_too_little_room_is_reported_before_the_first_byte(embedded: EmbeddedArchive, mounted) -> None:
     folder = mounted("-t", "tmpfs", "-o", "size=200k", "tmpfs")
     with pytest.raises(OutputError, match=rf"415 kB are to be fetched to {folder}, but only 20\d kB are free"):
         fetch(embedded, config_for(folder), CAL, OTHER)

@@ -188,7 +188,7 @@ def test_a_narrower_run_keeps_what_is_recorded_of_other_files(embedded: Embedded
 
 
 @pytest.mark.parametrize("column", ["dataURI", "outfilename"])
-def test_a_row_without_address_or_name_is_told(column: str, embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_a_row_without_address_or_name_is_reported(column: str, embedded: EmbeddedArchive, tmp_path: Path) -> None:
     config = config_for(tmp_path)
     products = products_for(embedded, config, [CAL, OTHER])
     products.loc[products["productFilename"] == CAL, column] = None
@@ -278,7 +278,7 @@ def test_a_summary_counts_files_once(embedded: EmbeddedArchive, tmp_path: Path) 
     assert told["productFilename"].tolist() == [OTHER]
 
 
-def test_many_failures_are_told_as_a_few(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_of_many_failures_a_few_are_reported(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     table = tables.empty(tables.FILE_TABLE).reindex(range(40))
     table["dataURI"] = [f"mast:{n}" for n in range(40)]
     table["productFilename"] = [f"{n}.fits" for n in range(40)]

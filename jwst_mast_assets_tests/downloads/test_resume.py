@@ -75,7 +75,7 @@ def test_connections_dropped_anywhere_end_with_the_right_bytes(
             assert files["bytes_fetched"].item() <= len(embedded.content(CAL)) + len(drops)
 
 
-def test_the_next_run_goes_on_where_the_last_one_stopped(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_the_next_run_resumes_where_the_last_one_stopped(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     left = left_partial(embedded, tmp_path, CAL)
     assert sorted(leftovers(tmp_path)) == [left.name, left.name + ".json"]
     plan = plan_download(
@@ -147,7 +147,7 @@ NO_RANGE = {
 
 @pytest.mark.parametrize("retries", [4, 0])
 @pytest.mark.parametrize(("answer", "requests"), NO_RANGE.values(), ids=NO_RANGE)
-def test_a_partial_that_cannot_be_gone_on_with_is_given_up(
+def test_a_partial_that_cannot_be_resumed_is_discarded(
     answer: bytes | None, requests: int, retries: int, embedded: EmbeddedArchive, tmp_path: Path
 ) -> None:
     """Be it in one run, or over several that may not try again."""
@@ -172,7 +172,7 @@ def test_a_server_that_is_down_costs_no_partial(status: int, embedded: EmbeddedA
     assert left.stat().st_size == 60_000
 
 
-def test_what_came_compressed_is_not_gone_on_with(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_a_compressed_partial_is_not_resumed(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     left = left_partial(embedded, tmp_path, CAL)
     sidecar = Path(f"{left}.json")
     sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "encoded": True}))
@@ -184,7 +184,9 @@ FAULTS = {"ignores ranges": Fault("ignore-range"), "416": Fault("range-416"), "a
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_server_that_does_not_go_on_sends_it_all(fault: Fault, embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_a_server_that_cannot_resume_sends_the_whole_file(
+    fault: Fault, embedded: EmbeddedArchive, tmp_path: Path
+) -> None:
     left_partial(embedded, tmp_path, CAL)
     embedded.faults.add(fault)
     files = fetch(embedded, config_for(tmp_path), CAL)
@@ -194,7 +196,7 @@ def test_a_server_that_does_not_go_on_sends_it_all(fault: Fault, embedded: Embed
 
 @pytest.mark.parametrize("same_size", [True, False], ids=["same size", "another size"])
 @pytest.mark.parametrize("name", [CAL, JPG])
-def test_a_file_reprocessed_between_two_halves_is_fetched_anew(
+def test_a_file_reprocessed_between_two_halves_is_restarted(
     name: str, same_size: bool, own_archive: EmbeddedArchive, tmp_path: Path
 ) -> None:
     left_partial(own_archive, tmp_path, name, 5000)
@@ -203,7 +205,7 @@ def test_a_file_reprocessed_between_two_halves_is_fetched_anew(
     assert_fetched(files, own_archive)
 
 
-def test_a_file_reprocessed_while_it_comes_is_fetched_anew(own_archive: EmbeddedArchive, tmp_path: Path) -> None:
+def test_a_file_reprocessed_during_its_download_is_fetched_again(own_archive: EmbeddedArchive, tmp_path: Path) -> None:
     """The tables still have the old checksum, so that this run says what it saw and the next one gets it."""
     own_archive.faults.add(Fault("reprocess", after_bytes=60_000, times=1), Fault("drop", after_bytes=60_000, times=1))
     files = fetch(own_archive, config_for(tmp_path), CAL)
@@ -212,7 +214,7 @@ def test_a_file_reprocessed_while_it_comes_is_fetched_anew(own_archive: Embedded
     assert_fetched(fetch(own_archive, config_for(tmp_path), CAL), own_archive)
 
 
-def test_a_partial_of_which_nothing_is_known_is_begun_anew(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_a_partial_without_notes_is_restarted(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     for spoil in ("", "{", "[]", '{"uri": 3}', "gone"):
         left = left_partial(embedded, tmp_path, CAL)
         sidecar = Path(f"{left}.json")
@@ -226,7 +228,7 @@ def test_a_partial_of_which_nothing_is_known_is_begun_anew(embedded: EmbeddedArc
 
 
 @pytest.mark.parametrize("key", ["uri", "size", "checksum", "source"])
-def test_a_partial_of_another_version_is_begun_anew(key: str, embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_a_partial_of_another_version_is_restarted(key: str, embedded: EmbeddedArchive, tmp_path: Path) -> None:
     left = left_partial(embedded, tmp_path, CAL)
     sidecar = Path(f"{left}.json")
     sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), key: "another"}))
@@ -235,7 +237,7 @@ def test_a_partial_of_another_version_is_begun_anew(key: str, embedded: Embedded
     assert "range" not in downloads(embedded)[0].headers
 
 
-def test_a_partial_with_a_rotten_byte_is_fetched_anew(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_a_corrupt_partial_is_restarted(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     left = left_partial(embedded, tmp_path, CAL)
     content = bytearray(left.read_bytes())
     content[30_000] ^= 1
@@ -303,7 +305,7 @@ def test_two_runs_at_once_fetch_each_file_once(
         assert md5_of(path) == embedded.md5(path.name)
 
 
-def test_a_partial_goes_on_when_its_checksum_was_not_known_yet(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_a_partial_whose_checksum_was_unknown_is_resumed(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     fault = embedded.faults.add(Fault("status", endpoint="invoke", status=400))
     left_partial(embedded, tmp_path, CAL)
     embedded.faults.remove(fault.id)
@@ -313,7 +315,7 @@ def test_a_partial_goes_on_when_its_checksum_was_not_known_yet(embedded: Embedde
     assert files["verified"].tolist() == ["checksum"]
 
 
-def test_a_lock_that_nobody_lets_go_of_is_named(
+def test_a_lock_that_is_never_released_is_named(
     embedded: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(partial, "LOCK_PATIENCE", 0.3)

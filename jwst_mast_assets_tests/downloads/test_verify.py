@@ -88,7 +88,7 @@ def test_fits_ends_where_its_last_extension_ends(extra: bytes, tmp_path: Path) -
     assert "is not FITS at byte" in (problem(tmp_path, "a_cal.fits", GOOD["a_cal.fits"] + extra) or "")
 
 
-def test_fits_is_told_from_what_is_not(tmp_path: Path) -> None:
+def test_fits_is_distinguished_from_other_content(tmp_path: Path) -> None:
     assert problem(tmp_path, "a_cal.fits", b"\x89PNG" * 5000)
     assert problem(tmp_path, "a_cal.fits", GOOD["a_cal.fits"][:80] + b" " * 100_000)
 

@@ -102,7 +102,7 @@ def test_a_candidate_shares_files_with_an_observation_of_another_day(catalogue):
     assert any(uri.endswith("_uncal.fits") for uri in shared[0] & shared[1])
 
 
-def test_an_observation_goes_on_until_after_midnight(catalogue):
+def test_an_observation_continues_past_midnight(catalogue):
     row = next(r for r in catalogue.observations if r["obs_id"] == "jw02731-o002_t017_miri_f770w")
     assert int(row["t_max"]) == int(row["t_min"]) + 1
 

@@ -214,7 +214,7 @@ def test_a_server_that_cannot_be_reached_is_not_asked_for_less(mast: EmbeddedArc
     assert asked == [8]
 
 
-def test_no_more_is_asked_when_failing_has_taken_too_long() -> None:
+def test_requests_stop_when_failing_has_taken_too_long() -> None:
     def ask(part: Sequence[int]) -> list[int]:
         if 3 in part:
             raise ArchiveUnavailable("time-out")

@@ -21,7 +21,7 @@ def row_of(table, name):
     return row
 
 
-def test_a_file_brought_by_several_is_listed_under_the_observation_that_owns_it():
+def test_a_file_of_several_observations_is_listed_under_the_one_that_owns_it():
     parents = observations((3, LEVEL3, 59733.1, "NIRCAM/IMAGE"), (1, EXPOSURE, 59733.1, "NIRCAM/IMAGE"))
     name = f"{EXPOSURE}_cal.fits"
     table = described(listed((3, 1, EXPOSURE, name), (1, 1, EXPOSURE, name)), parents)

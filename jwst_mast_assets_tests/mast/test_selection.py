@@ -200,7 +200,7 @@ def test_date_select_cuts_between_days_and_inside_them(date_select, expected):
     assert wanted(date_select=date_select) == expected
 
 
-def test_all_dates_goes_before_date_select_and_date_select_before_the_look_back():
+def test_all_dates_overrides_date_select_which_overrides_the_look_back():
     now = dt.datetime(2022, 4, 12, tzinfo=dt.timezone.utc)
     assert selection.window(Config(), now) == (mjd_of(now) - 1, None)
     assert selection.window(Config.from_mapping({"lookbacktime": 3.5}), now) == (mjd_of(now) - 3.5, None)

@@ -33,13 +33,13 @@ def closed_port():
 TOTALS = {"fetched": 24, "bytes_fetched": 2_100_000_000, "present": 24, "selected": 24}
 
 
-def test_new_data_are_told_in_one_line():
+def test_new_data_are_reported_in_one_line():
     notice = notices.new_data(["02731"], TOTALS)
     assert notice is not None
     assert notice.title == "new data for 2731: 24 files, 2.1 GB"
 
 
-def test_reprocessed_files_are_told_with_their_versions():
+def test_reprocessed_files_are_reported_with_their_versions():
     notice = notices.new_data(
         ["02731"], {**TOTALS, "changed": "24 files reprocessed: cal_ver 1.18.0 -> 1.19.2"}, "page"
     )
@@ -62,7 +62,7 @@ def test_a_notice_arrives(receiver):
     assert (message["title"], message["message"], message["type"]) == ("title", "body", "success")
 
 
-def test_what_cannot_be_sent_is_told_without_the_address_and_keeps_no_other_from_being_sent(receiver, caplog, capfd):
+def test_a_notice_that_cannot_be_sent_is_reported_without_its_address_and_blocks_no_other(receiver, caplog, capfd):
     caplog.set_level(logging.DEBUG, "apprise")
     addresses = Addresses((f"nonsense://{SECRET}", closed_port(), receiver.url))
     problems = notices.send(Notice("title", "body"), addresses)
@@ -123,7 +123,7 @@ def test_a_token_is_kept_as_a_hash(tmp_path):
         (12, 0, True),
     ],
 )
-def test_the_end_of_a_token_is_told_before(tmp_path, days, used, told):
+def test_the_end_of_a_token_is_reported_in_advance(tmp_path, days, used, told):
     notices.note_token(tmp_path, "t", NOW)
     now = NOW + days * DAY
     state = notices.note_token(tmp_path, "t", now, NOW + used * DAY)
@@ -137,14 +137,14 @@ def test_the_end_of_a_token_is_told_before(tmp_path, days, used, told):
         assert notices.token_ends(again, now + 1.5 * DAY) is not None
 
 
-def test_another_token_starts_anew(tmp_path):
+def test_another_token_starts_its_own_record(tmp_path):
     notices.note_token(tmp_path, "old", NOW - 59 * DAY)
     state = notices.note_token(tmp_path, "new", NOW, used=NOW - DAY)
     assert notices.token_ends(state, NOW) is None
     assert state.first_seen == state.last_used == NOW
 
 
-def test_a_broken_record_of_the_token_is_begun_anew(tmp_path):
+def test_a_broken_token_record_is_started_again(tmp_path):
     notices.note_token(tmp_path, "t", NOW)
     (tmp_path / ".jwst_mast_assets" / "token.json").write_text("{")
     assert notices.note_token(tmp_path, "t", NOW + DAY).first_seen == NOW + DAY

@@ -273,7 +273,7 @@ def test_older_associations_and_pools_are_superseded_by_the_newest():
     assert events["successor"].tolist() == [ASN.format(NEWEST), POOL.format(NEW.upper())]
 
 
-def test_a_file_that_is_listed_no_more_is_gone_and_stays():
+def test_a_file_that_is_no_longer_listed_is_gone_and_stays():
     other_number = ASN.replace("00005", "00006")
     disk = on_disk("vanished_cal.fits", other_number.format(OLD), "there_cal.fits")
     events = reprocessing.superseded(listed("there_cal.fits", ASN.format(NEW)), disk)
@@ -281,7 +281,7 @@ def test_a_file_that_is_listed_no_more_is_gone_and_stays():
     assert reprocessing.describe_changes(events) == "2 files gone from MAST"
 
 
-def test_what_a_run_replaced_is_told_with_both_versions(embedded, tmp_path):
+def test_what_a_run_replaced_is_reported_with_both_versions(embedded, tmp_path):
     config = config_for(tmp_path)
     known = in_cells(fetch(embedded, config, UNCAL, CAL), CELL)
     embedded.reprocess(CAL)

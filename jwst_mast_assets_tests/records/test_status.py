@@ -110,7 +110,7 @@ def test_a_moved_output_folder_is_judged_where_it_is(folder, tmp_path):
     assert row_of(TableStore(moved))["present"] == 2
 
 
-def test_what_mast_lists_no_more_is_not_missing(folder):
+def test_what_mast_no_longer_lists_is_not_missing(folder):
     products = folder.read_proposal("product_table", "01138")
     folder.write("product_table", products[products["productFilename"] != "b_uncal.fits"], CELLS)
     row = row_of(folder)

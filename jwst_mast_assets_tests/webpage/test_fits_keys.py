@@ -10,7 +10,7 @@ from jwst_mast_assets.webpage.fits_keys import NotFits, read_keywords
 from jwst_mast_assets_tests.webpage.conftest import write_fits
 
 
-def test_primary_header_goes_before_sci(tmp_path: Path):
+def test_primary_header_takes_precedence_over_sci(tmp_path: Path):
     path = tmp_path / "x_rate.fits"
     write_fits(
         path, {"FILTER": "F200W ", "NINTS": 3, "TARG_RA": 10.5, "IS_IMPRT": False}, {"FILTER": "no", "PUPIL": "CLEAR"}

@@ -42,7 +42,7 @@ def test_one_of_width_and_height_keeps_the_shape(picture: Path, width, height, e
     assert size_of(thumbnail) == expected
 
 
-def test_made_again_only_when_older_or_told_to(picture: Path):
+def test_made_again_only_when_older_or_requested(picture: Path):
     thumbnail = picture.with_name("x_rate.TN.jpg")
     assert make_thumbnails([str(picture)], 100, None).made == 1
     again = make_thumbnails([str(picture)], 50, None)

@@ -1,4 +1,4 @@
-"""Belongs here: the asset of observations."""
+"""The asset of observations."""
 
 import dagster as dg
 

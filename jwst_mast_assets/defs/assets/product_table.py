@@ -1,4 +1,4 @@
-"""Belongs here: the asset of products."""
+"""The asset of products."""
 
 import dagster as dg
 import pandas as pd
@@ -54,7 +54,8 @@ def product_table(
     Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
     with plain_failures(context):
-        config, store, cells = jwst_config.checked(), jwst_config.store(), cells_of(context)
+        snapshot, cells = jwst_config.snapshot(), cells_of(context)
+        config, store = snapshot.config, snapshot.store
         mast = archive.open(store.root)
         known = store.read("product_table", cells)
         with warnings_logged(context, mast):
@@ -64,7 +65,7 @@ def product_table(
         table = Listings(store).settle("product_table", cells, listing, recorded, utc_now())
         for problem in listing.open:
             context.log.warning(f"{problem.name}: {problem.why}; its recorded products are kept")
-        table = table.assign(**state_on_disk(table, config))
+        table = table.assign(**state_on_disk(table, config, disk=snapshot.disk))
         if mast.unusable_rows:
             context.log.warning(f"{mast.unusable_rows} rows of MAST name no file or observation and are left out")
         selected = table[table["selected"].fillna(False)]

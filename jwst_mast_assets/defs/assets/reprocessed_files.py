@@ -1,4 +1,4 @@
-"""Belongs here: the asset of files that MAST has processed again."""
+"""The asset of files that MAST has processed again."""
 
 import datetime as dt
 
