@@ -116,10 +116,10 @@ class Command:
         for warning in mode_warnings(self.config, found):
             print(f"WARNING: {warning}", file=sys.stderr)
         cells = cells_with_data(found)
-        answered = [key for key in self.config.propID if key not in self.archive.failures["observations"]]
+        answered = [key for key in self.config.propID if key not in self._unanswered]
         absent = sorted(set(answered) - set(proposals_of(cells)))
         if absent or not cells:
-            self._say_nothing_found(absent)
+            self._say_nothing_found(absent or self.config.propID)
         if not cells:
             return 0
         self._check_days(cells)
