@@ -27,7 +27,7 @@ class Code(IntEnum):
 
 
 class Meaning(NamedTuple):
-    """What a code says."""
+    """What a code means."""
 
     dl_str: str | None
     meaning: str
@@ -36,18 +36,18 @@ class Meaning(NamedTuple):
 CODES: dict[int, Meaning] = {
     Code.NOT_THERE: Meaning(None, "the file is not on disk and was not asked for"),
     Code.DOWNLOADED: Meaning("downloaded", "this run fetched and verified it"),
-    Code.EXISTS: Meaning("exists", "it was there already and is what MAST has, as far as can be known"),
-    Code.BAD_NAME: Meaning("ERRORname", "MAST's name cannot be a file name here, or another file has it"),
-    Code.BAD_SIZE: Meaning("ERRfilesize", "a file of another size than MAST's is there"),
-    Code.REPLACED: Meaning("replaced", "this run fetched and verified it; it took the place of an older file"),
-    Code.BLOCKED: Meaning("ERRORblocked", "a folder, a link or the lack of a right is in the way"),
-    Code.FAILED: Meaning("ERRORdownload", "MAST did not send it, also when asked again"),
+    Code.EXISTS: Meaning("exists", "it was already there and is what MAST has, as far as is known"),
+    Code.BAD_NAME: Meaning("ERRORname", "MAST's name cannot be used as a file name here, or another file has it"),
+    Code.BAD_SIZE: Meaning("ERRfilesize", "the file on disk has a different size from MAST's"),
+    Code.REPLACED: Meaning("replaced", "this run fetched and verified it, and it replaced an older file"),
+    Code.BLOCKED: Meaning("ERRORblocked", "a folder, a link or missing permissions are in the way"),
+    Code.FAILED: Meaning("ERRORdownload", "MAST did not send it, even after retries"),
     Code.UNVERIFIED: Meaning("ERRORverify", "what MAST sent is not the file: wrong length, checksum or content"),
-    Code.VANISHED: Meaning("ERRORnotexist", "it was recorded as on disk and is gone"),
-    Code.EXCLUSIVE: Meaning("exclusive", "not public yet; no error"),
+    Code.VANISHED: Meaning("ERRORnotexist", "it was recorded as on disk but is no longer there"),
+    Code.EXCLUSIVE: Meaning("exclusive", "not public yet; not an error"),
     Code.NOT_FOUND: Meaning("ERRORnotfound", "MAST lists it but does not have it"),
-    Code.DISK_FULL: Meaning("ERRORdisk", "the disk is full, or the file larger than the disk or a quota takes"),
-    Code.WAITING: Meaning("waiting", "public, but MAST does not give it out yet; asked for again later, no error"),
+    Code.DISK_FULL: Meaning("ERRORdisk", "the disk is full, or the file exceeds a quota or size limit"),
+    Code.WAITING: Meaning("waiting", "public, but MAST does not provide it yet; requested again later; not an error"),
 }
 """Every ``dl_code`` with its ``dl_str`` and meaning."""
 
@@ -58,11 +58,11 @@ FETCHED = (Code.DOWNLOADED, Code.REPLACED)
 """Codes of files that this run fetched."""
 
 AWAITED = (Code.EXCLUSIVE, Code.WAITING)
-"""Codes of files that MAST does not give out yet, which is no failure."""
+"""Codes of files that MAST does not provide yet, which is not a failure."""
 
 FAILURES = (Code.BAD_NAME, Code.BAD_SIZE, Code.BLOCKED, Code.FAILED, Code.UNVERIFIED, Code.VANISHED, Code.NOT_FOUND)
 FAILURES += (Code.DISK_FULL,)
-"""Codes that something must be done about."""
+"""Codes that need attention."""
 
 
 def word(code: int) -> str | None:

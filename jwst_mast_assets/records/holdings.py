@@ -10,7 +10,7 @@ import pandas as pd
 from jwst_mast_assets import __version__
 from jwst_mast_assets.downloads import FETCHED, PRESENT, state_on_disk
 from jwst_mast_assets.downloads.filesystem import Disk
-from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.config import Config, fill_in
 from jwst_mast_assets.mast.products import closest_parent_first
 from jwst_mast_assets.records import reports
@@ -92,6 +92,33 @@ def files_to_list(
     everything["dl_str"] = state["dl_str"].where(~known, word)
     listed = everything["selected"].fillna(False) | uri.isin(recorded.index) | (everything["dl_code"] > 0).fillna(False)
     return tables.conform(everything[listed.astype(bool)].reset_index(drop=True), tables.FILE_TABLE)
+
+
+def one_place_each(products: pd.DataFrame, recorded: pd.DataFrame) -> pd.Series:
+    """Where each product's file is or would be, the same in all rows that list it.
+
+    A file whose name gives no observation number (a pool, a product of a candidate) takes that of the observation that
+    lists it; several observations would give it several places. It stays where a download has put it, else it gets
+    the place of its first row.
+
+    Parameters
+    ----------
+    products : DataFrame
+        With ``dataURI``, ``productFilename``, ``outfilename``.
+    recorded : DataFrame
+        Columns of ``tables.FILE_TABLE``, of all days of the proposals.
+
+    Returns
+    -------
+    Series of string
+        ``outfilename``.
+    """
+    uri, own = products["dataURI"], products["outfilename"]
+    on_disk = recorded[recorded["bytes_on_disk"].notna()].drop_duplicates("dataURI", keep="last")
+    first = products.drop_duplicates("dataURI").set_index("dataURI")["outfilename"]
+    place = uri.map(on_disk.set_index("dataURI")["outfilename"]).fillna(uri.map(first)).astype("string")
+    shared = names.obsnum(products["productFilename"]).isna() & own.notna() & place.notna()
+    return own.mask(shared, place)
 
 
 def carry_over(
