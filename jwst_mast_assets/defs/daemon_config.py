@@ -30,8 +30,8 @@ def daemon_config(instance: dg.DagsterInstance) -> Config:
         path = last.asset_materialization.metadata.get("path")
         if path is not None and Path(str(path.value)).parent == store.folder:
             raise OutputError(
-                f"The output folder {config.root} has lost its contents; is its disk mounted? To begin anew in an "
-                f"empty folder, make the folder {store.folder}"
+                f"The output folder {config.root} has lost its contents; is its disk mounted? To start over in an "
+                f"empty folder, create the folder {store.folder}"
             )
     return config
 

@@ -74,7 +74,7 @@ def end_lost_runs(instance: dg.DagsterInstance, reason: str, grace: dt.timedelta
 def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Ends runs whose process is gone, as after a power cut, so that they are tried again."""
     lost = end_lost_runs(context.instance, "The process of this run is gone: killed, or the machine was off.")
-    return dg.SkipReason(f"Ended: {', '.join(lost)}." if lost else "Every run that has begun is alive.")
+    return dg.SkipReason(f"Ended: {', '.join(lost)}." if lost else "Every started run is alive.")
 
 
 sensors = [lost_runs]

@@ -91,7 +91,7 @@ def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
             reason = (
                 f"{waiting} days with reprocessed files wait for runs."
                 if waiting
-                else "Every change that the configuration selects was fetched, or is no change any more."
+                else "Every change that the configuration selects was fetched, or is no longer a change."
             )
             return dg.SkipReason(" ".join([reason, *(f"Note: {sentence}." for sentence in skipped)]))
         return dg.SensorResult(run_requests=requests)

@@ -23,7 +23,7 @@ from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.survey import Survey, survey
 from jwst_mast_assets.records.watched import WatchList
 
-FORCE = "To watch it all the same: --force, or in the web page force: true"
+FORCE = "To watch it anyway: --force, or in the web page force: true"
 
 
 def watched_proposals(instance: dg.DagsterInstance, store: TableStore, config: Config) -> list[str]:
@@ -93,7 +93,7 @@ def stop_watching(
         else:
             sentences.append(f"{proposal}: was not watched")
         if proposal in config.propID:
-            sentences.append(f"{proposal}: still watched, as propID in the config file names it; take it out there")
+            sentences.append(f"{proposal}: still watched, because propID in the config file names it; remove it there")
     return sentences, bool(exact or watched or registered)
 
 
@@ -155,7 +155,7 @@ def watch(
     WatchList(store).add(accepted)
     sentences = [*_told(found, accepted, config), *unanswered]
     refused = [
-        f"{key}: not watched, as MAST has no data of it: there is no such program, or its observations are only "
+        f"{key}: not watched, because MAST has no data for it: there is no such program, or its observations are only "
         f"planned. {FORCE}"
         for key in keys
         if key not in accepted
@@ -170,7 +170,7 @@ def _told(found: Sequence[Survey], accepted: Sequence[str], config: Config) -> l
     told = []
     for one in (one for one in found if one.proposal in accepted):
         if not one.observations:
-            told.append(f"{one.proposal}: watched; MAST has no data of it yet")
+            told.append(f"{one.proposal}: watched; MAST has no data for it yet")
             continue
         when = f"; {soon}" if one.bytes_to_fetch else ""
         told.append(f"{one}; free: {human_bytes(free)}{when}")
@@ -178,7 +178,7 @@ def _told(found: Sequence[Survey], accepted: Sequence[str], config: Config) -> l
     if to_fetch > free:
         told.append(
             f"WARNING: they will not fit: {human_bytes(to_fetch)} to fetch, {human_bytes(free)} free in {config.root}; "
-            "make room, narrow the selection in the config file, or set another outrootdir"
+            "free some space, narrow the selection in the config file, or set another outrootdir"
         )
     return told
 
@@ -193,7 +193,7 @@ class WatchRequest(dg.Config):
 
     proposals: list[str] = pydantic.Field(description="Proposal numbers, e.g. [1138, 2731].")
     force: bool = pydantic.Field(
-        default=False, description="Also those that MAST has no data of yet, and if MAST does not answer."
+        default=False, description="Even if MAST has no data for them yet, or does not answer."
     )
 
 
@@ -211,8 +211,8 @@ def watch_these(
 
 
 @dg.job(
-    description="Has proposals looked after from now on: asks MAST what there is of them, says it, and adds them to "
-    "the list that the sensor new_observations goes by. Launchpad: ops: watch_these: config: proposals: ['1138']."
+    description="Watches proposals from now on: asks MAST what there is, reports it, and adds them to "
+    "the list that the sensor new_observations uses. Launchpad: ops: watch_these: config: proposals: ['1138']."
 )
 def watch_proposals() -> None:
     """Watch proposals from the web page."""

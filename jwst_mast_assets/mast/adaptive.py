@@ -131,7 +131,7 @@ class _Parts(Generic[Item, Reply]):
             if len(part) <= 1:
                 self.failed |= dict.fromkeys(part, error)
                 return False
-            log.info("%s: %d at once failed (%s); asking in halves", self.kind, len(part), error)
+            log.info("%s: a batch of %d failed (%s); splitting it in half", self.kind, len(part), error)
         else:
             self.answered.update(part)
             self.learned.succeeded(len(part))

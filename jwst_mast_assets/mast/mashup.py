@@ -88,7 +88,7 @@ class Mashup:
                 reply = self._whole(service, {**params, "columns": "*"}, what, identity)
             except ArchiveUnavailable:
                 raise refusal from None
-            log.warning("%s; all columns are asked for from now on", refusal)
+            log.warning("%s; all columns are requested from now on", refusal)
             REFUSED[self.server, service] = str(refusal)
             return reply
 
@@ -108,7 +108,7 @@ class Mashup:
                 so_far |= {_identity(row, identity): row for row in reply.rows}
                 if len(so_far) >= reply.announced:
                     return reply._replace(rows=list(so_far.values()))
-            log.info("%d of %d %s came", len(reply.rows), reply.announced, what)
+            log.info("%d of %d %s arrived", len(reply.rows), reply.announced, what)
             if pause is not None:
                 time.sleep(pause)
         number = max(len(reply.rows), len(so_far))
@@ -160,7 +160,7 @@ def _identity(row: Row, identity: Iterable[str]) -> Any:
 
 def not_mast(server: str) -> str:
     """What to say of an answer that no service of MAST gives."""
-    return f"{server} answered with something that is not MAST's JSON; is MAST_SERVER right?"
+    return f"{server} sent something that is not MAST's JSON; is MAST_SERVER correct?"
 
 
 def as_sentence(error: Exception, server: str) -> Exception:

@@ -80,7 +80,7 @@ def send(notice: Notice, addresses: Addresses) -> list[str]:
             try:
                 target = apprise.Apprise()
                 if not target.add(url):
-                    problems.append(f"notify_urls: address {number} is none that apprise knows")
+                    problems.append(f"notify_urls: address {number} is not one that apprise knows")
                 elif not target.notify(body=notice.body, title=notice.title, notify_type=notice.kind):
                     problems.append(f"a notice could not be sent to address {number} of notify_urls")
             except Exception as error:
@@ -113,7 +113,7 @@ def new_data(proposals: Sequence[str], totals: dict[str, Any], page: str = "") -
 
 def failed(proposals: Sequence[str], days: str, reasons: Sequence[str], run_id: str) -> Notice:
     """A download failed: which, and why."""
-    why = "\n".join(dict.fromkeys(reasons)) or "The run ended without saying why."
+    why = "\n".join(dict.fromkeys(reasons)) or "The run ended without giving a reason."
     return Notice(f"download of {_numbers(proposals)} failed ({days})", f"{why}\nRun {run_id}", "failure")
 
 
@@ -158,7 +158,9 @@ def token_ends(state: TokenState, now: dt.datetime) -> Notice | None:
         return None
     idle = state.last_used + dt.timedelta(days=TOKEN_IDLE_DAYS)
     old = state.first_seen + dt.timedelta(days=TOKEN_DAYS)
-    end, why = min((idle, f"it was last used on {state.last_used:%Y-%m-%d}"), (old, f"it lives {TOKEN_DAYS} days"))
+    end, why = min(
+        (idle, f"it was last used on {state.last_used:%Y-%m-%d}"), (old, f"it is valid for {TOKEN_DAYS} days")
+    )
     if end - now > dt.timedelta(days=WARN_DAYS):
         return None
     verb = "expires on" if end > now else "has expired since"

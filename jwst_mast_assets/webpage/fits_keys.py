@@ -79,7 +79,7 @@ def _header(file: BinaryIO) -> Cards | None:
         if not block and number == 0:
             return None
         if number == 0 and not block.startswith((b"SIMPLE  =", b"XTENSION=")):
-            raise NotFits("it is no FITS file")
+            raise NotFits("it is not a FITS file")
         if len(block) < BLOCK:
             raise NotFits("it ends within a header")
         for start in range(0, BLOCK, CARD):

@@ -146,7 +146,7 @@ class Pages(http.server.SimpleHTTPRequestHandler):
     def _list(self) -> None:
         pages = [page.parent.name for page in sorted(self.root.glob("*/index.html")) if self._is_shown(page)]
         items = "".join(f'<li><a href="{quote(name)}/">{html.escape(name)}</a></li>' for name in pages)
-        body = f"<ul>{items}</ul>" if items else "<p>There is no page yet: the job jwst_download makes them.</p>"
+        body = f"<ul>{items}</ul>" if items else "<p>There are no pages yet: the job jwst_download makes them.</p>"
         page = f"<!doctype html><html lang=en><meta charset=utf-8><title>Pages</title><h1>Proposals</h1>{body}"
         self._send_html(HTTPStatus.OK, page)
 

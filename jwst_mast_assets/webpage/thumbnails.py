@@ -56,7 +56,7 @@ def thumbnail_path(path: str) -> str:
     """
     name, found = re.subn(r"(jpe?g|png)$", r"TN.\1", path)
     if not found:
-        raise ValueError(f"{path} is no picture")
+        raise ValueError(f"{path} is not an image")
     return name
 
 
@@ -184,9 +184,9 @@ def _write(path: Path, content: bytes) -> str | None:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "it is no JPEG or PNG picture"
+        return "it is not a JPEG or PNG image"
     if isinstance(error, OSError) and error.strerror:
         return f"it cannot be read ({error.strerror})"
     if isinstance(error, Image.DecompressionBombError):
         return "it has too many pixels for a thumbnail"
-    return f"the picture does not decode ({error})"
+    return f"the image cannot be decoded ({error})"

@@ -134,7 +134,7 @@ def test_a_full_disk_is_tried_again_when_there_is_room(watch, mounted, monkeypat
     folder = mounted("-t", "tmpfs", "-o", "size=300k", "tmpfs")
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(folder))
     failed = watch.attempt()
-    assert "make room" in messages(failed)[0]
+    assert "free some space" in messages(failed)[0]
     tags = watch.tags(failed)
     assert tags[FAILURE] == "permanent"
     assert int(tags[NEEDS]) > 300_000
