@@ -28,12 +28,12 @@ DOWNLOAD_TEXT = (
 
 
 def query_main(argv: Sequence[str] | None = None) -> int:
-    """``jwst_query.py``"""
+    """Run ``jwst_query.py``; returns the exit status."""
     return _main("jwst_query.py", QUERY_TEXT, argv, download=False)
 
 
 def download_main(argv: Sequence[str] | None = None) -> int:
-    """``jwst_download.py``"""
+    """Run ``jwst_download.py``; returns the exit status."""
     return _main("jwst_download.py", DOWNLOAD_TEXT, argv, download=True)
 
 

@@ -19,6 +19,7 @@ class TqdmProgress:
         self._terminal: TextIO | None = os.fdopen(os.dup(2), "w") if shown and sys.stderr.isatty() else None
 
     def __call__(self, event: Event) -> None:
+        """Update the bar."""
         if self._terminal is None:
             return
         if self._bar is None:

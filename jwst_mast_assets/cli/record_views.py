@@ -30,7 +30,7 @@ FIRST_COLUMNS += ("stale", "size", "on disk", "state", "cal_ver")
 
 
 def manifest(arguments: argparse.Namespace) -> int:
-    """``jwst-mast manifest PROPOSAL [--at DATE] [-o FILE]``"""
+    """``jwst-mast manifest PROPOSAL [--at DATE] [-o FILE]``."""
     _, store = folder_of(arguments)
     proposal, events = _history(store, arguments.proposal)
     held = history.manifest_at(events, arguments.at)
@@ -48,7 +48,7 @@ def manifest(arguments: argparse.Namespace) -> int:
 
 
 def diff(arguments: argparse.Namespace) -> int:
-    """``jwst-mast diff PROPOSAL DATE1 [DATE2]``"""
+    """``jwst-mast diff PROPOSAL DATE1 [DATE2]``."""
     _, store = folder_of(arguments)
     start = moment(arguments.date1)
     end = moment(arguments.date2 or _now())
@@ -70,7 +70,7 @@ def diff(arguments: argparse.Namespace) -> int:
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """``jwst-mast status [PROPOSAL...] [--check] [--details]``"""
+    """``jwst-mast status [PROPOSAL...] [--check] [--details]``."""
     config, store = folder_of(arguments)
     proposals = _proposals(store, arguments.proposal or _watched(store, config))
     table = status_of(store, proposals, config, _now())
@@ -123,7 +123,7 @@ def _details(store: TableStore, proposals: Sequence[str], config: Config) -> lis
 
 
 def calendar(arguments: argparse.Namespace) -> int:
-    """``jwst-mast calendar [PROPOSAL...] [--all]``"""
+    """``jwst-mast calendar [PROPOSAL...] [--all]``."""
     config, store = folder_of(arguments)
     files = [read_selected(store, proposal, config) for proposal in _proposals(store, arguments.proposal)]
     table = releases(pd.concat(files, ignore_index=True), _now(), past=arguments.all)

@@ -23,6 +23,7 @@ class TableIOManager(dg.IOManager):
     """
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
+        """Write the table of an asset, one file per cell of the run."""
         store = context.resources.jwst_config.store()
         asset = context.asset_key.path[-1]
         with plain_failures_of(context.step_context.instance, context.step_context.run_id):
@@ -31,6 +32,7 @@ class TableIOManager(dg.IOManager):
         context.add_output_metadata({"path": dg.MetadataValue.path(str(store.folder / asset))})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+        """Read the table of an upstream asset for the cells of the run."""
         store = context.resources.jwst_config.store()
         asset = context.asset_key.path[-1]
         with plain_failures_of(context.step_context.instance, context.step_context.run_id):

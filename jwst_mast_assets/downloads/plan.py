@@ -37,7 +37,7 @@ class Item:
 
     ``reason`` is why it is fetched: ``missing``, ``size`` (another one is on disk), ``checksum`` (MAST has another
     version), ``companion`` (it belongs to such a file), ``reprocessed`` (MAST has another version, by other signs
-    than a checksum), ``clobber``; None where it is not, and ``code`` and ``message`` say why.
+    than a checksum), ``clobber``; None if it is not fetched, and ``code`` and ``message`` say why.
     """
 
     uri: str
@@ -56,7 +56,7 @@ class Item:
     md5: str | None = None
     verified: str | None = None
     origin: Mapping[str, str | None] = field(default_factory=dict)
-    """What was recorded of the source of the file on disk."""
+    """The recorded source of the file on disk."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def plan_download(
     disk: filesystem.Disk | None = None,
     outdated: Mapping[str, float] | None = None,
 ) -> Plan:
-    """Find out what is to be fetched.
+    """Find out what to fetch.
 
     Files on disk that MAST has a checksum for are hashed, unless `known` has the md5 of just this file
     (``verify: checksum``) or the configuration takes files as they are (``skip_check_filesize``).
@@ -149,14 +149,14 @@ def plan_download(
         ``verify``, ``clobber``, ``skip_check_filesize``, ``Nparallel``, ``max_download_gb``.
     archive : Archive
         Asked for the checksums of the selected FITS files; if it does not answer, the plan says so in
-        ``warnings`` and does without.
+        ``warnings`` and continues without them.
     known : DataFrame, optional
         ``tables.FILE_TABLE`` of earlier runs.
     disk : Disk, optional
         What the run has listed so far.
     outdated : mapping, optional
-        Files without a checksum of which a look at MAST found another version, by dataURI, and when those on disk
-        were last changed (seconds since 1970). One that was changed since is not fetched for that.
+        Files without a checksum for which the daily check found another version in MAST, by dataURI, and when those
+        on disk were last changed (seconds since 1970). A file that was changed since then is not fetched again.
 
     Returns
     -------
@@ -204,7 +204,7 @@ def exclusive_message(item: Item, with_token: bool) -> str:
 
 
 def _items(products: pd.DataFrame, config: Config) -> dict[str, Item]:
-    """One item per selected dataURI; those without a place of their own on disk carry a code."""
+    """One item per selected dataURI; those without a usable path of their own have a code."""
     columns = ["dataURI", "productFilename", "outfilename", "size", "dataRights", "t_obs_release"]
     chosen = products[products["selected"].fillna(False).astype(bool)]
     chosen = chosen[chosen["dataURI"].notna()]
@@ -286,7 +286,7 @@ def _decided(
 def _add_companions(items: dict[str, Item]) -> None:
     """Fetch previews, catalogs and the like again if MAST has another version of the FITS file.
 
-    MAST has no checksums for them: of themselves they would not be seen to have changed.
+    MAST has no checksums for them, so their own changes would go unnoticed.
     """
     stems = {stem(item.name) for item in items.values() if item.reason == "checksum"} - {""}
     if not stems:
