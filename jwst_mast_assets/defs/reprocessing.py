@@ -31,7 +31,7 @@ MOST_REQUESTS = 20
 """Runs that one tick requests; the rest follow as these end. MAST reprocesses everything at once."""
 
 SETTLED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED]
-"""Runs that are not asked for again: they are done, or a person stopped them."""
+"""Runs that are not requested again: they are done, or a person stopped them."""
 
 jwst_reprocessing = dg.define_asset_job(
     "jwst_reprocessing",
@@ -74,7 +74,7 @@ def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
     ) -> dg.SensorResult | dg.SkipReason:
         """Requests a download of each proposal and day that has reprocessed files, as `reprocessed_files` lists them.
 
-        It keeps no cursor: which changes have been fetched, are under way or failed stands in the runs themselves.
+        It keeps no cursor: which changes have been fetched, are under way or failed is recorded in the runs themselves.
         """
         latest = context.instance.get_latest_materialization_event(dg.AssetKey("reprocessed_files"))
         if latest is None:
@@ -107,7 +107,7 @@ def utc_now() -> dt.datetime:
 def _requests(
     instance: dg.DagsterInstance, config: Config, first_day: dt.date, now: dt.datetime
 ) -> tuple[list[dg.RunRequest], int, list[str]]:
-    """The runs to request, how many days with changes have to wait, and a sentence for each thing skipped."""
+    """The runs to request, how many days with changes have to wait, and one sentence for each thing skipped."""
     store, around = TableStore(config.root), situation(config)
     watched = set(watched_proposals(instance, store, config))
     changed = {Cell.from_key(key): changes for key, changes in changes_by_cell(read_changes(store)).items()}

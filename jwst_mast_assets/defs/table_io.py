@@ -13,7 +13,7 @@ from jwst_mast_assets.mast.tables import Schema
 from jwst_mast_assets.records.store import SCHEMAS, TableStore
 
 TABLE = dg.PythonObjectDagsterType(pd.DataFrame)
-"""The type of an asset with check results, of which the annotation cannot say that its value is a table."""
+"""The type of an asset with check results; its annotation cannot say that its value is a table."""
 
 
 class TableIOManager(dg.IOManager):
@@ -48,7 +48,7 @@ def table_io_manager(_context: dg.InitResourceContext) -> TableIOManager:
 
 
 def check_recorded(store: TableStore, asset: str, cells: Sequence[Cell]) -> None:
-    """See that an asset was made for every cell that is to be read: no table is not the same as an empty one.
+    """Check that an asset was made for every cell to be read: a missing table is not the same as an empty one.
 
     Raises
     ------

@@ -42,7 +42,7 @@ def watched_proposals(instance: dg.DagsterInstance, store: TableStore, config: C
 
 
 def adopt_registered(instance: dg.DagsterInstance, store: TableStore) -> None:
-    """Watch what the version before watched, every registered proposal, once, in a folder that it filled.
+    """Watch, once, what the previous version watched in a folder that it filled: every registered proposal.
 
     To be called before anything becomes a partition key for another reason.
     """
@@ -98,7 +98,7 @@ def stop_watching(
 
 
 class Watched(NamedTuple):
-    """What came of the wish to watch proposals."""
+    """The result of a request to watch proposals."""
 
     sentences: list[str]
     """One for each proposal that is watched now, and warnings."""
@@ -113,7 +113,7 @@ def watch(
     given: Sequence[str | int],
     force: bool = False,
 ) -> Watched:
-    """Watch proposals, after a look at what MAST has of them.
+    """Watch proposals, after checking what MAST has of them.
 
     Parameters
     ----------
@@ -124,12 +124,12 @@ def watch(
         What selects, and the output folder.
     given : sequence of str or int
     force : bool
-        Watch also what MAST has no data of, or if it does not answer.
+        Watch them even if MAST has no data for them, or does not answer.
 
     Raises
     ------
     ConfigError
-        If one is no proposal number, no output folder is set, or they are more than Dagster carries; nothing was
+        If one is no proposal number, no output folder is set, or they are too many for Dagster; nothing was
         changed.
     ArchiveError
         If MAST does not answer, and `force` is not set; nothing was changed.
@@ -201,7 +201,7 @@ class WatchRequest(dg.Config):
 def watch_these(
     context: dg.OpExecutionContext, config: WatchRequest, jwst_config: JwstConfig, archive: ArchiveResource
 ) -> None:
-    """Asks MAST what there is of the proposals, says it, and has the sensor look after them from now on."""
+    """Asks MAST what there is of the proposals, reports it, and has the sensor watch them from now on."""
     with plain_failures_of(context.instance, context.run_id):
         outcome = watch(context.instance, archive.open, jwst_config.checked(), config.proposals, config.force)
     for sentence in outcome.sentences:
@@ -220,7 +220,7 @@ def watch_proposals() -> None:
 
 
 def unusable_keys(instance: dg.DagsterInstance) -> list[str]:
-    """A sentence for each partition key that is not spelled as a proposal is, as when typed into the page."""
+    """One sentence for each partition key that is not spelled like a proposal, as when typed into the page."""
     return [
         f"the partition key {key!r} is not a proposal in five digits and is skipped; remove it with: "
         f"{suggest(f'proposals remove {key.strip() or repr(key)}')}"

@@ -26,7 +26,7 @@ class PageColumn(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """What the configuration's lists come to."""
+    """What the configuration's lists mean."""
 
     shown: list[PageColumn]
     order: list[PageColumn]
@@ -34,7 +34,7 @@ class Columns(NamedTuple):
     keywords: list[str]
     """FITS keywords to read."""
     problems: list[str]
-    """A sentence for each name that means nothing."""
+    """One sentence for each unknown name."""
 
 
 def picture_filetype(name: str) -> str:
@@ -118,7 +118,7 @@ def _unknown(parameter: str, name: str, keywords: list[str], figures: dict[str, 
 
 
 def missing_keywords(keywords: list[str], found: set[str]) -> list[str]:
-    """A sentence for each keyword that no file has and that looks like a slip of one that they may have."""
+    """One sentence for each keyword that no file has and that looks like a typo of one that they may have."""
     if not found:
         return []
     unusual = [key for key in keywords if key not in found and key not in FITS_KEYS]

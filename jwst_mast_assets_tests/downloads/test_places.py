@@ -119,7 +119,7 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(embedded: EmbeddedArc
     products["outfilename"] = products["outfilename"].iloc[0]
     files = download(products, config, Archive(embedded.url))
     assert files["dl_code"].tolist() == [Code.DOWNLOADED, Code.BAD_NAME]
-    assert f"the place of another file, mast:JWST/product/{CAL}" in files["dl_message"].iloc[1]
+    assert f"already used for another file, mast:JWST/product/{CAL}" in files["dl_message"].iloc[1]
     assert md5_of(files["outfilename"].iloc[0]) == embedded.md5(CAL)
 
 

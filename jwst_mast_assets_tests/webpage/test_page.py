@@ -172,7 +172,7 @@ def test_states(filled: Proposal):
     for text in (
         "failed: MAST answered 503 <five> times",
         "exclusive until 2129-12-06",
-        "recorded as on disk and is gone",
+        "recorded as on disk but is no longer there",
         "1 of them not selected",
     ):
         assert text in reader.text
@@ -227,7 +227,7 @@ def test_unknown_names_are_reported_and_ignored(filled: Proposal):
     assert "webpage_level12_jpgs" in first_words["webpage_cols4table: 'crf'"]
     assert "did you mean 'sca'?" in first_words["webpage_sortcols: 'scaa'"]
     assert "cannot be sorted by" in first_words["webpage_sortcols: 'rate'"]
-    assert "did you mean '_rate.jpg'?" in next(p for p in page.problems if "picture 'rat'" in p)
+    assert "did you mean '_rate.jpg'?" in next(p for p in page.problems if "image 'rat'" in p)
     assert any("'uncal.fits' is not an image" in problem for problem in page.problems)
     assert read(page).heads.count("rate") == 1
     assert "cal.jpg" in "".join(read(page).heads)
