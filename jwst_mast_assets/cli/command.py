@@ -1,6 +1,7 @@
 """What one call of ``jwst_query.py`` or ``jwst_download.py`` does, step by step."""
 
 import datetime as dt
+import math
 import shutil
 import sys
 import uuid
@@ -18,11 +19,12 @@ from jwst_mast_assets.cli.progress import TqdmProgress
 from jwst_mast_assets.cli.runs import Result, materialize, open_instance, ranges
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.partitions import register_proposals
-from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD
+from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, config_resource, opened
 from jwst_mast_assets.defs.watching import adopt_registered
 from jwst_mast_assets.mast import selection
-from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.dates import day_of_mjd
+from jwst_mast_assets.mast.archive import OBS_COLUMNS
+from jwst_mast_assets.mast.config import SECRETS, Config
+from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.exclusions import excluded_files, excluded_observations
@@ -32,11 +34,11 @@ from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.archive_identity import open_archive
-from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.watched import WatchList
 
-NOT_PASSED_ON = (*NOT_IN_LAUNCHPAD, "savetables")
-"""Parameters that the session itself takes care of: the partitions stand for proposals and dates."""
+LEFT_OUT = (*SECRETS, "savetables")
+"""Parameters that the command itself takes care of."""
 
 STEPS = {"jwst_query": "Asking MAST for the files of", "jwst_download": "Downloading files of"}
 
@@ -84,8 +86,11 @@ class Command:
         self.watch = watch
         self.quiet = quiet
         self.now = dt.datetime.now(dt.timezone.utc)
-        self.store = TableStore(config.root)
+        self.snapshot = Snapshot(self._run_config())
+        self.store = self.snapshot.store
         self.archive = open_archive(config.root)
+        self.token_given = bool(self.archive.token)
+        self._unanswered: dict[str, str] = {}
         self._to_download: list[Cell] = []
 
     def run(self, download: bool) -> int:
@@ -102,17 +107,20 @@ class Command:
             raise ConfigError("--watch: name the proposals to watch with --propID")
         if len(self.config.propID) > 1:
             numbers = ", ".join(self.config.propID)
-            self._say(f"{len(self.config.propID)} proposals: {numbers} (observation numbers: --obsnums)")
+            self._say(f"{len(self.config.propID)} proposals: {numbers} (to choose observations, use --obsnums)")
         if self.archive.token:
             self.archive.whoami()
             self._warn()
-        found = find_observations(self.archive, self.config, self.now)
+        found = self._find()
         self._warn()
         for warning in mode_warnings(self.config, found):
             print(f"WARNING: {warning}", file=sys.stderr)
         cells = cells_with_data(found)
+        answered = [key for key in self.config.propID if key not in self._unanswered]
+        absent = sorted(set(answered) - set(proposals_of(cells)))
+        if absent or not cells:
+            self._say_nothing_found(absent or self.config.propID)
         if not cells:
-            self._say_nothing_found()
             return 0
         self._check_days(cells)
         proposals = ", ".join(proposals_of(cells))
@@ -141,6 +149,25 @@ class Command:
                 self._say_where(cells)
         return self._status(results)
 
+    def _find(self) -> pd.DataFrame:
+        """The observations of the call. Of named proposals all of its days are asked for, as the runs want them."""
+        if self.config.propID:
+            columns = (*OBS_COLUMNS, *self.config.mastcolumns_obsTable)
+            lower, upper = selection.window(self.config, self.now)
+            last = mjd_of(self.now) + 1 if upper is None else upper
+            span = None if lower is upper is None else (math.floor(lower or 0.0), math.floor(last) + 1.0)
+            self.archive.remember_observations(self.config.propID, span, columns)
+        found = find_observations(self.archive, self.config, self.now)
+        self._unanswered = dict(self.archive.failures["observations"])
+        return found
+
+    def _run_config(self) -> Config:
+        """The configuration of the runs: what the launchpad cannot set is left out, as the command sees to it."""
+        own = {name: Config.model_fields[name].get_default(call_default_factory=True) for name in LEFT_OUT}
+        place = {"outrootdir": str(self.config.root), "outsubdir": None}
+        dates = {"date_select": self._dates(), "all_dates": False}
+        return self.config.model_copy(update={**own, **place, **dates})
+
     def _warn(self) -> None:
         for sentence in self.archive.unsaid():
             print(f"WARNING: {sentence}", file=sys.stderr)
@@ -149,6 +176,7 @@ class Command:
         """What is done when the command was interrupted, and how to go on."""
         done = ""
         if self._to_download:
+            self.snapshot.list_again()
             chosen, there = self._on_disk(self._read(self._to_download))
             done = f"; {int(there.sum())} of {len(chosen)} files are complete"
         return f"Interrupted{done}. Run the same command again to resume."
@@ -179,14 +207,18 @@ class Command:
         self, instance: dg.DagsterInstance, job: str, cells: list[Cell], assets: list[str]
     ) -> list[Result]:
         progress = TqdmProgress(shown=not self.quiet)
-        dates = {"date_select": self._dates(), "all_dates": False}
-        definitions = build_defs(self.config.merged(dates), {"progress": progress})
+        config = self.snapshot.config
+        resources = {
+            "progress": progress,
+            "jwst_config": config_resource(config, self.snapshot),
+            "archive": opened(self.archive),
+        }
+        definitions = build_defs(config, resources)
         parameters: dict[str, Any] = {
             name: value
-            for name, value in self.config.model_dump(exclude_unset=True).items()
-            if name not in NOT_PASSED_ON
+            for name, value in config.model_dump(exclude_unset=True).items()
+            if name not in NOT_IN_LAUNCHPAD and name not in LEFT_OUT
         }
-        parameters["outrootdir"], parameters["outsubdir"] = str(self.config.root), None
         log_level = {0: "CRITICAL", 1: "CRITICAL", 2: "INFO"}.get(self.config.verbose, "DEBUG")
         results = []
         for first, last in ranges(cells):
@@ -219,7 +251,7 @@ class Command:
         )
 
     def _print_tables(self, recorded: Recorded) -> None:
-        listed = holdings.run_reports(*recorded, self.config, [])
+        listed = holdings.run_reports(*recorded, self.config, [], self.snapshot.disk)
         for title, table in (
             ("Selected Products", listed.selprod),
             ("Observations", listed.obs),
@@ -236,7 +268,7 @@ class Command:
 
     def _save_tables(self, recorded: Recorded, run_ids: Sequence[str] = ()) -> None:
         if self.config.savetables:
-            listed = holdings.run_reports(*recorded, self.config, run_ids)
+            listed = holdings.run_reports(*recorded, self.config, run_ids, self.snapshot.disk)
             text = [path for path in holdings.save_run_reports(listed, self.config) if path.suffix == ".txt"]
             self._say(f"tables of this call: {', '.join(map(str, text))}")
 
@@ -252,7 +284,7 @@ class Command:
         products = recorded.products.drop_duplicates("dataURI")
         chosen = products[products["selected"].fillna(False).astype(bool)]
         look = self.config.model_copy(update={"skip_check_if_outfile_exists": False})
-        state = downloads.state_on_disk(chosen, look, recorded.files)["dl_code"]
+        state = downloads.state_on_disk(chosen, look, recorded.files, self.snapshot.disk)["dl_code"]
         return chosen, (state == downloads.Code.EXISTS).fillna(False).astype(bool)
 
     def _confirmed(self, recorded: Recorded) -> bool:
@@ -266,6 +298,8 @@ class Command:
         if self.assume_yes or not len(fetch) or not sys.stdin.isatty():
             return True
         answer = input("Do you want to continue and download these products [y/n]? ")
+        # That may have been hours ago.
+        self.snapshot.list_again()
         if answer.strip().lower() not in ("y", "yes"):
             print("OK, stopping.")
             return False
@@ -284,7 +318,7 @@ class Command:
         self._say(f"\n### Download complete: {done}")
         for row in waiting.itertuples():
             self._say(f"waiting: {row.productFilename}: {row.dl_message or row.dl_str}")
-        for sentence in exclusive_sentences(chosen, with_token=bool(self.archive.token)):
+        for sentence in exclusive_sentences(chosen, with_token=self.token_given):
             self._say(sentence)
         for line in failed_lines(failed):
             print(line, file=sys.stderr)
@@ -300,7 +334,7 @@ class Command:
         told = (result.messages for result in results if not (files_named and result.files_failed))
         for message in dict.fromkeys(message for messages in told for message in messages):
             print(message, file=sys.stderr)
-        failed = self.archive.failures["observations"]
+        failed = self._unanswered
         for proposal, why in failed.items():
             print(f"proposal {proposal}: {why}", file=sys.stderr)
         if all(result.success for result in results):
@@ -316,16 +350,20 @@ class Command:
                 "set an earlier first_day in the config file, or a later date_select"
             )
 
-    def _say_nothing_found(self) -> None:
+    def _say_nothing_found(self, proposals: list[str]) -> None:
         lower, upper = selection.window(self.config, self.now)
         since = "" if lower is None else f" from {day_of_mjd(lower)}"
         until = "" if upper is None else f" until {day_of_mjd(upper)}"
-        what = f"proposal {', '.join(self.config.propID)}" if self.config.propID else "any proposal"
+        if lower is not None and upper is not None and day_of_mjd(lower) == day_of_mjd(upper):
+            since, until = f" on {day_of_mjd(lower)}", ""
+        what = f"proposal {', '.join(proposals)}" if proposals else "any proposal"
         self._say(f"### No observations of {what} found{since}{until}.")
-        if not self.config.propID:
+        if not proposals:
             self._say("### Look further back with --lookbacktime DAYS or --date_select DATE+.")
             return
-        anything = self.config.model_copy(update={"all_dates": True, "instrument": None, "obsmode": []})
+        anything = self.config.model_copy(
+            update={"propID": proposals, "all_dates": True, "instrument": None, "obsmode": []}
+        )
         everything = find_observations(self.archive, anything, self.now)
         if everything.empty:
             self._say(f"### MAST has none of {what} at all.")

@@ -41,13 +41,12 @@ def _run(data: Path) -> int:
     from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
     from jwst_mast_assets.records import holdings, reports
     from jwst_mast_assets.records.archive_identity import open_archive
-    from jwst_mast_assets.records.store import TableStore
+    from jwst_mast_assets.records.snapshot import Snapshot
 
     parameters = {"filetypes": ["_uncal.fits", "_rate.jpg", "_cal.jpg", "_i2d.jpg"]}
     config = Config.from_mapping({**parameters, "propID": PROPOSAL, "all_dates": True})
     cells = cells_with_data(find_observations(open_archive(data), config, dt.datetime.now(dt.timezone.utc)))
     job = build_defs().resolve_job_def("jwst_download")
-    store = TableStore(data)
     run_ids = set()
     with open_instance() as instance:
         register_proposals(instance, [PROPOSAL])
@@ -59,7 +58,7 @@ def _run(data: Path) -> int:
             if not result.success:
                 print("\n".join(["the run failed:", *result.messages]), file=sys.stderr)
                 return 1
-    known = holdings.read_proposal(store, PROPOSAL, config)
+    known = holdings.read_proposal(Snapshot(config.merged({"outrootdir": str(data), "outsubdir": None})), PROPOSAL)
     width = shutil.get_terminal_size((160, 40)).columns
     for title, table in (
         ("Selected products", known.reports.selprod),

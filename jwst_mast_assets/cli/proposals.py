@@ -80,8 +80,7 @@ def _list(arguments: argparse.Namespace) -> int:
     print("\n".join(watched) if watched else f"no proposal is watched; watch one with: {suggest('proposals add 1138')}")
     if others:
         print(f"\nnot watched, only partition keys in Dagster: {' '.join(others)}")
-    for key in odd:
-        print(
-            f"\nnot a proposal in five digits, skipped: {key!r}; remove it with: {suggest(f'proposals remove {key!r}')}"
-        )
+    if odd:
+        keys = " ".join(map(repr, odd))
+        print(f"\nskipped, not a proposal in five digits: {keys}; remove with: {suggest(f'proposals remove {keys}')}")
     return 0

@@ -46,7 +46,7 @@ class RunWatch:
 
     def _line(self, record: dg.RunRecord) -> str:
         run = record.dagster_run
-        what = f"{run.job_name} {cells_in_words(run.tags)}".rstrip()
+        what = f"{_target(run)} {cells_in_words(run.tags)}".rstrip()
         if run.status == STARTED:
             reason = run.tags.get("jwst/reason")
             return f"{what}: started{f' ({reason})' if reason else ''}"
@@ -71,8 +71,17 @@ class RunWatch:
             event = entry.asset_materialization
             if event and event.asset_key.path[-1] == "downloaded_files" and "fetched" in event.metadata:
                 number, size = event.metadata["fetched"].value, event.metadata["bytes_fetched"].value
-                return f", {number} files fetched ({human_bytes(int(str(size)))})"
+                if not number:
+                    return ", nothing fetched"
+                return f", {number} {'file' if number == 1 else 'files'} fetched ({human_bytes(int(str(size)))})"
         return ""
+
+
+def _target(run: dg.DagsterRun) -> str:
+    """The job, or the assets where they were chosen without one: then Dagster's name for the job means nothing."""
+    if not run.job_name.startswith("__"):
+        return run.job_name
+    return ", ".join(sorted(key.to_user_string() for key in run.asset_selection or ())) or "assets"
 
 
 def cells_in_words(tags: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 import filelock
+from dagster._core.instance.ref import InstanceRef
 
 from jwst_mast_assets.defs.failures import FAILED_FILES, PERMANENT
 from jwst_mast_assets.mast.errors import JwstMastError
@@ -20,6 +21,12 @@ MERGE_GAP = 10
 
 LOCATION_TAG = {".dagster/repository": "__repository__@jwst_mast_assets"}
 """Makes the web page list a run of this process with its job's other runs."""
+
+NO_OUTPUT_CAPTURED = {
+    "compute_logs": {"module": "dagster.core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+}
+"""Of the runs in this process. Dagster would start helpers that copy a step's output, and Ctrl-C in a terminal, which
+reaches all of its processes, has each print a traceback."""
 
 DAGSTER_FOLDERS = {"history", "storage", "schedules"}
 """What Dagster creates in a home."""
@@ -49,7 +56,7 @@ def open_instance() -> dg.DagsterInstance:
         prepare_home(home)
         # Dagster creates its databases at first use, which fails for two processes at once.
         with filelock.FileLock(home / "jwst_mast_assets.lock"):
-            instance = dg.DagsterInstance.get()
+            instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=NO_OUTPUT_CAPTURED))
             instance.get_runs(limit=1)
         return instance
     except OSError as error:

@@ -28,7 +28,9 @@ def all_selected_files_present(
         files = _files(context, jwst_config)
         selected = files[files["selected"].fillna(False).astype(bool)]
         failures = selected[selected["dl_code"].isin(downloads.FAILURES)]
-        there = downloads.state_on_disk(selected, jwst_config.checked(), files)["dl_code"] == downloads.Code.EXISTS
+        # The files as the download of this run left them; a run of the check alone lists them anew.
+        state = downloads.state_on_disk(selected, jwst_config.checked(), files, jwst_config.snapshot().disk)
+        there = state["dl_code"] == downloads.Code.EXISTS
         missing = selected[~there.astype(bool) & ~selected["dl_code"].isin(downloads.AWAITED)]
     yield dg.AssetCheckResult(
         asset_key=FILES,

@@ -19,6 +19,7 @@ from jwst_mast_assets.downloads import Event
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
 from jwst_mast_assets.mast.config import SECRETS, Config, load_config
 from jwst_mast_assets.records.archive_identity import check, open_archive
+from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.store import TableStore
 
 NOT_IN_LAUNCHPAD = (
@@ -45,18 +46,31 @@ class JwstConfig(dg.ConfigurableResource):
     not_in_launchpad: ClassVar[Mapping[str, Any]] = {}
     """The config file's values of the others, secrets left out."""
 
-    def checked(self) -> Config:
-        """The configuration of the run.
+    shared: ClassVar[Snapshot | None] = None
+    """What a command knows already; it stands for this configuration in all runs of the command."""
+
+    _snapshot: Snapshot | None = pydantic.PrivateAttr(default=None)
+
+    def snapshot(self) -> Snapshot:
+        """What the run knows of its configuration and its output folder: made once, and used by all its steps.
 
         Raises
         ------
         ConfigError
             If a value is bad; the message names the parameter.
         """
-        return Config.from_mapping({**self.not_in_launchpad, **self.model_dump()}, "run config")
+        if self._snapshot is None:
+            values = {**self.not_in_launchpad, **self.model_dump()}
+            self._snapshot = self.shared or Snapshot(Config.from_mapping(values, "run config"))
+        return self._snapshot
+
+    def checked(self) -> Config:
+        """The configuration of the run. Raises as :meth:`snapshot`."""
+        return self.snapshot().config
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Every run needs the configuration, so this is where it starts to show that it is alive."""
+        self._snapshot = None
         if context.instance is not None and context.run is not None:
             let_the_range_win(context.run)
             show_alive(context.instance, context.run.run_id)
@@ -64,14 +78,20 @@ class JwstConfig(dg.ConfigurableResource):
 
     def store(self) -> TableStore:
         """The tables of the run's output folder."""
-        return TableStore(self.checked().root)
+        return self.snapshot().store
 
 
-def config_resource(config: Config) -> JwstConfig:
+def config_resource(config: Config, shared: Snapshot | None = None) -> JwstConfig:
     """The configuration as a resource with one launchpad field per parameter.
 
     A run config that sets some fields takes the others from the class defaults, so each configuration gets its
     own class whose defaults are its values.
+
+    Parameters
+    ----------
+    config : Config
+    shared : Snapshot, optional
+        What the caller and all its runs share; the runs' parameters are those of its configuration.
     """
     fields: dict[str, Any] = {
         name: (_launchpad_type(field.annotation), _launchpad_field(getattr(config, name), field.description))
@@ -84,6 +104,7 @@ def config_resource(config: Config) -> JwstConfig:
         for name in NOT_IN_LAUNCHPAD
         if name not in SECRETS and name in config.model_fields_set
     }
+    model.shared = shared
     return model()
 
 
@@ -120,6 +141,13 @@ class ArchiveResource(dg.ConfigurableResource):
         """A connection for a sensor or schedule, which has less time."""
         options = {"token": current_token(), "read_timeout": READ_TIMEOUT}
         return _known_to_mast(open_archive(root, self.server, **options, retries=1, time_limit=TIME_LIMIT))
+
+
+def opened(archive: Archive) -> dg.ResourceDefinition:
+    """An archive that is open already, for the runs of a command."""
+    resource = ArchiveResource(server=archive.server)
+    resource._archive = archive
+    return dg.ResourceDefinition.hardcoded_resource(resource)
 
 
 def _known_to_mast(archive: Archive) -> Archive:

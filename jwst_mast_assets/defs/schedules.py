@@ -4,16 +4,17 @@ import datetime as dt
 
 import dagster as dg
 
-from jwst_mast_assets.defs.attempts import REASON
 from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.jobs import jwst_download
-from jwst_mast_assets.defs.partitions import on_the_grid, registered_proposals
+from jwst_mast_assets.defs.partitions import registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
+from jwst_mast_assets.defs.run_requests import run_requests
 from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, list_observations
 from jwst_mast_assets.mast.errors import JwstMastError
+from jwst_mast_assets.records.due_cells import DueCell
 from jwst_mast_assets.records.store import TableStore
 
 
@@ -43,21 +44,21 @@ def build_schedules(first_day: dt.date) -> list[dg.ScheduleDefinition]:
             observations = list_observations(archive.open_for_a_tick(config.root), config, watched, since, now)
         except JwstMastError as error:
             return dg.SkipReason(f"Skipped: {error}")
-        cells, skipped = on_the_grid(
-            cells_with_data(observations[observations["wanted"].fillna(False).astype(bool)]),
+        day = f"{now:%Y-%m-%d}"
+        cells = cells_with_data(observations[observations["wanted"].fillna(False).astype(bool)])
+        asked = run_requests(
+            context.instance,
+            [DueCell(cell, f"daily, {day}", day) for cell in cells],
             registered_proposals(context.instance),
             first_day,
             now,
+            prefix="daily|",
         )
-        for sentence in skipped:
+        for sentence in asked.skipped:
             context.log.warning(sentence)
-        return [
-            dg.RunRequest(
-                run_key=f"daily|{now:%Y-%m-%d}|{cell.key}",
-                partition_key=dg.MultiPartitionKey({"day": str(cell.day), "proposal": cell.proposal}),
-                tags={REASON: f"daily, {now:%Y-%m-%d}"},
-            )
-            for cell in cells
-        ] or dg.SkipReason("; ".join([f"No observations since {since}", *skipped]))
+        if asked.runs:
+            return asked.runs
+        nothing = "All of them are under way already" if asked.waiting else f"No observations since {since}"
+        return dg.SkipReason("; ".join([nothing, *asked.skipped]))
 
     return [daily_download]

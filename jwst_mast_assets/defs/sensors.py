@@ -5,12 +5,12 @@ import datetime as dt
 import dagster as dg
 import pandas as pd
 
-from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, next_attempt, tries_so_far, under_way
 from jwst_mast_assets.defs.daemon_config import daemon_config
-from jwst_mast_assets.defs.failures import Situation, situation
+from jwst_mast_assets.defs.failures import situation
 from jwst_mast_assets.defs.jobs import jwst_download
-from jwst_mast_assets.defs.partitions import check_grid, on_the_grid, proposals, registered_proposals
+from jwst_mast_assets.defs.partitions import check_grid, proposals, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
+from jwst_mast_assets.defs.run_requests import run_requests
 from jwst_mast_assets.defs.watching import unusable_keys, watched_proposals
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.commands import suggest
@@ -19,7 +19,7 @@ from jwst_mast_assets.mast.dates import MJD_EPOCH
 from jwst_mast_assets.mast.discovery import list_observations
 from jwst_mast_assets.mast.errors import ConfigError, JwstMastError
 from jwst_mast_assets.mast.exclusions import excluded_observations
-from jwst_mast_assets.records.due_cells import DueCell, due_cells, fallen
+from jwst_mast_assets.records.due_cells import due_cells, fallen
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
 
@@ -97,23 +97,20 @@ def _tick(
         new = []
     recorded = ledger.recorded({*watched, *found}, config)
     due = due_cells(observations, recorded, config, now, with_token=archive.token is not None)
-    possible, outside = on_the_grid((item.cell for item in due), {*registered, *new}, config.first_day, now)
-    skipped += outside
-    inside = set(possible)
-    wanted = [item for item in due if item.cell in inside]
+    asked = run_requests(instance, due, {*registered, *new}, config.first_day, now, situation(config), MOST_REQUESTS)
+    skipped += asked.skipped
     if fell := [key for key in fallen(observations, recorded) if key[-5:] not in failed]:
         archive.warn(f"MAST lists fewer observations than before on {len(fell)} day(s), {fell[0]} among them")
-    requests = _requests(instance, wanted, now, situation(config))
     if ledger.store.state.exists():
         ledger.note_checked([proposal for proposal in watched if proposal not in failed], now)
         ledger.note_skipped(skipped)
-    if not requests and not new:
-        waiting = f"; {len(wanted)} wait for runs under way or their next attempt" if wanted else ""
+    if not asked.runs and not new:
+        waiting = f"; {asked.waiting} wait for runs under way or their next attempt" if asked.waiting else ""
         excluded = "".join(f" {sentence}." for sentence in _excluded(observations, config))
         reason = f"Nothing new: {len(observations)} observations of {len(watched)} proposals{waiting}.{excluded}"
         return dg.SkipReason(reason), skipped
     additions = [proposals.build_add_request(new)] if new else []
-    return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=additions), skipped
+    return dg.SensorResult(run_requests=asked.runs, dynamic_partitions_requests=additions), skipped
 
 
 def _excluded(observations: pd.DataFrame, config: Config) -> list[str]:
@@ -121,26 +118,3 @@ def _excluded(observations: pd.DataFrame, config: Config) -> list[str]:
     some = observations.groupby("proposal_id")["wanted"].any()
     none = [observations[observations["proposal_id"] == proposal] for proposal in some.index[~some.astype(bool)][:5]]
     return [sentence for rows in none if (sentence := excluded_observations(rows, config))]
-
-
-def _requests(
-    instance: dg.DagsterInstance, wanted: list[DueCell], now: dt.datetime, around: Situation
-) -> list[dg.RunRequest]:
-    if not wanted:
-        return []
-    busy = under_way(instance)
-    tries = tries_so_far(instance, jwst_download.name, sorted({item.cause for item in wanted}))
-    requests = []
-    for cell, reason, cause in wanted:
-        if busy.runs + len(requests) >= MOST_REQUESTS:
-            break
-        attempt = next_attempt(tries.get((cell.key, cause)), now, around)
-        if attempt is not None and cell.key not in busy.cells:
-            requests.append(
-                dg.RunRequest(
-                    run_key=f"{cell.key}|{cause}|{attempt}",
-                    partition_key=dg.MultiPartitionKey({"day": str(cell.day), "proposal": cell.proposal}),
-                    tags={REASON: reason, CAUSE: cause, ATTEMPT: str(attempt)},
-                )
-            )
-    return requests

@@ -155,8 +155,8 @@ def watch(
     WatchList(store).add(accepted)
     sentences = [*_told(found, accepted, config), *unanswered]
     refused = [
-        f"{key}: not watched, because MAST has no data for it: there is no such program, or its observations are only "
-        f"planned. {FORCE}"
+        f"{key}: not watched, because MAST has no data for it: either there is no such program, or its observations "
+        f"are only planned. {FORCE}"
         for key in keys
         if key not in accepted
     ]
@@ -201,7 +201,7 @@ class WatchRequest(dg.Config):
 def watch_these(
     context: dg.OpExecutionContext, config: WatchRequest, jwst_config: JwstConfig, archive: ArchiveResource
 ) -> None:
-    """Asks MAST what there is of the proposals, reports it, and has the sensor watch them from now on."""
+    """Asks MAST what it has of the proposals, reports it, and has the sensor watch them from now on."""
     with plain_failures_of(context.instance, context.run_id):
         outcome = watch(context.instance, archive.open, jwst_config.checked(), config.proposals, config.force)
     for sentence in outcome.sentences:
@@ -211,8 +211,8 @@ def watch_these(
 
 
 @dg.job(
-    description="Watches proposals from now on: asks MAST what there is, reports it, and adds them to "
-    "the list that the sensor new_observations uses. Launchpad: ops: watch_these: config: proposals: ['1138']."
+    description="Watches proposals from now on: asks MAST what it has of them, reports it, and adds them to the list "
+    "of the sensor new_observations. In the launchpad: ops: watch_these: config: proposals: ['1138']."
 )
 def watch_proposals() -> None:
     """Watch proposals from the web page."""

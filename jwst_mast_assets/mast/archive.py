@@ -67,6 +67,39 @@ class Identity:
     name: str = ""
 
 
+@dataclass(frozen=True)
+class _Remembered:
+    """An answer of MAST: all observations of some proposals (five digits) in a span of MJD."""
+
+    proposals: frozenset[str]
+    t_min: tuple[float, float]
+    columns: frozenset[str]
+    table: pd.DataFrame
+
+    def covers(
+        self, proposals: Sequence[str], t_min: tuple[float, float] | None, columns: Sequence[str] | None
+    ) -> bool:
+        """Whether it has the answer to another question."""
+        first, last = t_min or (-math.inf, math.inf)
+        inside = self.t_min[0] <= first and last <= self.t_min[1]
+        named = bool(proposals) and self.proposals.issuperset(proposals)
+        return inside and named and self.columns.issuperset(OBS_COLUMNS if columns is None else columns)
+
+    def select(
+        self, proposals: Sequence[str], t_min: tuple[float, float] | None, instruments: Sequence[str]
+    ) -> pd.DataFrame:
+        """The answer to that question, see :meth:`Archive.observations`."""
+        table = self.table
+        rows = table["proposal_id"].isin([int(proposal) for proposal in proposals])
+        if t_min:
+            rows &= table["t_min"].between(*t_min)
+        if instruments:
+            exact = [name for name in instruments if not name.endswith("%")]
+            starts = tuple(name[:-1] for name in instruments if name.endswith("%"))
+            rows &= table["instrument_name"].isin(exact) | table["instrument_name"].str.startswith(starts)
+        return table[rows.fillna(False).astype(bool)].reset_index(drop=True)
+
+
 class Archive:
     """MAST's JWST holdings.
 
@@ -109,6 +142,7 @@ class Archive:
         self.unusable_rows = 0
         """Rows left out because their identifiers are missing."""
         self._identity: Identity | None = None
+        self._remembered: _Remembered | None = None
         # Lists are public: the token, which may have expired, is sent only to download files.
         self._session = MastSession(None, read_timeout, retries, self.server)
         self._session.end = time.monotonic() + time_limit
@@ -180,6 +214,7 @@ class Archive:
         t_min: tuple[float, float] | None = None,
         instruments: Sequence[str] = (),
         columns: Sequence[str] | None = None,
+        anew: bool = False,
     ) -> pd.DataFrame:
         """CAOM observations, without planned ones (which have no ``t_min``).
 
@@ -193,6 +228,8 @@ class Archive:
             ``instrument_name`` values; one of them may end in the wildcard ``%``.
         columns : sequence of str
             Columns to request in addition to the required ones; default: ``OBS_COLUMNS``.
+        anew : bool
+            Also query MAST for what :meth:`remember_observations` has.
 
         Returns
         -------
@@ -205,6 +242,9 @@ class Archive:
         ArchiveError
             If MAST does not answer at all, answers with an error, or sends fewer rows than it announced.
         """
+        keys = list(dict.fromkeys(names.proposal_key(proposal) for proposal in proposals))
+        if not anew and self._remembered and self._remembered.covers(keys, t_min, columns):
+            return self._remembered.select(keys, t_min, instruments)
         filters: list[Filter] = [{"paramName": "obs_collection", "values": ["JWST"]}]
         if t_min:
             filters.append({"paramName": "t_min", "values": [{"min": t_min[0], "max": t_min[1]}]})
@@ -222,11 +262,22 @@ class Archive:
             spelled = sorted({*keys, *(key.lstrip("0") for key in keys)})
             return self._observations([{"paramName": "proposal_id", "values": spelled}, *filters], asked)
 
-        keys = list(dict.fromkeys(names.proposal_key(proposal) for proposal in proposals))
         if not keys:
             return self._observations(filters, asked).drop_duplicates("obsid", ignore_index=True)
         parts = self.in_parts("observations", keys, ask, PROPOSALS_PER_QUERY)
         return _joined(parts, tables.OBS_FROM_MAST).drop_duplicates("obsid", ignore_index=True)
+
+    def remember_observations(
+        self, proposals: Iterable[str | int], t_min: tuple[float, float] | None, columns: Sequence[str]
+    ) -> None:
+        """Ask for all observations of some proposals, so that :meth:`observations` need not ask for a part of them.
+
+        For one command that asks several times within moments; what runs for long does without. Parameters, and
+        errors raised, as for :meth:`observations`.
+        """
+        keys = frozenset(names.proposal_key(proposal) for proposal in proposals)
+        table = self.observations(sorted(keys), t_min, columns=columns, anew=True)
+        self._remembered = _Remembered(keys, t_min or (-math.inf, math.inf), frozenset(columns), table)
 
     def _observations(self, filters: list[Filter], asked: Sequence[str]) -> pd.DataFrame:
         params = {"columns": ",".join(asked), "filters": filters}

@@ -55,7 +55,8 @@ def instrument_of(name: str) -> str | None:
 def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
     """Keywords of files by name, in few queries.
 
-    Files for which the service fails are left out and in ``archive.failures["nircam keywords"]`` and so on.
+    Files for which the service fails are left out, in ``archive.failures["nircam keywords"]`` and so on, and named in
+    ``archive.warnings``.
 
     Raises
     ------
@@ -71,6 +72,13 @@ def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
         ask = functools.partial(_ask_names, archive, instrument)
         for table in archive.in_parts(f"{instrument} keywords", files, ask, FILES_PER_QUERY):
             found |= keywords_of(table)
+        failed = {name: why for name, why in archive.failures[f"{instrument} keywords"].items() if name in set(files)}
+        if failed:
+            first, why = next(iter(failed.items()))
+            archive.warn(
+                f"MAST's {instrument} keywords of {len(failed)} file(s) could not be asked for, {first} among them "
+                f"({why}); without them checksums and versions are not compared"
+            )
     return found
 
 

@@ -43,13 +43,13 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
     asked = {cell.key for cell in cells}
     columns = (*OBS_COLUMNS, *config.mastcolumns_obsTable)
 
-    def ask(keys: Collection[str]) -> pd.DataFrame:
+    def ask(keys: Collection[str], anew: bool = True) -> pd.DataFrame:
         some = [Cell.from_key(key) for key in keys]
-        found = archive.observations(proposals_of(some), t_min_range(some), columns=columns)
+        found = archive.observations(proposals_of(some), t_min_range(some), columns=columns, anew=anew)
         found["cell"] = cell_keys(found)
         return found[found["cell"].isin(asked)].reset_index(drop=True)
 
-    found = ask(asked) if asked else tables.empty({**tables.OBS_FROM_MAST, **tables.CELL})
+    found = ask(asked, anew=False) if asked else tables.empty({**tables.OBS_FROM_MAST, **tables.CELL})
     failed = {
         proposal: why for proposal, why in archive.failures["observations"].items() if proposal in proposals_of(cells)
     }

@@ -9,12 +9,13 @@ import pandas as pd
 
 from jwst_mast_assets import __version__
 from jwst_mast_assets.downloads import FETCHED, PRESENT, state_on_disk
-from jwst_mast_assets.mast import tables
+from jwst_mast_assets.downloads.filesystem import Disk
+from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.config import Config, fill_in
 from jwst_mast_assets.mast.products import closest_parent_first
 from jwst_mast_assets.records import reports
 from jwst_mast_assets.records.reports import Reports, make_reports, write_reports
-from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.snapshot import Snapshot
 
 NOT_SHOWN = ("bytes_fetched", "run_id", "cell", "dl_message", *tables.ORIGIN_COLUMNS, "isStale")
 """Columns that make no other page."""
@@ -30,12 +31,13 @@ class Holdings(NamedTuple):
     reports: Reports
 
 
-def read_proposal(store: TableStore, proposal: str, config: Config) -> Holdings:
-    """All that is recorded of a proposal, with the state of its files on disk now."""
+def read_proposal(snapshot: Snapshot, proposal: str) -> Holdings:
+    """All that is recorded of a proposal, with the state of its files on disk."""
+    store, config = snapshot.store, snapshot.config
     observations = store.read_proposal("obs_table", proposal).drop_duplicates("obsid", ignore_index=True)
     products = store.read_proposal("product_table", proposal)
-    recorded = store.read_proposal("downloaded_files", proposal)
-    files = files_to_list(observations, products, recorded, config)
+    recorded = snapshot.recorded_files(proposal)
+    files = files_to_list(observations, products, recorded, config, disk=snapshot.disk)
     return Holdings(observations, files, make_reports(observations, files, config))
 
 
@@ -45,6 +47,7 @@ def files_to_list(
     recorded: pd.DataFrame,
     config: Config,
     run_ids: Collection[str] = (),
+    disk: Disk | None = None,
 ) -> pd.DataFrame:
     """The products that are selected, were selected once, or are on disk; once each, with their state now.
 
@@ -59,6 +62,8 @@ def files_to_list(
     config : Config
     run_ids : collection of str
         Files that these runs fetched are ``downloaded``; all others that are there merely exist.
+    disk : Disk, optional
+        What the run has listed so far.
 
     Returns
     -------
@@ -75,7 +80,7 @@ def files_to_list(
         "selected", ascending=False, kind="stable", na_position="last"
     )
     everything = everything.drop_duplicates("dataURI", ignore_index=True)
-    state = state_on_disk(everything, config, recorded.reset_index())
+    state = state_on_disk(everything, config, recorded.reset_index(), disk)
     uri = everything["dataURI"]
     for name in own:
         everything[name] = uri.map(recorded[name]).astype(tables.FILE_TABLE[name].dtype)
@@ -89,8 +94,40 @@ def files_to_list(
     return tables.conform(everything[listed.astype(bool)].reset_index(drop=True), tables.FILE_TABLE)
 
 
+def one_place_each(products: pd.DataFrame, recorded: pd.DataFrame) -> pd.Series:
+    """Where each product's file is or would be, the same in all rows that list it.
+
+    A file whose name gives no observation number (a pool, a product of a candidate) takes that of the observation that
+    lists it; several observations would give it several places. It stays where a download has put it, else it gets
+    the place of its first row.
+
+    Parameters
+    ----------
+    products : DataFrame
+        With ``dataURI``, ``productFilename``, ``outfilename``.
+    recorded : DataFrame
+        Columns of ``tables.FILE_TABLE``, of all days of the proposals.
+
+    Returns
+    -------
+    Series of string
+        ``outfilename``.
+    """
+    uri, own = products["dataURI"], products["outfilename"]
+    on_disk = recorded[recorded["bytes_on_disk"].notna()].drop_duplicates("dataURI", keep="last")
+    first = products.drop_duplicates("dataURI").set_index("dataURI")["outfilename"]
+    place = uri.map(on_disk.set_index("dataURI")["outfilename"]).fillna(uri.map(first)).astype("string")
+    shared = names.obsnum(products["productFilename"]).isna() & own.notna() & place.notna()
+    return own.mask(shared, place)
+
+
 def carry_over(
-    files: pd.DataFrame, known: pd.DataFrame, products: pd.DataFrame, config: Config, run_id: str
+    files: pd.DataFrame,
+    known: pd.DataFrame,
+    products: pd.DataFrame,
+    config: Config,
+    run_id: str,
+    disk: Disk | None = None,
 ) -> pd.DataFrame:
     """What a run did to files, and what earlier runs recorded of others: a narrower run forgets nothing.
 
@@ -105,6 +142,8 @@ def carry_over(
     config : Config
     run_id : str
         Recorded with the files that the run fetched.
+    disk : Disk, optional
+        What the run has listed so far.
 
     Returns
     -------
@@ -122,7 +161,7 @@ def carry_over(
     places = products.drop_duplicates(key).set_index(key)["outfilename"]
     place = others.join(places.rename("place"), on=key)["place"].fillna(others["outfilename"])
     others = others.assign(selected=False, outfilename=place)
-    state = state_on_disk(others, config, known)
+    state = state_on_disk(others, config, known, disk)
     changed = (state["dl_code"] != 0) | (others["dl_code"].isin(PRESENT))
     others["dl_code"] = state["dl_code"].where(changed, others["dl_code"])
     others["dl_str"] = state["dl_str"].where(changed, others["dl_str"])
@@ -142,10 +181,15 @@ def page_fingerprint(known: Holdings, config: Config) -> str:
 
 
 def run_reports(
-    observations: pd.DataFrame, products: pd.DataFrame, recorded: pd.DataFrame, config: Config, run_ids: Collection[str]
+    observations: pd.DataFrame,
+    products: pd.DataFrame,
+    recorded: pd.DataFrame,
+    config: Config,
+    run_ids: Collection[str],
+    disk: Disk | None = None,
 ) -> Reports:
     """The tables of one call: what it selected; `run_ids` are the runs whose files count as fetched now."""
-    files = files_to_list(observations, products, recorded, config, run_ids)
+    files = files_to_list(observations, products, recorded, config, run_ids, disk)
     return make_reports(observations, files[files["selected"].fillna(False).astype(bool)], config)
 
 
@@ -157,11 +201,11 @@ def save_run_reports(run: Reports, config: Config) -> list[Path]:
     return write_reports(run, target.parent, target.name)
 
 
-def write_proposal_reports(store: TableStore, proposal: str, config: Config) -> list[Path]:
+def write_proposal_reports(snapshot: Snapshot, proposal: str) -> list[Path]:
     """Write a proposal's tables over all its days beside its page, ``<PPPPP>/<PPPPP>.obs.txt`` and so on."""
-    with store.locked(proposal):
-        known = read_proposal(store, proposal, config)
-        return write_reports(known.reports, config.root / proposal, proposal)
+    with snapshot.store.locked(proposal):
+        known = read_proposal(snapshot, proposal)
+        return write_reports(known.reports, snapshot.config.root / proposal, proposal)
 
 
 def summaries_of_cells(observations: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:

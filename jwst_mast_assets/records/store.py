@@ -4,6 +4,7 @@
 moved output folder keeps its record, and two output folders do not mix.
 """
 
+import os
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,9 @@ SCHEMAS: dict[str, tables.Schema] = {
 TABLES_KEPT = 12
 """Tables that a store keeps in memory: all of what a run reads of a proposal."""
 
+FILES_KEPT = 2000
+"""Files whose content a store keeps in memory: a year of a proposal, four tables a day."""
+
 Stamp = tuple[str, int, int, int]
 """A file's path, time of change, size and inode: another of one of them is another content."""
 
@@ -51,6 +55,7 @@ class TableStore:
         self.state = root / STATE_FOLDER
         self.folder = self.state / "tables"
         self._kept: OrderedDict[tuple[str, tuple[Stamp, ...]], pd.DataFrame] = OrderedDict()
+        self._contents: OrderedDict[Stamp, pa.Table] = OrderedDict()
 
     def path(self, asset: str, cell: Cell) -> Path:
         """Where a cell's table is or would be."""
@@ -73,7 +78,9 @@ class TableStore:
         """
         rows = {str(key): part for key, part in table.groupby("cell", sort=False)}
         for cell in cells:
-            write_parquet(self.path(asset, cell), rows[cell.key] if cell.key in rows else table.iloc[:0])
+            path = self.path(asset, cell)
+            content, found = write_parquet(path, rows[cell.key] if cell.key in rows else table.iloc[:0])
+            self._keep(_stamp(path, found), content)
 
     def read(self, asset: str, cells: Collection[Cell]) -> pd.DataFrame:
         """The rows of some cells; a cell never written has none."""
@@ -118,23 +125,32 @@ class TableStore:
 
     def _read_all(self, asset: str, paths: list[Path]) -> pd.DataFrame:
         there = [path for path in paths if path.exists()]
-        key = asset, tuple(_stamp(path) for path in there)
+        key = asset, tuple(_stamp(path, path.stat()) for path in there)
         if key not in self._kept:
-            self._kept[key] = _table(asset, there)
+            self._kept[key] = _table(asset, [self._content(path) for path in there])
             if len(self._kept) > TABLES_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key].copy()
 
+    def _content(self, path: Path) -> pa.Table:
+        stamp = _stamp(path, path.stat())
+        if stamp not in self._contents:
+            self._keep(stamp, read_parquet(path, "run the job jwst_download for this proposal and day again"))
+        return self._contents[stamp]
 
-def _stamp(path: Path) -> Stamp:
-    found = path.stat()
+    def _keep(self, stamp: Stamp, content: pa.Table) -> None:
+        self._contents[stamp] = content
+        if len(self._contents) > FILES_KEPT:
+            self._contents.popitem(last=False)
+
+
+def _stamp(path: Path, found: os.stat_result) -> Stamp:
     return str(path), found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _table(asset: str, paths: list[Path]) -> pd.DataFrame:
+def _table(asset: str, found: list[pa.Table]) -> pd.DataFrame:
     schema = SCHEMAS[asset]
-    found = [read_parquet(path, "run the job jwst_download for this proposal and day again") for path in paths]
     filled = [table for table in found if len(table)]
     if not filled:
         return tables.empty(schema)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jinja2
 import pandas as pd
 
+from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.layout import make_folder, proposal_folder
 from jwst_mast_assets.mast.sizes import human_bytes
@@ -66,6 +67,7 @@ def write_page(
     files: pd.DataFrame,
     summary: pd.DataFrame,
     now: dt.datetime | None = None,
+    disk: Disk | None = None,
 ) -> Page:
     """Write ``<root>/<PPPPP>/index.html`` and ``<PPPPP>.products.txt``, and make the thumbnails.
 
@@ -83,6 +85,8 @@ def write_page(
         ``proposal_id``, ``obsnum``, a count per file type, ``date_start``.
     now : datetime, optional
         When the page is made (aware). Default: now.
+    disk : Disk, optional
+        What the run has listed so far.
 
     Returns
     -------
@@ -96,7 +100,7 @@ def write_page(
     now = now or dt.datetime.now(dt.timezone.utc)
     folder = proposal_folder(config, proposal)
     make_folder(folder)
-    shown = make_files(files, now)
+    shown = make_files(files, now, disk)
     columns = resolve(config, {file.filetype for file in shown})
     rows = make_rows(shown)
     problems = [*columns.problems, *_read_headers(rows, columns.keywords)]

@@ -108,7 +108,7 @@ class Row:
         return next((file for file in found if file.name.lower() == own), found[0] if found else None)
 
 
-def make_files(table: pd.DataFrame, now: Any) -> list[File]:
+def make_files(table: pd.DataFrame, now: Any, disk: Disk | None = None) -> list[File]:
     """The files to show: selected, failed or on disk; without duplicates, with their state now.
 
     Parameters
@@ -117,6 +117,8 @@ def make_files(table: pd.DataFrame, now: Any) -> list[File]:
         Columns of ``tables.FILE_TABLE``; absent ones are taken as missing.
     now : datetime
         Decides whether an exclusive period is over.
+    disk : Disk, optional
+        What the run has listed so far.
     """
     table = tables.conform(table, tables.FILE_TABLE)
     identity = table["dataURI"].fillna(table["productFilename"])
@@ -124,7 +126,7 @@ def make_files(table: pd.DataFrame, now: Any) -> list[File]:
     public = iso_of_mjd(table["t_obs_release"]).str[:10].where(table["t_obs_release"] > mjd_of(now))
     public = public.astype(object).where(public.notna(), None)
     records = table.astype(object).where(table.notna(), None).to_dict("records")
-    found = Disk().looks(record["outfilename"] for record in records if record["outfilename"])
+    found = (disk or Disk()).looks(record["outfilename"] for record in records if record["outfilename"])
     files = [
         _file(record, found.get(record["outfilename"]), until) for record, until in zip(records, public, strict=True)
     ]

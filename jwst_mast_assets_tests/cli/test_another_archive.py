@@ -11,6 +11,8 @@ from jwst_mast_assets.cli.main import main
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.records.archive_identity import claim
+from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.watched import WatchList
 from jwst_mast_assets_tests.cli.test_command_line import DAY
 from jwst_mast_assets_tests.defs.conftest import messages
 
@@ -25,6 +27,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def refused(archive, command):
     """Checks a refusal: one sentence, nothing on disk changed, nothing asked of the archive that is set now."""
     claim(command.root, REAL)
+    WatchList(TableStore(command.root)).add(["01138"])
     before = contents(command.root)
 
     def check(sentence: str) -> None:
@@ -68,7 +71,9 @@ def test_runs_however_they_are_launched_fail_with_the_sentence(instance, refused
 
 
 @pytest.mark.parametrize("asset", ["product_table", "downloaded_files"])
-def test_one_asset_alone_fails_with_the_sentence(instance, refused, asset):
+def test_one_asset_alone_fails_with_the_sentence(archive, command, instance, monkeypatch, asset):
+    assert command.query(*DAY).status == 0
+    monkeypatch.setenv("MAST_SERVER", "http://127.0.0.1:9")
     job = build_defs().resolve_job_def("jwst_download")
     result = job.execute_in_process(
         instance=instance,
@@ -76,28 +81,29 @@ def test_one_asset_alone_fails_with_the_sentence(instance, refused, asset):
         tags={"dagster/partition": "2022-04-10|01138"},
         asset_selection=[dg.AssetKey(asset)],
     )
-    refused(messages(result)[0])
+    assert messages(result)[0].startswith(f"The output folder {command.root} holds files of {archive.url}, but the ")
+    assert command.data() == set()
 
 
 @pytest.mark.parametrize("name", ["new_observations", "reprocessing_sensor"])
 def test_ticks_of_sensors_are_skipped_with_the_sentence(instance, refused, name):
     instance.report_runless_asset_event(dg.AssetMaterialization("reprocessed_files"))
     repository = build_defs().get_repository_def()
-    context = dg.build_sensor_context(
-        instance_ref=instance.get_ref(), repository_def=repository, resources=dict(build_defs().resources or {})
-    )
-    refused(repository.get_sensor_def(name).evaluate_tick(context).skip_message)
+    with dg.build_sensor_context(
+        instance=instance, repository_def=repository, resources=dict(build_defs().resources or {})
+    ) as context:
+        refused(repository.get_sensor_def(name).evaluate_tick(context).skip_message)
 
 
 @pytest.mark.parametrize("name", ["daily_download", "daily_reprocessing"])
 def test_ticks_of_schedules_are_skipped_with_the_sentence(instance, refused, name):
     repository = build_defs().get_repository_def()
-    context = dg.build_schedule_context(
-        instance_ref=instance.get_ref(),
+    with dg.build_schedule_context(
+        instance=instance,
         resources=dict(build_defs().resources or {}),
         scheduled_execution_time=dt.datetime.now(dt.timezone.utc),
-    )
-    refused(repository.get_schedule_def(name).evaluate_tick(context).skip_message)
+    ) as context:
+        refused(repository.get_schedule_def(name).evaluate_tick(context).skip_message)
 
 
 def test_a_first_download_or_query_writes_down_the_archive(archive, command, monkeypatch):

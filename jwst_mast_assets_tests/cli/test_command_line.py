@@ -131,8 +131,21 @@ def test_look_back_has_its_spellings_and_minus_l_one_meaning(argv):
 def test_two_proposals_are_two_proposals(archive, command):
     outcome = command.query("--propID", "743", "1410", "--date_select", "2021-08-12", "2022-02-14", "-s", "t")
     assert outcome.status == 0
-    assert "2 proposals: 00743, 01410 (observation numbers: --obsnums)" in outcome.out
+    assert "2 proposals: 00743, 01410 (to choose observations, use --obsnums)" in outcome.out
     assert set(Table.read(command.root / "t.summary.ecsv")["proposal_id"]) == {743, 1410}
+
+
+def test_a_proposal_that_is_excluded_beside_one_that_is_found_is_named(archive, command):
+    outcome = command.query("--propID", "743", "2734", "--all_dates", "--instrument", "nircam")
+    assert "12 observations of 00743" in outcome.out
+    assert "### No observations of proposal 02734 found." in outcome.out
+    assert "NIRISS observation" in outcome.out
+    assert "instrument: nircam excludes them" in outcome.out
+
+
+def test_a_day_without_observations_is_named_once(archive, command):
+    outcome = command.query("--propID", "743", "--date_select", "2023-01-01")
+    assert "### No observations of proposal 00743 found on 2023-01-01." in outcome.out
 
 
 def test_nothing_found_says_what_there_is_outside_the_dates_and_how_to_get_it(archive, command):

@@ -38,7 +38,8 @@ class Download:
         return self.log.read_text()
 
     def stop(self, number: signal.Signals) -> None:
-        os.kill(self.process.pid, number)
+        """As a terminal does: all processes of the command get the signal."""
+        os.killpg(self.process.pid, number)
 
 
 def last_run() -> tuple[str, str]:

@@ -116,20 +116,13 @@ def test_a_date_without_a_time_means_that_whole_day_and_full_detector_names_are_
     assert {name[7:10] for name in names} == {"004", "005"}
 
 
-@pytest.mark.parametrize(
-    ("argv", "sentence"),
-    [
-        (["archive", "--port", "99999"], "jwst-mast archive: argument --port: '99999' is not a port (0 to 65535)"),
-        (["status", "--detials"], "jwst-mast: unknown option --detials; did you mean --details?"),
-    ],
-)
-def test_what_cannot_be_is_refused_in_one_line(capsys, argv, sentence):
+def test_an_unknown_option_of_a_command_suggests_the_nearest_in_one_line(capsys):
     with pytest.raises(SystemExit) as ended:
-        main(argv)
+        main(["status", "--detials"])
     assert ended.value.code == 2
     captured = capsys.readouterr()
     assert (captured.out, captured.err.count("\n")) == ("", 1)
-    assert sentence in captured.err
+    assert "jwst-mast: unknown option --detials; did you mean --details?" in captured.err
 
 
 def test_an_unknown_option_suggests_the_nearest(command):
@@ -139,10 +132,14 @@ def test_an_unknown_option_suggests_the_nearest(command):
     assert outcome.err.count("\n") == 1
 
 
-def test_a_port_that_is_taken_is_refused_in_one_line(archive, capsys):
-    port = archive.url.rpartition(":")[2]
-    assert main(["archive", "--port", port]) == 2
-    assert capsys.readouterr().err.startswith(f"jwst-mast: port {port} cannot be used (")
+def test_a_port_that_is_taken_or_does_not_exist_is_refused_in_one_line(archive, capsys):
+    taken = archive.url.rpartition(":")[2]
+    for port in (taken, "99999"):
+        assert main(["archive", "--port", port]) == 2
+        captured = capsys.readouterr()
+        assert captured.err.startswith("jwst-mast: --port: ")
+        assert port in captured.err
+        assert (captured.out, captured.err.count("\n")) == ("", 1)
 
 
 @pytest.mark.parametrize("folder", ["/dev/null/data", "/proc/data"])

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import requests
 
 from jwst_mast_assets.cli.main import main
-from jwst_mast_assets.cli.run_lines import cells_in_words
+from jwst_mast_assets.cli.run_lines import RunWatch, cells_in_words
 from jwst_mast_assets.cli.runs import prepare_home
 from jwst_mast_assets.defs.home import home_warning
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
@@ -256,3 +257,20 @@ def test_a_range_of_days_is_spelled_out():
     # As a backfill from a job's page tags its runs.
     assert cells_in_words({**sides, "dagster/partition": "2022-04-10|01138"}) == "01138 2022-04-10 to 2022-04-14"
     assert cells_in_words({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("fetched", "said"), [(0, "nothing fetched"), (1, "1 file fetched (5 B)"), (2, "2 files fetched")]
+)
+def test_a_line_of_a_run_counts_files_and_names_the_assets_that_were_chosen_without_a_job(fetched, said):
+    @dg.asset
+    def downloaded_files() -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata={"fetched": fetched, "bytes_fetched": 5 * fetched})
+
+    with dg.instance_for_test() as instance:
+        watch = RunWatch(instance)
+        job = dg.Definitions(assets=[downloaded_files]).resolve_implicit_global_asset_job_def()
+        job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("downloaded_files")])
+        (line,) = watch.lines()
+    assert line.startswith("downloaded_files: done in ")
+    assert said in line

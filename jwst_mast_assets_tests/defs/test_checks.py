@@ -9,7 +9,7 @@ import pytest
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.records.ledger import Ledger
-from jwst_mast_assets_tests.defs.conftest import messages
+from jwst_mast_assets_tests.defs.conftest import messages, watch_only
 
 
 def checks(result, but=("product_table",)):
@@ -43,7 +43,7 @@ def test_materializing_the_asset_runs_its_check_but_no_audit_of_what_was_just_ve
     # As the page's Materialize and its backfills: the asset with every check it has.
     result = (
         build_defs()
-        .get_implicit_global_asset_job_def()
+        .resolve_implicit_global_asset_job_def()
         .execute_in_process(
             instance=runner.instance,
             asset_selection=[dg.AssetKey("downloaded_files")],
@@ -105,6 +105,7 @@ def test_rows_cut_off_without_an_error_are_noticed(archive, runner):
 
 
 def test_the_daily_job_says_how_each_proposal_stands_and_whether_it_is_fresh(archive, runner, a_file):
+    watch_only(runner.root, "01138", "01410")
     job = build_defs().resolve_job_def("jwst_reprocessing")
     config = {"resources": {"jwst_config": {"config": {"outrootdir": str(runner.root)}}}}
     result = job.execute_in_process(instance=runner.instance, run_config=config)

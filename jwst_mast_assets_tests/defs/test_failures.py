@@ -26,7 +26,7 @@ from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ArchiveUnavailable, ConfigError, NoRoom, OutputError
 from jwst_mast_assets.records.files import write_text
-from jwst_mast_assets_tests.defs.conftest import DAY, messages
+from jwst_mast_assets_tests.defs.conftest import DAY, messages, watch_only
 
 NAME = "jw01138004001_02101_00001_nrca1_uncal.fits"
 HOUR = dt.timedelta(hours=1)
@@ -86,7 +86,8 @@ class Watch:
 
 
 @pytest.fixture
-def watch(archive, instance, monkeypatch) -> Watch:
+def watch(archive, instance, monkeypatch, tmp_path) -> Watch:
+    watch_only(tmp_path / "data", "01138")
     return Watch(instance, monkeypatch)
 
 

@@ -14,7 +14,7 @@ from jwst_mast_assets.records.due_cells import due_cells
 from jwst_mast_assets.records.history import read_history
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.listings import GONE_AFTER, Listings
-from jwst_mast_assets_tests.defs.conftest import DAY, messages
+from jwst_mast_assets_tests.defs.conftest import DAY, messages, watch_only
 
 TODAY = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
 CELL = Cell.from_key(DAY)
@@ -115,6 +115,7 @@ def test_products_that_are_suddenly_missing_are_kept_and_reported(archive, runne
 
 
 def test_a_file_is_gone_only_after_answers_on_several_days(own_archive, runner, clock):
+    watch_only(runner.root, "01138")
     clock(0)
     assert runner.run().success
     products = runner.table("product_table")

@@ -160,7 +160,27 @@ def test_a_change_is_not_requested_twice(archive, runner, instance):
     assert tick(instance) == []
 
 
-def test_a_change_that_a_run_did_not_fetch_is_requested_once(archive, runner, instance):
+def test_a_change_stays_due_after_a_canceled_run_until_it_is_fetched(archive, runner, instance, monkeypatch):
+    runner.run()
+    archive.reprocess(CHANGED)
+    look(instance)
+    (request,) = tick(instance)
+    instance.create_run_for_job(
+        build_defs().resolve_job_def("jwst_download"),
+        tags={**request.tags, "dagster/partition": DAY},
+        status=dg.DagsterRunStatus.CANCELED,
+    )
+    with dg.build_sensor_context(instance=instance, resources=build_resources(Config())) as context:
+        waiting: Any = sensor()(context)
+    assert "2 reprocessed files are still stale" in waiting.skip_message
+    monkeypatch.setattr(attempts, "FIRST_WAIT", dt.timedelta(0))
+    (again,) = tick(instance)
+    assert again.tags[attempts.ATTEMPT] == "2"
+    assert all(run.success for run in carry_out(instance, [again]))
+    assert tick(instance) == []
+
+
+def test_a_change_that_a_run_did_not_fetch_is_not_requested_again_at_once(archive, runner, instance):
     runner.run()
     archive.reprocess(CHANGED)
     look(instance)

@@ -318,5 +318,6 @@ def test_a_mode_that_mast_does_not_have_is_named_in_the_skip_and_a_new_one_is_lo
     assert isinstance(skipped, dg.SkipReason)
     assert "obsmode: MAST has no mode 'imgae' of nircam; did you mean 'image'?" in (skipped.skip_message or "")
     instance.add_dynamic_partitions("proposal", ["80001"])
+    watch_only(root, "80001")
     path.write_text("instrument: nircam\nobsmode: [lores]\n")
     assert {key for key in reasons(tick(instance)) if key.endswith("80001")} == {"2022-05-21|80001"}

@@ -191,6 +191,8 @@ def test_one_name_that_fails_alone_costs_only_its_own_keywords(mast: EmbeddedArc
     archive = Archive(mast.url, retries=0)
     assert set(ask_keywords(names, archive)) == set(names[1:])
     assert list(archive.failures["nircam keywords"]) == [names[0]]
+    (warning,) = archive.warnings
+    assert names[0] in warning
 
 
 def test_where_nothing_is_answered_few_questions_are_asked(mast: EmbeddedArchive) -> None:

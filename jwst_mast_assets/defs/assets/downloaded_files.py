@@ -48,20 +48,20 @@ def downloaded_files(
     Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
     with plain_failures(context):
-        config, start = jwst_config.checked(), time.monotonic()
-        store, cells = jwst_config.store(), cells_of(context)
+        snapshot, start = jwst_config.snapshot(), time.monotonic()
+        config, store, cells = snapshot.config, snapshot.store, cells_of(context)
         mast = archive.open(store.root)
         known = store.read("downloaded_files", cells)
         with warnings_logged(context, mast):
             outdated = reprocessing.outdated(store)
-            plan = downloads.plan_download(product_table, config, mast, known, outdated=outdated)
+            plan = downloads.plan_download(product_table, config, mast, known, snapshot.disk, outdated=outdated)
         for warning in plan.warnings:
             context.log.warning(warning)
         context.log.info(f"{plan.n_files} files to fetch, {human_bytes(plan.n_bytes)}")
         claim(store.root, mast.server)
         with warnings_logged(context, mast):
             table = downloads.download(product_table, config, mast, known, LoggedProgress(context.log, progress), plan)
-        table = holdings.carry_over(table, known, product_table, config, context.run.run_id)
+        table = holdings.carry_over(table, known, product_table, config, context.run.run_id, snapshot.disk)
         now = dt.datetime.now(dt.timezone.utc)
         record_fetches(store, table, known, context.run.run_id, now)
         # The ledger is for those who watch with the config file; a run with another selection is not theirs.

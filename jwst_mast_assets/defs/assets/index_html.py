@@ -34,13 +34,14 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
     Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
     with plain_failures(context):
-        config, store = jwst_config.checked(), jwst_config.store()
+        snapshot = jwst_config.snapshot()
+        config, store = snapshot.config, snapshot.store
         cells = cells_of(context)
         check_recorded(store, "product_table", cells)
         paths, versions, problems, unchanged = [], [], 0, 0
         for proposal in proposals_of(cells):
             with store.locked(proposal):
-                known = holdings.read_proposal(store, proposal, config)
+                known = holdings.read_proposal(snapshot, proposal)
                 version = holdings.page_fingerprint(known, config)
                 path = config.root / proposal / "index.html"
                 marker = store.state / "pages" / f"{proposal}.txt"
@@ -48,7 +49,14 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
                 if made == version and not config.webpage_thumbnails_overwrite:
                     unchanged += 1
                 else:
-                    page = write_page(config, proposal, known.observations, known.files, known.reports.summary)
+                    page = write_page(
+                        config,
+                        proposal,
+                        known.observations,
+                        known.files,
+                        known.reports.summary,
+                        disk=snapshot.disk,
+                    )
                     write_text(marker, version)
                     problems += len(page.problems)
                     for problem in page.problems:

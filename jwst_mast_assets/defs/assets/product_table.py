@@ -12,9 +12,10 @@ from jwst_mast_assets.defs.table_io import TABLE, column_schema
 from jwst_mast_assets.downloads import state_on_disk
 from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.exclusions import excluded_files
-from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.products import query_products
 from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.records.holdings import one_place_each
 from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.store import TableStore
 
@@ -54,7 +55,8 @@ def product_table(
     Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
     with plain_failures(context):
-        config, store, cells = jwst_config.checked(), jwst_config.store(), cells_of(context)
+        snapshot, cells = jwst_config.snapshot(), cells_of(context)
+        config, store = snapshot.config, snapshot.store
         mast = archive.open(store.root)
         known = store.read("product_table", cells)
         with warnings_logged(context, mast):
@@ -64,7 +66,9 @@ def product_table(
         table = Listings(store).settle("product_table", cells, listing, recorded, utc_now())
         for problem in listing.open:
             context.log.warning(f"{problem.name}: {problem.why}; its recorded products are kept")
-        table = table.assign(**state_on_disk(table, config))
+        files = pd.concat([snapshot.recorded_files(proposal) for proposal in proposals_of(cells)], ignore_index=True)
+        table = table.assign(outfilename=one_place_each(table, files))
+        table = table.assign(**state_on_disk(table, config, disk=snapshot.disk))
         if mast.unusable_rows:
             context.log.warning(f"{mast.unusable_rows} rows of MAST name no file or observation and are left out")
         selected = table[table["selected"].fillna(False)]

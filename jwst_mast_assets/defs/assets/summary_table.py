@@ -34,12 +34,13 @@ def summary_table(
     Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
     with plain_failures(context):
-        config, cells, store = jwst_config.checked(), cells_of(context), jwst_config.store()
-        files = store.read("downloaded_files", cells)
-        reports = holdings.run_reports(obs_table, product_table, files, config, [context.run.run_id])
+        snapshot, cells = jwst_config.snapshot(), cells_of(context)
+        config = snapshot.config
+        files = snapshot.store.read("downloaded_files", cells)
+        reports = holdings.run_reports(obs_table, product_table, files, config, [context.run.run_id], snapshot.disk)
         paths = holdings.save_run_reports(reports, config)
         for proposal in proposals_of(cells):
-            paths += holdings.write_proposal_reports(store, proposal, config)
+            paths += holdings.write_proposal_reports(snapshot, proposal)
         table = holdings.summaries_of_cells(obs_table, product_table)
         return dg.MaterializeResult(
             value=table,

@@ -1,0 +1,50 @@
+"""What one run, or one command with its runs, knows of its output folder: each table and folder is read once."""
+
+import pandas as pd
+
+from jwst_mast_assets.downloads.filesystem import Disk
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.records.store import TableStore
+
+
+class Snapshot:
+    """The configuration, the tables and the files of one run or command; handed on, and not kept longer.
+
+    Parameters
+    ----------
+    config : Config
+        Checked.
+
+    Attributes
+    ----------
+    store : TableStore
+        Notices tables that another run has written since.
+    disk : Disk
+        What is in the folders, each listed when it is first asked for.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.store = TableStore(config.root)
+        self.disk = Disk()
+
+    def list_again(self) -> None:
+        """Forget what is in the folders: so much time has passed that it may be otherwise."""
+        self.disk = Disk()
+
+    def recorded_files(self, proposal: str) -> pd.DataFrame:
+        """What the downloads recorded of a proposal over all its days; columns of ``tables.FILE_TABLE``.
+
+        Where the record and the listing of the folder differ the file is looked at again, as another run may have
+        written or removed it in the meantime.
+        """
+        recorded = self.store.read_proposal("downloaded_files", proposal)
+        inside = recorded["outfilename"].str.startswith(f"{self.config.root}/").fillna(False).astype(bool)
+        paths = recorded["outfilename"].where(inside)
+        found = self.disk.table(paths)
+        same = pd.Series(True, index=recorded.index)
+        for name in ("bytes_on_disk", "mtime"):
+            both_missing = found[name].isna() & recorded[name].isna()
+            same &= both_missing | (found[name] == recorded[name]).fillna(False).astype(bool)
+        self.disk.look_again(paths[~same].dropna())
+        return recorded

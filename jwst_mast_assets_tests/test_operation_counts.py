@@ -1,0 +1,108 @@
+"""How often a command lists folders, reads tables, checks its configuration and asks MAST: the same on any machine."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jwst_mast_assets.cli.original import download_main
+from jwst_mast_assets.embedded_archive import EmbeddedArchive
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.records import files, history, reprocessing, store
+
+ONE_DAY = ["--propID", "1138", "--date_select", "2022-04-10T00:00:00", "2022-04-10T23:59:59"]
+ONE_DAY += ["--filetypes", "_rate.jpg", "_uncal.fits", "--makewebpages", "--yes"]
+
+
+class Operations:
+    """What this process did while it was watched."""
+
+    def __init__(self) -> None:
+        self.root: Path | None = None
+        self.listed: Counter[str] = Counter()
+        self.opened: Counter[str] = Counter()
+        self.parquet_reads: list[str] = []
+        self.configurations = 0
+        sys.addaudithook(self._note)
+
+    def watch(self, root: Path | None) -> None:
+        """Start again, for an output folder; None stops."""
+        self.root = root
+        self.listed.clear()
+        self.opened.clear()
+        self.parquet_reads.clear()
+        self.configurations = 0
+
+    def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.root is None or event not in ("open", "os.listdir", "os.scandir"):
+            return
+        path = str(arguments[0])
+        if path.startswith(f"{self.root}/") and "/." not in path:
+            (self.opened if event == "open" else self.listed)[path.removeprefix(f"{self.root}/")] += 1
+
+
+@pytest.fixture(scope="module")
+def counter() -> Operations:
+    """One for all tests: an audit hook stays for the life of the process."""
+    return Operations()
+
+
+@pytest.fixture
+def operations(counter: Operations, monkeypatch: pytest.MonkeyPatch) -> Iterator[Operations]:
+    """Counts, without changing what is done."""
+
+    def counted(read: Callable[..., Any]) -> Callable[..., Any]:
+        def reading(path: Path, *rest: Any) -> Any:
+            counter.parquet_reads.append("/".join(path.parts[-3:]))
+            return read(path, *rest)
+
+        return reading
+
+    read = counted(files.read_parquet)
+    for module in (history, reprocessing, store):
+        monkeypatch.setattr(module, "read_parquet", read)
+    checked = Config.from_mapping.__func__  # pyright: ignore[reportFunctionMemberAccess]
+
+    def from_mapping(cls: type[Config], *arguments: Any) -> Config:
+        counter.configurations += 1
+        return checked(cls, *arguments)
+
+    monkeypatch.setattr(Config, "from_mapping", classmethod(from_mapping))
+    yield counter
+    counter.watch(None)
+
+
+def run(operations: Operations, archive: EmbeddedArchive, root: Path) -> Counter[str]:
+    """One command under watch; returns the requests that MAST got, by service or endpoint."""
+    archive.clear_requests()
+    operations.watch(root)
+    assert download_main(ONE_DAY) == 0
+    return Counter(request.service or request.endpoint for request in archive.requests)
+
+
+def test_a_command_of_one_partition_does_each_thing_once(
+    operations: Operations, archive: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "data"
+    monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(root))
+    page = root / "01138" / "index.html"
+    for first in (True, False):
+        made = None if first else page.stat().st_mtime_ns
+        asked = run(operations, archive, root)
+        assert {"01138/obsnum04", "01138/obsnum05"} <= operations.listed.keys()
+        assert set(operations.listed.values()) == {1}
+        # What the command itself wrote is not read again; of an earlier one each table is read once.
+        assert len(operations.parquet_reads) == len(set(operations.parquet_reads)) == (0 if first else 4)
+        # That of the command, and the one of those who watch, which its ledger is for.
+        assert operations.configurations == 2
+        assert asked["Mast.Caom.Filtered"] == asked["Mast.Jwst.Filtered.Nircam"] == 1
+        batches = [request.params["obsid"] for request in archive.requests if request.service == "Mast.Caom.Products"]
+        assert len(batches) == len(set(batches)) > 0
+        assert asked["download"] == (60 if first else 0)
+        if first:
+            assert operations.opened["01138/obsnum05/jw01138005001_02101_00001_nrca1_uncal.fits"] == 1
+    assert not operations.opened
+    assert page.stat().st_mtime_ns == made
