@@ -30,7 +30,7 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
         The first day of the partitions, the sensor's interval and the defaults of the launchpad.
         Default: the YAML file in ``$JWST_QUERY_CFGFILE``.
     resource_overrides : mapping, optional
-        Resources in place of ours, by key.
+        Resources to use instead, by key.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
             *lost_runs.sensors,
         ],
         resources={**build_resources(config), **(resource_overrides or {})},
-        # A step of ours takes a second or two; an interpreter per step would cost several times that.
+        # A step takes a second or two; an interpreter per step would cost several times that.
         executor=dg.in_process_executor,
     )
 

@@ -1,1 +1,1 @@
-"""The commands. They are thin: all work is done by the same assets in the same instance as in the UI."""
+"""The commands. They are thin: the same assets in the same instance as in the UI do all the work."""

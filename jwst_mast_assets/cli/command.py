@@ -179,7 +179,7 @@ class Command:
             self.snapshot.list_again()
             chosen, there = self._on_disk(self._read(self._to_download))
             done = f"; {int(there.sum())} of {len(chosen)} files are complete"
-        return f"Interrupted{done}. Run the same command again to continue."
+        return f"Interrupted{done}. Run the same command again to resume."
 
     def _query_assets(self, download: bool) -> list[str]:
         assets = ["obs_table", "product_table"]

@@ -16,10 +16,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PATIENCE = 60.0
-"""Seconds for Dagster to end its services; some are usual, more on a busy machine."""
+"""Seconds for Dagster to stop its services; a few are normal, more on a busy machine."""
 
 TIME_TO_END = 2.0
-"""Seconds for what is left then, as runs under way, to end."""
+"""Seconds for whatever is left then, such as runs in progress, to end."""
 
 WORKSPACE = """load_from:
   - python_module:
@@ -32,7 +32,7 @@ WORKSPACE = """load_from:
 def dagster_dev(
     home: Path, folder: Path, host: str, port: int, environment: dict[str, str]
 ) -> Iterator["subprocess.Popen[str]"]:
-    """``dagster dev`` on a home, its output to be read from the process; ended with the block.
+    """``dagster dev`` on a home; its output can be read from the process, which ends with the block.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def dagster_dev(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        # Ctrl-C is for the command alone, which ends the child in order.
+        # Ctrl-C goes only to the command, which ends the child cleanly.
         start_new_session=True,
     )
     try:
@@ -91,7 +91,7 @@ def main() -> None:
     try:
         runpy.run_module("dagster", run_name="__main__", alter_sys=True)
     finally:
-        # The code server waits for the runs under way, and they for MAST; they are started again the next time.
+        # The code server waits for runs in progress, and they wait for MAST; they are restarted next time.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
         time.sleep(TIME_TO_END)

@@ -16,7 +16,7 @@ every file as it left it."""
 
 
 def run_demo(folder: str) -> int:
-    """Materialize proposal 1138 of the embedded archive into a folder and print what came of it.
+    """Materialize proposal 1138 of the embedded archive into a folder and print the result.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def run_demo(folder: str) -> int:
 
 
 def _run(data: Path) -> int:
-    # Only now: the definitions read the environment when they are imported.
+    # Imported late: the definitions read the environment on import.
     from jwst_mast_assets.definitions import build_defs
     from jwst_mast_assets.defs.partitions import register_proposals
     from jwst_mast_assets.mast.config import Config

@@ -10,7 +10,7 @@ PROPOSAL = "01138"
 
 
 def run_dev(arguments: argparse.Namespace) -> int:
-    """Run both until interrupted; the sensor looks after one proposal from the start.
+    """Run both until interrupted; the sensor watches one proposal from the start.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def run_dev(arguments: argparse.Namespace) -> int:
         As for :func:`~jwst_mast_assets.cli.serve.serve`.
     """
     with embedded_archive_in(arguments.folder) as place:
-        # Only now: the definitions read the environment when they are imported.
+        # Imported late: the definitions read the environment on import.
         from jwst_mast_assets.defs.partitions import register_proposals
         from jwst_mast_assets.records.store import TableStore
         from jwst_mast_assets.records.watched import WatchList

@@ -14,11 +14,11 @@ from jwst_mast_assets.records.archive_identity import claim_for_embedded, is_cla
 from jwst_mast_assets.records.store import TableStore
 
 OURS = ("JWST", "MAST", "DAGSTER", "DAGIT", "AWS_ENDPOINT_URL")
-"""How the variables begin that say where data go and come from; none of the user's reaches a demo."""
+"""Prefixes of the variables that say where data go and come from; a demo ignores the user's."""
 
 
 class Place(NamedTuple):
-    """Where a demo has its things."""
+    """Where a demo keeps its things."""
 
     home: Path
     """Dagster's."""
@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
 @contextmanager
 def embedded_archive_in(folder: str, now: float | None = None) -> Iterator[Place]:
-    """The embedded archive, and an environment that knows nothing but it and a folder.
+    """The embedded archive, and an environment that refers only to it and a folder.
 
     Parameters
     ----------

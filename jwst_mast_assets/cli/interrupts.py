@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM. The first ends a command in good order, the second at once."""
+"""Ctrl-C and SIGTERM: the first ends a command cleanly, the second at once."""
 
 import atexit
 import contextlib
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
 PATIENCE = 1.0
-"""Seconds that the second Ctrl-C waits for Dagster to take note."""
+"""Seconds that the second Ctrl-C waits for Dagster to record it."""
 
 
 class Interrupts:
-    """Makes a ``KeyboardInterrupt`` of the first signal, and a canceled run; ends the process at the second.
+    """Turns the first signal into a ``KeyboardInterrupt`` and a canceled run; ends the process at the second.
 
-    Dagster puts handlers of its own in place while it runs a step, and takes a run for failed whose process is
-    interrupted, unless it is marked as being canceled before. So a thread is told of the signals beside the handlers.
+    Dagster installs its own handlers while it runs a step, and treats a run whose process is interrupted as failed,
+    unless it was marked as being canceled before. So a thread is notified of signals in addition to the handlers.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Interrupts:
         return 128 + (self.received or signal.SIGINT)
 
     def __enter__(self) -> "Interrupts":
-        # Only there can signals be handled. One that is ignored, as in the background of a script, stays so.
+        # Signals can only be handled there. One that is ignored, as in a script's background job, stays ignored.
         if threading.current_thread() is threading.main_thread():
             caught = [number for number in CAUGHT if signal.getsignal(number) != signal.SIG_IGN]
             self._handlers = {number: signal.signal(number, signal.default_int_handler) for number in caught}
@@ -59,12 +59,12 @@ class Interrupts:
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
             if self.received:
-                # While the interpreter ends; else Python would print a traceback of its own.
+                # While the interpreter exits; otherwise Python would print its own traceback.
                 atexit.register(signal.signal, signal.SIGINT, lambda _number, _frame: os._exit(self.status))
 
     @contextlib.contextmanager
     def canceling(self, instance: "dg.DagsterInstance", run_id: str) -> Iterator[None]:
-        """While a run is under way: an interruption leaves it canceled, not failed or started.
+        """While a run is in progress: an interruption leaves it canceled, not failed or started.
 
         Raises
         ------

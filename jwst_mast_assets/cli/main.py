@@ -1,4 +1,4 @@
-"""``jwst-mast``: what Dagster's own commands lack."""
+"""``jwst-mast``: everything beyond Dagster's own commands."""
 
 import argparse
 import sys
@@ -47,14 +47,14 @@ def build_parser() -> argparse.ArgumentParser:
     archive.set_defaults(run=_archive)
 
     demo = commands.add_parser("demo", help="run the main job against the embedded archive")
-    demo.add_argument("--folder", default="demo_data", help="where everything goes (default %(default)s)")
+    demo.add_argument("--folder", default="demo_data", help="folder for everything (default %(default)s)")
     demo.set_defaults(run=_demo)
 
-    dev = commands.add_parser("dev", help="run the embedded archive and Dagster's web page on it")
-    dev.add_argument("--folder", default="jwst_data", help="where everything goes (default %(default)s)")
+    dev = commands.add_parser("dev", help="run Dagster's web page on the embedded archive")
+    dev.add_argument("--folder", default="jwst_data", help="folder for everything (default %(default)s)")
     dev.set_defaults(run=_dev)
 
-    serve = commands.add_parser("serve", help="run Dagster: its web page, and the daemon that fetches what is new")
+    serve = commands.add_parser("serve", help="run Dagster: its web page, and the daemon that downloads new data")
     serve.set_defaults(run=_serve)
     for parser_of_page in (dev, serve):
         parser_of_page.add_argument("--host", default="127.0.0.1", help="address of the page (default %(default)s)")
@@ -62,9 +62,9 @@ def build_parser() -> argparse.ArgumentParser:
             "--port", type=int, default=3000, help="port of the page, 0 for a free one (default %(default)s)"
         )
         parser_of_page.add_argument(
-            "--pages-port", type=int, help="port of the proposals' pages, on 127.0.0.1 (default: --port and 1)"
+            "--pages-port", type=int, help="port of the proposals' pages, on 127.0.0.1 (default: --port + 1)"
         )
-        parser_of_page.add_argument("-v", "--verbose", action="store_true", help="show all that Dagster logs")
+        parser_of_page.add_argument("-v", "--verbose", action="store_true", help="show everything that Dagster logs")
     records.add_commands(commands)
     return parser
 

@@ -13,7 +13,7 @@ SHORT = {
     "instrument": ["-i"],
     "filetypes": ["-f"],
     "obsid_select": ["-e"],
-    # The README writes -lookbacktime once. The original gave -l to obsid_list first and took it away again.
+    # The original's README uses -lookbacktime once. The original first gave -l to obsid_list, then took it away.
     "lookbacktime": ["-l", "-lookbacktime"],
     "date_select": ["-d"],
     "savetables": ["-s"],
@@ -30,10 +30,10 @@ NOT_OPTIONS = ("verbose", "first_day", "sensor_interval", "watch", "freshness_ho
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses what it does not know in one sentence, with the nearest option, not with pages of usage."""
+    """Refuses unknown options in one sentence that suggests the nearest one, without pages of usage."""
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """As argparse's; ends the program with status 2 if there is something that it does not know."""
+        """As argparse's; exits with status 2 on anything unknown."""
         arguments, unknown = self.parse_known_args(args, namespace)
         if unknown:
             word = unknown[0].partition("=")[0]
@@ -58,15 +58,13 @@ def _long_options(parser: argparse.ArgumentParser) -> set[str]:
 
 
 def build_parser(program: str, description: str) -> argparse.ArgumentParser:
-    """One option per parameter; what is not given stays as the config file or the defaults have it."""
+    """One option per parameter; anything not given keeps its value from the config file or the defaults."""
     parser = Parser(prog=program, description=description, argument_default=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"jwst_mast_assets {__version__}")
     parser.add_argument(
         "-c", "--configfile", default=None, help="config file (YAML); default: the one in $JWST_QUERY_CFGFILE"
     )
-    parser.add_argument(
-        "-v", "--verbose", action="count", help="print long tables too; -vv shows Dagster's log as well"
-    )
+    parser.add_argument("-v", "--verbose", action="count", help="also print long tables; -vv also shows Dagster's log")
     parser.add_argument("-q", "--quiet", action="store_true", default=False, help="print errors only")
     parser.add_argument("--yes", action="store_true", default=False, help="do not ask before downloading")
     parser.add_argument("--login", nargs=2, help=argparse.SUPPRESS)
@@ -91,7 +89,7 @@ def config_of(arguments: argparse.Namespace) -> Config:
 
 def _shape(name: str, annotation: Any) -> dict[str, Any]:
     if get_origin(annotation) is list:
-        # None at all is a choice of its own: every file type, every detector.
+        # An empty list is also a choice: every file type, every detector.
         return {"nargs": "+" if name == "propID" else "*", "metavar": "VALUE"}
     if annotation is bool:
         # A flag, but `--jpg_separate_subdir True` was the original's only way to say it.

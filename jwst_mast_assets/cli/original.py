@@ -18,22 +18,22 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ConfigError, JwstMastError
 
 QUERY_TEXT = (
-    "Ask MAST for JWST observations and products; print and save tables. "
-    "Exit status: 0 done, 1 MAST failed (call again), 2 bad usage."
+    "Query MAST for JWST observations and products; print and save tables. "
+    "Exit status: 0 done, 1 MAST failed (try again), 2 bad usage."
 )
 DOWNLOAD_TEXT = (
-    "Ask MAST for JWST observations and products, and download the selected files that are not there yet. "
-    "Exit status: 0 done, 1 some files or MAST failed (call again), 2 bad usage, or no room."
+    "Query MAST for JWST observations and products, and download the selected files that are missing. "
+    "Exit status: 0 done, 1 some files or MAST failed (try again), 2 bad usage, or no space."
 )
 
 
 def query_main(argv: Sequence[str] | None = None) -> int:
-    """``jwst_query.py``"""
+    """Run ``jwst_query.py``; returns the exit status."""
     return _main("jwst_query.py", QUERY_TEXT, argv, download=False)
 
 
 def download_main(argv: Sequence[str] | None = None) -> int:
-    """``jwst_download.py``"""
+    """Run ``jwst_download.py``; returns the exit status."""
     return _main("jwst_download.py", DOWNLOAD_TEXT, argv, download=True)
 
 
@@ -67,11 +67,11 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts, download: bool) 
     try:
         config = config_of(arguments)
         if "login" in arguments:
-            raise ConfigError("--login: MAST takes tokens only; use --token or $MAST_API_TOKEN")
+            raise ConfigError("--login: MAST only accepts tokens; use --token or $MAST_API_TOKEN")
         if config.token:
             os.environ["MAST_API_TOKEN"] = config.token.get_secret_value()
         _quiet(config)
-        # Only now, so that --help and mistakes answer at once.
+        # Imported late, so that --help and error messages appear at once.
         from jwst_mast_assets.cli.command import Command
 
         watch = download and arguments.watch_from_now_on
@@ -80,13 +80,13 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts, download: bool) 
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
-        sentence = command.interruption() if command else "Interrupted. Run the same command again to continue."
+        sentence = command.interruption() if command else "Interrupted. Run the same command again to resume."
         print(f"\n{sentence}", file=sys.stderr)
         return interrupts.status
 
 
 def _quiet(config: Config) -> None:
-    """Dagster's and astropy's notices to developers are not for astronomers."""
+    """Hide Dagster's and astropy's developer warnings, which are not for astronomers."""
     if config.verbose < 2:
         warnings.simplefilter("ignore")
         logging.getLogger("dagster").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""The sentences about files that a download did not bring."""
+"""Messages about files that a download did not get."""
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ MOST_FAILED = 25
 
 
 def exclusive_sentences(files: pd.DataFrame, with_token: bool) -> list[str]:
-    """Which files are not public yet, until when, and what to do, a sentence per day.
+    """Which files are not public yet, until when, and what to do: one sentence per day.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def exclusive_sentences(files: pd.DataFrame, with_token: bool) -> list[str]:
         Whether a token was sent.
     """
     waiting = files[files["dl_code"] == Code.EXCLUSIVE]
-    hint = "the token that is set gives no access to them" if with_token else "set MAST_API_TOKEN to fetch them"
+    hint = "your token does not grant access to them" if with_token else "set MAST_API_TOKEN to fetch them"
     days = waiting["t_obs_release"].map(lambda mjd: f" until {day_of_mjd(mjd)}", na_action="ignore").fillna("")
     return [
         f"{number} {'file is' if number == 1 else 'files are'} exclusive{until}; {hint}"

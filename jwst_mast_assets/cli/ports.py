@@ -1,4 +1,4 @@
-"""Hosts and ports that a person gives; one that cannot be used is refused, not replaced."""
+"""Hosts and ports given by the user; an unusable one is refused, not replaced."""
 
 import socket
 
@@ -14,7 +14,9 @@ def free_port(host: str, port: int, option: str) -> int:
         If it does not exist, is taken, or the host is not of this machine.
     """
     if not 0 <= port <= 65535:
-        raise ConfigError(f"{option}: there is no port {port}; give a number from 1 to 65535, or 0 for any free port")
+        raise ConfigError(
+            f"{option}: {port} is not a valid port; give a number from 1 to 65535, or 0 for any free port"
+        )
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -22,12 +24,12 @@ def free_port(host: str, port: int, option: str) -> int:
             probe.bind(address)
             return probe.getsockname()[1]
     except socket.gaierror:
-        raise ConfigError(f"--host: {host!r} is not an address of this machine") from None
+        raise ConfigError(f"--host: {host!r} is not an address of this computer") from None
     except PermissionError:
-        raise ConfigError(f"{option}: port {port} is for the administrator; choose one above 1023") from None
+        raise ConfigError(f"{option}: port {port} needs administrator rights; choose one above 1023") from None
     except OSError as error:
         if "assign" in str(error):
-            raise ConfigError(f"--host: {host!r} is not an address of this machine") from None
+            raise ConfigError(f"--host: {host!r} is not an address of this computer") from None
         raise ConfigError(f"{option}: port {port} is in use by another program; choose another") from None
 
 

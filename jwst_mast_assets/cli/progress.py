@@ -11,18 +11,19 @@ from jwst_mast_assets.downloads import Event
 
 
 class TqdmProgress:
-    """A bar of bytes with the number of files; only where a person watches (a terminal), and if it is to be shown."""
+    """A progress bar of bytes with the number of files; shown only on a terminal, and if wanted."""
 
     def __init__(self, shown: bool = True) -> None:
         self._bar: tqdm | None = None
-        # While a step runs, Dagster turns standard error into a file; this is the terminal itself.
+        # While a step runs, Dagster redirects standard error to a file; this is the terminal itself.
         self._terminal: TextIO | None = os.fdopen(os.dup(2), "w") if shown and sys.stderr.isatty() else None
 
     def __call__(self, event: Event) -> None:
+        """Update the bar."""
         if self._terminal is None:
             return
         if self._bar is None:
-            # Some terminals say that they have no columns at all.
+            # Some terminals report zero columns.
             sized = os.get_terminal_size(self._terminal.fileno()).columns > 0
             self._bar = tqdm(
                 total=event.bytes_total,

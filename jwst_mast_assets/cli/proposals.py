@@ -11,24 +11,22 @@ from jwst_mast_assets.mast.commands import suggest
 
 def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add the commands to ``jwst-mast``."""
-    proposals = commands.add_parser("proposals", help="the proposals that the pipeline looks after")
+    proposals = commands.add_parser("proposals", help="manage the proposals that the pipeline watches")
     actions = proposals.add_subparsers(metavar="ACTION", required=True)
     add = actions.add_parser(
-        "add", help="watch proposals: say what MAST has of them, and fetch it from now on while Dagster runs"
+        "add", help="watch proposals: show what MAST has, and download it from now on while Dagster runs"
     )
     remove = actions.add_parser("remove", help="stop watching proposals, or remove partition keys; files stay")
     for action in (add, remove):
         action.add_argument("proposal", nargs="+", help="proposal number, e.g. 1138")
-    add.add_argument(
-        "--force", action="store_true", help="also if MAST has no data of it yet, or does not answer just now"
-    )
-    shown = actions.add_parser("list", help="print the watched proposals, and what is only a partition key in Dagster")
+    add.add_argument("--force", action="store_true", help="even if MAST has no data for it yet, or does not answer")
+    shown = actions.add_parser("list", help="print the watched proposals, and keys that are only partitions in Dagster")
     for action, run in ((add, _add), (remove, _remove), (shown, _list)):
         add_folder_options(action)
         action.set_defaults(run=run)
 
 
-# What they need is imported late, so that --help and mistakes answer at once.
+# Late imports, so that --help and error messages appear at once.
 
 
 def _add(arguments: argparse.Namespace) -> int:

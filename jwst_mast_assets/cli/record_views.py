@@ -26,16 +26,16 @@ from jwst_mast_assets.records.watched import WatchList
 
 FIRST_COLUMNS = ("path", "change", "public from (UTC)", "proposal", "files", "present", "missing", "failed", "waiting")
 FIRST_COLUMNS += ("stale", "size", "on disk", "state", "cal_ver")
-"""Columns that stay longest where the terminal is narrow."""
+"""Columns that are kept longest on a narrow terminal."""
 
 
 def manifest(arguments: argparse.Namespace) -> int:
-    """``jwst-mast manifest PROPOSAL [--at DATE] [-o FILE]``"""
+    """``jwst-mast manifest PROPOSAL [--at DATE] [-o FILE]``."""
     _, store = folder_of(arguments)
     proposal, events = _history(store, arguments.proposal)
     held = history.manifest_at(events, arguments.at)
     if held.empty:
-        raise NothingRecorded(f"Nothing was on disk of {proposal} then; its history begins {_short(events['when'][0])}")
+        raise NothingRecorded(f"Nothing of {proposal} was on disk then; its history starts {_short(events['when'][0])}")
     about = manifests.about(proposal, held, events, arguments.at)
     totals = f"{proposal} at {about['at']} (UTC): {_files(len(held))}, {human_bytes(about['bytes'])}"
     if arguments.output:
@@ -48,12 +48,12 @@ def manifest(arguments: argparse.Namespace) -> int:
 
 
 def diff(arguments: argparse.Namespace) -> int:
-    """``jwst-mast diff PROPOSAL DATE1 [DATE2]``"""
+    """``jwst-mast diff PROPOSAL DATE1 [DATE2]``."""
     _, store = folder_of(arguments)
     start = moment(arguments.date1)
     end = moment(arguments.date2 or _now())
     if start > end:
-        raise ValueError(f"DATE1 is later than DATE2: {_short(start)} is after {_short(end)}; give them the other way")
+        raise ValueError(f"DATE1 is later than DATE2: {_short(start)} is after {_short(end)}; swap them")
     proposal, events = _history(store, arguments.proposal)
     changes = history.diff(events, start, end)
     counts = changes["change"].value_counts()
@@ -70,7 +70,7 @@ def diff(arguments: argparse.Namespace) -> int:
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """``jwst-mast status [PROPOSAL...] [--check] [--details]``"""
+    """``jwst-mast status [PROPOSAL...] [--check] [--details]``."""
     config, store = folder_of(arguments)
     proposals = _proposals(store, arguments.proposal or _watched(store, config))
     table = status_of(store, proposals, config, _now())
@@ -92,12 +92,12 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def _watched(store: TableStore, config: Config) -> list[str]:
-    """The watched proposals of which something is recorded; the others are not the pipeline's concern."""
+    """The watched proposals that have records; the pipeline does not look after the others."""
     return sorted({*WatchList(store).read(), *config.propID} & set(recorded_proposals(store)))
 
 
 def _legend(total: "pd.Series[int]") -> list[str]:
-    """What the states mean that need an explanation or something done."""
+    """The meanings of states that need an explanation or action."""
     lines = [
         f"{state}: {STATUS_TABLE[state].meaning}"
         for state in (*NOT_WELL, "waiting", "queued", "not_comparable")
@@ -107,7 +107,7 @@ def _legend(total: "pd.Series[int]") -> list[str]:
 
 
 def _details(store: TableStore, proposals: Sequence[str], config: Config) -> list[str]:
-    """The files that are not present as MAST has them, by their state, with the reason where one is recorded."""
+    """The files that are not on disk as in MAST, by state, with the recorded reason."""
     files = pd.concat([read_selected(store, proposal, config) for proposal in proposals], ignore_index=True)
     state = states(files, read_changes(store), _now())
     lines = []
@@ -123,12 +123,12 @@ def _details(store: TableStore, proposals: Sequence[str], config: Config) -> lis
 
 
 def calendar(arguments: argparse.Namespace) -> int:
-    """``jwst-mast calendar [PROPOSAL...] [--all]``"""
+    """``jwst-mast calendar [PROPOSAL...] [--all]``."""
     config, store = folder_of(arguments)
     files = [read_selected(store, proposal, config) for proposal in _proposals(store, arguments.proposal)]
     table = releases(pd.concat(files, ignore_index=True), _now(), past=arguments.all)
     if table.empty:
-        print("No selected file waits for its release" + ("" if arguments.all else "; --all shows past ones"))
+        print("No selected file is waiting for its release" + ("" if arguments.all else "; use --all to see past ones"))
         return 0
     state = table["public"].map({True: "public", False: "to come"})
     overdue = table["public"] & (table["on_disk"] < table["files"])
@@ -153,7 +153,7 @@ def _table(table: pd.DataFrame) -> list[str]:
 
 
 def folder_of(arguments: argparse.Namespace) -> tuple[Config, TableStore]:
-    """The configuration and the output folder that a command's options mean."""
+    """The configuration and output folder for a command's options."""
     given = {name: value for name in ("outrootdir", "outsubdir") if (value := getattr(arguments, name)) is not None}
     config = load_config(arguments.configfile).merged(given, "command line")
     return config, TableStore(config.root)
@@ -169,7 +169,7 @@ def _history(store: TableStore, given: str) -> tuple[str, pd.DataFrame]:
 
 
 def _proposals(store: TableStore, given: Sequence[str]) -> list[str]:
-    """The proposals given, all of which are recorded; without any, all that are."""
+    """The given proposals, which must have records; if none are given, all that have."""
     recorded = recorded_proposals(store)
     wanted = sorted({proposal_key(proposal) for proposal in given})
     unknown = [proposal for proposal in wanted if proposal not in recorded]
@@ -183,7 +183,7 @@ def _refuse(store: TableStore, unknown: Sequence[str], recorded: Sequence[str]) 
     command = suggest(f"--propID {number} --all_dates", "jwst_download.py")
     todo = f"run {command}, or name another output folder with --outrootdir"
     what = f" of {', '.join(unknown)}" if unknown else ""
-    known = f" (there is of {', '.join(recorded)})" if recorded else ""
+    known = f" (there are records of {', '.join(recorded)})" if recorded else ""
     raise NothingRecorded(f"Nothing is recorded{what} in {store.root}{known}; {todo}")
 
 

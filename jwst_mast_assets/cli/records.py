@@ -11,28 +11,26 @@ DATES = "a day (2026-01-15: at its end), a time (2026-01-15T12:00:00) or MJD, al
 
 def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add the commands to ``jwst-mast``."""
-    manifest = _command(commands, "manifest", "what the output folder holds of a proposal, or held at a time")
+    manifest = _command(commands, "manifest", "what the output folder holds of a proposal, or held at a given time")
     manifest.add_argument("proposal", help="proposal number, e.g. 1138")
-    manifest.add_argument("--at", metavar="DATE", help=f"what it held then: {DATES}")
-    manifest.add_argument("-o", "--output", metavar="FILE", help="write it as ECSV, to be kept with a paper")
+    manifest.add_argument("--at", metavar="DATE", help=f"at this time: {DATES}")
+    manifest.add_argument("-o", "--output", metavar="FILE", help="write it as ECSV, to keep with a paper")
 
-    diff = _command(commands, "diff", "what was added, changed by reprocessing, or went between two dates")
+    diff = _command(commands, "diff", "what was added, changed by reprocessing, or removed between two dates")
     diff.add_argument("proposal", help="proposal number, e.g. 1138")
     diff.add_argument("date1", metavar="DATE1", help=DATES)
     diff.add_argument("date2", metavar="DATE2", nargs="?", help="likewise; default: now")
 
     status = _command(commands, "status", "what is on disk of each proposal, and what is missing")
-    status.add_argument(
-        "proposal", nargs="*", help="proposal numbers; default: the watched ones, or all that are recorded"
-    )
+    status.add_argument("proposal", nargs="*", help="proposal numbers; default: the watched ones, or all with records")
     status.add_argument(
         "--check", action="store_true", help="exit status 1 if a selected file is missing, failed or stale"
     )
     status.add_argument("--details", action="store_true", help="name the stale, missing, failed and waiting files")
 
     calendar = _command(commands, "calendar", "which selected files become public when")
-    calendar.add_argument("proposal", nargs="*", help="proposal numbers; default: all that are recorded")
-    calendar.add_argument("--all", action="store_true", help="also what became public before now")
+    calendar.add_argument("proposal", nargs="*", help="proposal numbers; default: all with records")
+    calendar.add_argument("--all", action="store_true", help="also those that are already public")
 
 
 def _command(commands: "argparse._SubParsersAction[Parser]", name: str, text: str) -> Parser:
@@ -43,12 +41,12 @@ def _command(commands: "argparse._SubParsersAction[Parser]", name: str, text: st
 
 
 def add_folder_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say which output folder is meant."""
+    """The options that choose the output folder."""
     parser.add_argument("-c", "--configfile", help="config file (YAML); default: the one in $JWST_QUERY_CFGFILE")
     parser.add_argument("--outrootdir", help="output folder; default: as configured")
     parser.add_argument("--outsubdir", help="folder below outrootdir; default: as configured")
 
 
 def _later(name: str) -> Callable[[argparse.Namespace], int]:
-    """Import what a command needs only when it runs, so that --help and mistakes answer at once."""
+    """Import what a command needs only when it runs, so that --help and error messages appear at once."""
     return lambda arguments: getattr(importlib.import_module("jwst_mast_assets.cli.record_views"), name)(arguments)

@@ -1,4 +1,4 @@
-"""One line for each run that starts or ends, for those who watch ``jwst-mast serve``."""
+"""One line for each run that starts or ends, for the output of ``jwst-mast serve``."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,11 @@ ENDED = {
     dg.DagsterRunStatus.CANCELED: "canceled",
 }
 MOST_RUNS = 200
-"""Runs looked at at a time, those that changed last."""
+"""Number of runs checked at a time, the latest changes first."""
 
 
 class RunWatch:
-    """Tells what became of the runs of an instance since it was last asked.
+    """Reports what happened to the runs of an instance since the last call.
 
     Parameters
     ----------

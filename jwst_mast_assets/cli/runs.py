@@ -17,10 +17,10 @@ from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 
 MERGE_GAP = 10
-"""Days without data that a run spans rather than end: a run costs about as much as this many empty cells."""
+"""Longest gap of days without data within a run: starting another run costs about as much as this many empty cells."""
 
 LOCATION_TAG = {".dagster/repository": "__repository__@jwst_mast_assets"}
-"""Has a run of this process listed in the web page with its job's other runs."""
+"""Makes the web page list a run of this process with its job's other runs."""
 
 NO_OUTPUT_CAPTURED = {
     "compute_logs": {"module": "dagster.core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
@@ -29,24 +29,24 @@ NO_OUTPUT_CAPTURED = {
 reaches all of its processes, has each print a traceback."""
 
 DAGSTER_FOLDERS = {"history", "storage", "schedules"}
-"""What Dagster makes in a home."""
+"""What Dagster creates in a home."""
 
 
 class Result(NamedTuple):
-    """What became of a run."""
+    """The result of a run."""
 
     run_id: str
     success: bool
     messages: list[str]
-    """Why it failed, a sentence each."""
+    """Why it failed, one sentence each."""
     permanent: bool = False
-    """Whether it would fail again as long as nothing is changed."""
+    """Whether it would fail again until something is changed."""
     files_failed: bool = False
-    """Whether nothing else went wrong than that some files could not be downloaded, or listed."""
+    """Whether the only problem is that some files could not be downloaded or listed."""
 
 
 def open_instance() -> dg.DagsterInstance:
-    """The instance of ``$DAGSTER_HOME``; where that is not set, one in ``~/.jwst_mast_assets``.
+    """The instance of ``$DAGSTER_HOME``; if that is not set, one in ``~/.jwst_mast_assets``.
 
     A plain ``DagsterInstance.get()`` would forget everything at the end of the command.
     """
@@ -54,7 +54,7 @@ def open_instance() -> dg.DagsterInstance:
     os.environ["DAGSTER_HOME"] = str(home)
     try:
         prepare_home(home)
-        # Dagster makes its databases at the first use, and not for two processes at once.
+        # Dagster creates its databases at first use, which fails for two processes at once.
         with filelock.FileLock(home / "jwst_mast_assets.lock"):
             instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=NO_OUTPUT_CAPTURED))
             instance.get_runs(limit=1)
@@ -64,13 +64,13 @@ def open_instance() -> dg.DagsterInstance:
 
 
 def dagster_home() -> Path:
-    """``$DAGSTER_HOME``; where that is not set, or empty, ``~/.jwst_mast_assets``."""
+    """``$DAGSTER_HOME``; if that is not set or empty, ``~/.jwst_mast_assets``."""
     return Path(os.environ.get("DAGSTER_HOME") or Path.home() / ".jwst_mast_assets").expanduser().resolve()
 
 
 @contextmanager
 def home_in_use(home: Path) -> Iterator[None]:
-    """Keep a second ``serve``, ``dev`` or ``demo`` off a home: two daemons would request every run twice.
+    """Keep a second ``serve``, ``dev`` or ``demo`` from using a home: two daemons would request every run twice.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def home_in_use(home: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise JwstMastError(
-            f"jwst-mast is already running with the Dagster home {home}; end that first, or set DAGSTER_HOME "
+            f"jwst-mast is already running with the Dagster home {home}; stop that first, or set DAGSTER_HOME "
             "(for dev and demo --folder) to another folder"
         ) from None
     try:
@@ -162,7 +162,7 @@ def materialize(
         }
     if assets:
         keys = {dg.AssetKey(name) for name in assets}
-        # With assets alone Dagster brings back the checks that the job leaves out: the audits, which read every file.
+        # With assets alone Dagster adds back the checks that the job leaves out: the audits, which read every file.
         checks = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in keys}
         job = job.get_subset(asset_selection=keys, asset_check_selection=checks)
     result = job.execute_in_process(
@@ -195,7 +195,7 @@ def _message(event: dg.DagsterEvent) -> str:
 
 
 def _innermost(error: Any) -> str:
-    """The last cause of an error that nobody foresaw."""
+    """The root cause of an unexpected error."""
     while error is not None and error.cause is not None:
         error = error.cause
     return error.message.strip() if error else "failed"

@@ -1,4 +1,4 @@
-"""What the commands print: lines, tables that fit the terminal, and silence where nobody reads on."""
+"""What the commands print: lines and tables that fit the terminal; output stops silently if the reader is gone."""
 
 import os
 import shutil
@@ -13,20 +13,20 @@ MOST_ROWS = 40
 """Rows of a table that are printed without ``-v``."""
 
 GAP = 2
-"""Blanks between two columns."""
+"""Spaces between two columns."""
 
 # Else every header is two blanks wider.
 tabulate.MIN_PADDING = 0
 
 CLOSED_PIPE = 141
-"""Exit status of a command whose output nobody reads any more, as of one that SIGPIPE ends."""
+"""Exit status of a command whose output is no longer read, as if SIGPIPE had ended it."""
 
 
 def width_of_screen() -> int | None:
-    """Columns of the terminal; None where the output goes into a pipe or a file, which is never cut."""
+    """Columns of the terminal; None if the output goes to a pipe or a file, which is never cut."""
     if sys.stdout is None or not sys.stdout.isatty():
         return None
-    # Some terminals say that they have no columns at all.
+    # Some terminals report zero columns.
     return shutil.get_terminal_size().columns or 80
 
 
@@ -48,7 +48,7 @@ def as_lines(table: pd.DataFrame, width: int | None = None, first: Sequence[str]
         kept, left_out = _fitting(text, width, [*(name for name in first if name in text), *text.columns])
         longest = width - sum(_width(text[name]) + GAP for name in kept[1:])
         text[kept[0]] = [_shortened(value, longest) for value in text[kept[0]]]
-    # Sizes are texts with a unit, which read like numbers.
+    # Sizes are text with a unit, but are aligned like numbers.
     right = [pd.api.types.is_numeric_dtype(table[name]) or _is_size(text[name]) for name in kept]
     lines = tabulate.tabulate(
         text[kept].to_numpy().tolist(),
@@ -77,7 +77,7 @@ def _width(column: pd.Series) -> int:
 
 
 def _shortened(value: str, width: int) -> str:
-    """The end of a text that is too long: that of a path names the file."""
+    """The end of a text that is too long: the end of a path names the file."""
     return value if len(value) <= max(width, 10) else f"...{value[3 - max(width, 10) :]}"
 
 
@@ -92,7 +92,7 @@ def _is_size(column: pd.Series) -> bool:
 
 
 def show(lines: Sequence[str]) -> None:
-    """Print lines; if nobody reads on, as with ``| head``, end silently."""
+    """Print lines; if the reader has gone, as with ``| head``, exit silently."""
     try:
         print("\n".join(lines), flush=True)
     except BrokenPipeError:
@@ -100,5 +100,5 @@ def show(lines: Sequence[str]) -> None:
 
 
 def ignore_closed_pipe() -> None:
-    """Python must not complain when it flushes once more at its end."""
+    """Python must not complain when it flushes once more on exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

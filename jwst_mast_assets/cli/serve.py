@@ -29,13 +29,13 @@ from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.webpage.pages_server import PagesServer
 
 START_TIMEOUT = 180
-"""Seconds for the page to answer; half a minute is usual on a busy machine."""
+"""Seconds for the page to answer; half a minute is normal on a busy machine."""
 
 LOOK = 1.0
-"""Seconds between two looks at the runs."""
+"""Seconds between two checks of the runs."""
 
 WORTH_KNOWING = re.compile(r"\w+ \w+ skipped: ((?:Skipped: |No proposal).*)", re.DOTALL)
-"""Ticks that did nothing although there may be something to do."""
+"""Ticks that did nothing although there may be work."""
 
 LAST_LINES = 20
 
@@ -105,17 +105,17 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
                         process.wait(LOOK)
                 return _ended_by_itself(process, log)
             except KeyboardInterrupt:
-                print("\nStopping Dagster ... (Ctrl-C again ends it at once)", flush=True)
+                print("\nStopping Dagster ... (Ctrl-C again stops it at once)", flush=True)
         ended = end_lost_runs(
-            instance, "jwst-mast serve was stopped; this is tried again when it runs.", dt.timedelta()
+            instance, "jwst-mast serve was stopped; this run is retried when it starts again.", dt.timedelta()
         )
-        more = f" {len(ended)} run(s) under way were ended; they continue at the next start." if ended else ""
+        more = f" {len(ended)} run(s) were interrupted; they resume at the next start." if ended else ""
         print(f"Stopped.{more}")
     return 0
 
 
 class Log:
-    """Reads what Dagster says: all of it goes into a file, and to the screen what is worth knowing.
+    """Reads Dagster's output: everything goes to a file, and what is worth knowing to the screen.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def _answers(process: "subprocess.Popen[str]", host: str, port: int) -> bool:
 def _ended_by_itself(process: "subprocess.Popen[str]", log: Log) -> int:
     log.finish()
     print("\n".join(log.last), file=sys.stderr)
-    print(f"Dagster ended by itself (status {process.wait()}); all that it said is in {log.path}", file=sys.stderr)
+    print(f"Dagster stopped unexpectedly (status {process.wait()}); its output is in {log.path}", file=sys.stderr)
     return 1
 
 
@@ -205,7 +205,7 @@ def _print_addresses(instance: dg.DagsterInstance, root: Path, host: str, port: 
     watched = " ".join(known) or f"none yet; add one with: {suggest('proposals add 1138')}"
     print(f"Dagster's page: {address_of(host, port)}")
     if host not in ("127.0.0.1", "localhost", "::1"):
-        print("  Whoever reaches this machine can use it: it asks for no password.")
+        print("  Anyone who can reach this machine can use it: there is no password.")
     print(f"Your pages:     {pages_url} (the folder {root})")
     print(f"Proposals:      {watched}")
     print(f"Dagster's log:  {log}")
@@ -214,7 +214,7 @@ def _print_addresses(instance: dg.DagsterInstance, root: Path, host: str, port: 
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Have the signals with which systems end a process end this one in order."""
+    """Make the signals that end a process shut this one down cleanly."""
 
     def end(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)

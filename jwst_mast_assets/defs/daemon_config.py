@@ -1,4 +1,4 @@
-"""The configuration that nobody's run has: that of the sensors and schedules."""
+"""The configuration of the sensors and schedules, outside any run."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from jwst_mast_assets.records.store import TableStore
 
 
 def daemon_config(instance: dg.DagsterInstance) -> Config:
-    """The config file as it is now, for work that nobody looks at.
+    """The config file as it is now, for unattended work.
 
-    It is read at every tick, as every run reads it when it begins: a resource would still have what the file said
+    It is read at every tick, just as every run reads it at its start: a resource would still have its contents from
     when Dagster loaded the code location.
 
     Raises
@@ -30,14 +30,14 @@ def daemon_config(instance: dg.DagsterInstance) -> Config:
         path = last.asset_materialization.metadata.get("path")
         if path is not None and Path(str(path.value)).parent == store.folder:
             raise OutputError(
-                f"The output folder {config.root} has lost its contents; is its disk mounted? To begin anew in an "
-                f"empty folder, make the folder {store.folder}"
+                f"The output folder {config.root} has lost its contents; is its disk mounted? To start over in an "
+                f"empty folder, create the folder {store.folder}"
             )
     return config
 
 
 def check_folder_is_set(config: Config) -> None:
-    """See that an output folder is named: without one, it would be wherever a program happens to run.
+    """Check that an output folder is set: otherwise it would be wherever the program happens to run.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """How a step fails. A failure is classified once, permanent or transient, and marks its run.
 
 Run retries, the next attempt (:mod:`jwst_mast_assets.defs.attempts`) and the exit status of the commands follow from
-that class. A run without a mark is transient: its process is gone, or it met an error that nobody foresaw.
+that class. A run without a mark is transient: its process died, or it had an unexpected error.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.errors import ConfigError, JwstMastError, NoRoom, OutputError
 
 FAILURE, SETUP, NEEDS = "jwst/failure", "jwst/setup", "jwst/needs"
-"""Tags of a failed run: its class, a fingerprint of the configuration it had, what must be there for another try."""
+"""Tags of a failed run: its class, a fingerprint of the configuration it had, what is needed for another attempt."""
 
 PERMANENT, TRANSIENT = "permanent", "transient"
 FOLDER = "folder"
@@ -29,27 +29,27 @@ FAILED_FILES = "failed_files"
 """Name of the metadata value that counts the files with which a run failed."""
 
 LEAST_ROOM = 100_000_000
-"""Bytes that must be free again where a full disk did not let us find out how much is needed."""
+"""Bytes that must be free again if a full disk hid how much is needed."""
 
 
 class Verdict(NamedTuple):
-    """What is to be thought of a failure."""
+    """The classification of a failure."""
 
     permanent: bool
     needs: str = ""
-    """What a permanent one waits for beside another configuration: so many bytes free, or ``folder``."""
+    """What a permanent failure needs, besides a changed configuration: a number of free bytes, or ``folder``."""
     setup: str = ""
     """Fingerprint of the configuration that failed; see :func:`setup_of`."""
 
 
 class Situation(NamedTuple):
-    """What decides whether a permanent failure has been mended."""
+    """What decides whether a permanent failure has been fixed."""
 
     setup: str
     free: int
     """Bytes free in the output folder."""
     writable: bool
-    """Whether the output folder may be written, or made."""
+    """Whether the output folder can be written or created."""
 
 
 def classify(error: JwstMastError) -> Verdict:
@@ -61,7 +61,7 @@ def classify(error: JwstMastError) -> Verdict:
 
 
 def classify_files(failed: pd.DataFrame) -> Verdict:
-    """The class of a run in which some files failed: transient as soon as one of them is.
+    """The class of a run in which some files failed: transient if any of them is.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def classify_files(failed: pd.DataFrame) -> Verdict:
 
 @contextmanager
 def plain_failures(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Iterator[None]:
-    """Errors that a person can do something about fail the step with their one sentence, and mark the run."""
+    """Errors that a user can act on fail the step with their one sentence, and mark the run."""
     with plain_failures_of(context.instance, context.run.run_id):
         yield
 
@@ -104,11 +104,11 @@ def failure(
         What is shown.
     verdict : Verdict
     failed_files : int
-        Where files failed and the run came to its end all the same: how many.
+        The number of failed files, if the run still completed.
     """
     tags = {FAILURE: PERMANENT if verdict.permanent else TRANSIENT, SETUP: setup_of(_config_now())}
     if verdict.permanent:
-        # Also where the instance has failed steps tried again.
+        # Also if the instance retries failed steps.
         tags |= {NEEDS: verdict.needs, "dagster/max_retries": "0"}
     instance.add_run_tags(run_id, tags)
     metadata = {"failure": tags[FAILURE], FAILED_FILES: failed_files}
@@ -116,13 +116,13 @@ def failure(
 
 
 def forget_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    """Take the mark off a run that begins: Dagster copies the tags of a run that is executed again."""
+    """Remove the mark from a starting run: Dagster copies the tags of a run that is executed again."""
     if run.tags.get(FAILURE):
         instance.add_run_tags(run.run_id, {FAILURE: "", SETUP: "", NEEDS: ""})
 
 
 def verdict_of(tags: Mapping[str, str]) -> Verdict:
-    """What a run's tags say of its failure."""
+    """What a run's tags say about its failure."""
     return Verdict(tags.get(FAILURE) == PERMANENT, tags.get(NEEDS, ""), tags.get(SETUP, ""))
 
 
@@ -133,7 +133,7 @@ def situation(config: Config) -> Situation:
 
 
 def mended(verdict: Verdict, now: Situation) -> bool:
-    """Whether what made a run fail permanently has changed, so that another try may go well."""
+    """Whether the cause of a permanent failure has changed, so that another attempt may succeed."""
     if verdict.setup != now.setup:
         return True
     if verdict.needs.isdecimal():
@@ -147,7 +147,7 @@ def setup_of(config: Config | None) -> str:
     Parameters
     ----------
     config : Config or None
-        None stands for a config file that cannot be read.
+        None for a config file that cannot be read.
     """
     values = config.model_dump(mode="json") if config else None
     token = os.environ.get("MAST_API_TOKEN") or (config.token.get_secret_value() if config and config.token else "")

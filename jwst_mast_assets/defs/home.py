@@ -1,4 +1,4 @@
-"""What is said where Dagster runs without the home that ``jwst-mast`` makes."""
+"""The warning if Dagster runs without the home that ``jwst-mast`` creates."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from jwst_mast_assets.mast.commands import suggest
 
 @cache
 def warn_of_home() -> None:
-    """Say once in a process what is wrong with its Dagster home."""
+    """Report once per process what is wrong with its Dagster home."""
     if warning := home_warning(os.environ.get("DAGSTER_HOME")):
         logging.getLogger("dagster").warning(warning)
 

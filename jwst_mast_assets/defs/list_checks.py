@@ -1,4 +1,4 @@
-"""What is checked of each list that MAST sends."""
+"""The checks of each list that MAST sends."""
 
 import dagster as dg
 import pandas as pd
@@ -11,7 +11,7 @@ SHOWN = 25
 
 
 def columns_as_expected(archive: Archive, what: str) -> dg.AssetCheckResult:
-    """Whether MAST sent every column that it was asked for, and let it be asked for by name."""
+    """Whether MAST sent every requested column, and accepted the request by name."""
     absent, refused = archive.absent_columns.get(what, []), archive.refused_columns.get(what)
     return dg.AssetCheckResult(
         check_name="columns_as_expected",

@@ -1,7 +1,7 @@
-"""Runs whose process is gone without a word, as after a power cut.
+"""Runs whose process died silently, as after a power cut.
 
-Dagster 1.13 leaves such a run "started" for ever where runs are plain processes of one machine: its partition would
-not be tried again, and it would keep a place in the queue. So each run holds a lock that the system frees with the
+If runs are plain processes on one machine, Dagster 1.13 leaves such a run "started" forever: its partition would
+not be retried, and it would keep a slot in the queue. So each run holds a lock that the system releases with the
 process, and a sensor looks for runs whose lock is free.
 """
 
@@ -14,11 +14,11 @@ import filelock
 
 FOLDER = "jwst_mast_assets_runs"
 GRACE = dt.timedelta(minutes=1)
-"""A run this young is left alone: it may be about to take its lock, or to say that it has ended."""
+"""A run this young is left alone: it may be about to take its lock, or to report its end."""
 
 
 _held: list[filelock.BaseFileLock] = []
-"""The locks of this process's runs: kept to its end, when the system frees them in any case."""
+"""The locks of this process's runs, held until it ends, when the system releases them anyway."""
 
 
 def show_alive(instance: dg.DagsterInstance, run_id: str) -> None:
@@ -53,7 +53,7 @@ def is_lost(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 
 def end_lost_runs(instance: dg.DagsterInstance, reason: str, grace: dt.timedelta | None = None) -> list[str]:
-    """Mark the runs whose process is gone as failed, so that they are tried again; returns their ids."""
+    """Mark runs whose process is gone as failed, so that they are retried; returns their ids."""
     now = dt.datetime.now(dt.timezone.utc)
     lost = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
@@ -69,12 +69,12 @@ def end_lost_runs(instance: dg.DagsterInstance, reason: str, grace: dt.timedelta
 @dg.sensor(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Ends runs whose process is gone, as after a power cut, so that they are tried again.",
+    description="Ends runs whose process is gone, as after a power cut, so that they are retried.",
 )
 def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Ends runs whose process is gone, as after a power cut, so that they are tried again."""
+    """Ends runs whose process is gone, as after a power cut, so that they are retried."""
     lost = end_lost_runs(context.instance, "The process of this run is gone: killed, or the machine was off.")
-    return dg.SkipReason(f"Ended: {', '.join(lost)}." if lost else "Every run that has begun is alive.")
+    return dg.SkipReason(f"Ended: {', '.join(lost)}." if lost else "Every started run is alive.")
 
 
 sensors = [lost_runs]

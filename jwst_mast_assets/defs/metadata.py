@@ -12,7 +12,7 @@ OWNERS = ["team:jwst_mast_assets"]
 TAGS = {"telescope": "jwst", "archive": "mast"}
 
 PREVIEW_ROWS = 15
-"""Rows of a preview; metadata live in Dagster's database and are kept for ever."""
+"""Rows of a preview; metadata live in Dagster's database and are kept forever."""
 
 FILE_ROWS = 25
 """Rows of a preview of files."""
@@ -75,7 +75,7 @@ def outcome(files: pd.DataFrame, seconds: float) -> dict[str, Any]:
 
 
 def data_version(table: pd.DataFrame, columns: list[str]) -> dg.DataVersion:
-    """A version that changes when the rows do, in whatever order they come."""
+    """A version that changes when the rows do, regardless of their order."""
     rows = pd.util.hash_pandas_object(table[columns].astype("string"), index=False)
     return dg.DataVersion(f"{len(table)}-{int(rows.sum()) % 2**64:016x}")
 

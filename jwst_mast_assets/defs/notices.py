@@ -1,4 +1,4 @@
-"""What tells people of new data, of failures, and of a token that is about to expire."""
+"""Notices of new data, of failures, and of a token that is about to expire."""
 
 import datetime as dt
 from typing import Any
@@ -26,7 +26,7 @@ ASKING_MAST = (jwst_query.name, jwst_download.name, "jwst_reprocessing")
     description="Sends a message about what a download brought, where notify_urls is set.",
 )
 def notice_of_new_data(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
-    """Reports what a download brought, and what of it was reprocessed; nothing where it fetched nothing."""
+    """Reports what a download fetched, and what was reprocessed; nothing if it fetched nothing."""
     proposals, _ = _cells(context)
     return _tell(context, notices.new_data(proposals, *_totals(context.instance, context.dagster_run)))
 
@@ -37,7 +37,7 @@ def notice_of_new_data(context: dg.RunStatusSensorContext) -> dg.SkipReason | No
     description="Sends a message when a download fails for the first time, and why, where notify_urls is set.",
 )
 def notice_of_failure(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
-    """Reports that a download failed, and why; not again when it is tried again."""
+    """Reports that a download failed, and why; not again for its retries."""
     run = context.dagster_run
     # `or` and not a default: the tags are there, but empty, in some versions of Dagster.
     again = int(run.tags.get(ATTEMPT) or 1) > 1 or int(run.tags.get("dagster/retry_number") or 0) > 0
@@ -77,7 +77,7 @@ def notice_of_token(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 def _tell(
     context: dg.RunStatusSensorContext | dg.RunFailureSensorContext, notice: notices.Notice | None
 ) -> dg.SkipReason | None:
-    """Send a notice; what keeps it from being sent is logged and harms nothing."""
+    """Send a notice; a failure to send it is logged and has no other effect."""
     if notice is None:
         return dg.SkipReason("Nothing was fetched.")
     try:
@@ -107,7 +107,7 @@ def _totals(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[dict[str,
 
 
 def _cells(context: dg.RunStatusSensorContext | dg.RunFailureSensorContext) -> tuple[list[str], str]:
-    """The proposals of a run, and its days in words."""
+    """The proposals of a run, and its days as text."""
     try:
         cells, _ = cells_of_run(context.dagster_run.tags, context.instance)
     except JwstMastError:

@@ -57,17 +57,17 @@ def cells_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) 
 
 
 def cells_of_run(tags: Mapping[str, str], instance: dg.DagsterInstance) -> tuple[list[Cell], list[str]]:
-    """The cells of a run, from its tags: the range where there is one, else the single key.
+    """The cells of a run, from its tags: the range if there is one, else the single key.
 
     A run of a backfill from a job's page has both, and its single key is that of another run's first cell
-    (Dagster 1.13.27); so the range wins.
+    (Dagster 1.13.27), so the range takes precedence.
 
     Returns
     -------
     cells : list of Cell
-        At least one, each once, with the proposals in five digits.
+        At least one, without duplicates, with the proposals in five digits.
     unusable : list of str
-        A sentence for each key of a range that means no cell: one bad key does not stop the others.
+        One sentence for each invalid key of a range: one bad key does not stop the others.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def cells_of_run(tags: Mapping[str, str], instance: dg.DagsterInstance) -> tuple
 def keys_of_run(tags: Mapping[str, str], instance: dg.DagsterInstance) -> list[str]:
     """The partition keys of a run as they are spelled in Dagster, from its tags.
 
-    A range is the rectangle between its two corners; proposals stand in the order in which they were registered.
+    A range is the rectangle between its two corners; proposals are in the order in which they were registered.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def keys_of_run(tags: Mapping[str, str], instance: dg.DagsterInstance) -> list[s
 
 
 def let_the_range_win(run: dg.DagsterRun) -> None:
-    """Have Dagster, too, take a run's range where its tags name a single cell as well.
+    """Make Dagster, too, use a run's range if its tags also name a single cell.
 
     Its events, which make partitions green in the page, would else all name that one cell. Only this process's copy
     of the run changes.
@@ -153,7 +153,7 @@ def registered_proposals(instance: dg.DagsterInstance) -> list[str]:
 
 
 def odd_keys(instance: dg.DagsterInstance) -> list[str]:
-    """The partition keys that are not spelled as a proposal is: Dagster's page takes any text."""
+    """The partition keys that are not spelled like a proposal: Dagster's page accepts any text."""
     return sorted(key for key in instance.get_dynamic_partitions(PROPOSAL) if not _is_proposal(key))
 
 
@@ -170,7 +170,7 @@ def proposal_keys(given: Sequence[str | int]) -> list[str]:
     Raises
     ------
     ConfigError
-        If one is no proposal number.
+        If one is not a proposal number.
     """
     try:
         return sorted({names.proposal_key(proposal) for proposal in given})
@@ -183,19 +183,19 @@ def register_proposals(
 ) -> list[str]:
     """Make proposals partition keys, as Dagster needs for any run; returns those that were new.
 
-    That does not have them watched: see :mod:`jwst_mast_assets.defs.watching`.
+    This does not watch them: see :mod:`jwst_mast_assets.defs.watching`.
 
     Parameters
     ----------
     instance : DagsterInstance
     wanted : sequence of str or int
     first_day : date, optional
-        Of the grid; default: as the config file has it.
+        Of the grid; default: from the config file.
 
     Raises
     ------
     ConfigError
-        If one is no proposal number, or the grid would be more than Dagster carries.
+        If one is not a proposal number, or the grid would be too large for Dagster.
     """
     known = set(registered_proposals(instance))
     new = sorted(set(proposal_keys(wanted)) - known)
@@ -206,7 +206,7 @@ def register_proposals(
 
 
 def check_grid(n_proposals: int, first_day: dt.date) -> None:
-    """See that Dagster can carry the days of so many proposals, from a first day on.
+    """Check that Dagster can handle the days of this many proposals, from a first day on.
 
     Raises
     ------

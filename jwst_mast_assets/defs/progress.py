@@ -1,4 +1,4 @@
-"""How a download says in a run's log how far it is."""
+"""Progress of a download in a run's log."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ INTERVAL = 30.0
 
 
 class LoggedProgress:
-    """Logs how far a download is, at most every half minute, and passes each event on.
+    """Logs the progress of a download, at most every half minute, and passes each event on.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
     ) -> dg.SensorResult | dg.SkipReason:
         """Requests a download of each proposal and day that has reprocessed files, as `reprocessed_files` lists them.
 
-        It keeps no cursor: which files are still stale stands in the records, what is under way or failed in the runs.
+        It keeps no cursor: the records say which files are still stale, the runs what is under way or failed.
         """
         latest = context.instance.get_latest_materialization_event(dg.AssetKey("reprocessed_files"))
         if latest is None:
@@ -82,7 +82,7 @@ def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
                 f"{stale} reprocessed files are still stale, and {asked.waiting} days wait for runs under way or "
                 "their next attempt."
                 if asked.waiting
-                else "Every change that the configuration selects was fetched, or is no change any more."
+                else "Every change that the configuration selects was fetched, or is no longer a change."
             )
             return dg.SkipReason(" ".join([reason, *(f"Note: {sentence}." for sentence in asked.skipped)]))
         return dg.SensorResult(run_requests=asked.runs)

@@ -31,10 +31,10 @@ NOT_IN_LAUNCHPAD = (
     # They are the commands'; the job says whether there is a page.
     *("verbose", "makewebpages"),
 )
-"""Parameters that a run launched from the web page cannot set: secrets, and those that mean nothing there."""
+"""Parameters that a run launched from the web page cannot set: secrets, and those without meaning there."""
 
 READ_TIMEOUT = 20.0
-"""Seconds without a byte from MAST before a tick of a sensor or schedule gives up a request."""
+"""Seconds without a byte from MAST before a tick of a sensor or schedule abandons a request."""
 
 TIME_LIMIT = 40.0
 """Seconds after which such a tick makes no further request; Dagster gives it 60."""
@@ -69,7 +69,7 @@ class JwstConfig(dg.ConfigurableResource):
         return self.snapshot().config
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Every run of ours needs the configuration, so this is where it begins to show that it is alive."""
+        """Every run needs the configuration, so this is where it starts to show that it is alive."""
         self._snapshot = None
         if context.instance is not None and context.run is not None:
             let_the_range_win(context.run)
@@ -84,8 +84,8 @@ class JwstConfig(dg.ConfigurableResource):
 def config_resource(config: Config, shared: Snapshot | None = None) -> JwstConfig:
     """The configuration as a resource with one launchpad field per parameter.
 
-    A run config that sets some fields takes the others from the class defaults, so each configuration gets a
-    class of its own whose defaults are its values.
+    A run config that sets some fields takes the others from the class defaults, so each configuration gets its
+    own class whose defaults are its values.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def _known_to_mast(archive: Archive) -> Archive:
 
 @contextmanager
 def warnings_logged(context: dg.AssetExecutionContext, archive: Archive) -> Iterator[None]:
-    """What the archive has to tell the user is in the run's log, also where the step fails."""
+    """The archive's warnings go into the run's log, even if the step fails."""
     try:
         yield
     finally:
@@ -183,16 +183,16 @@ def current_token() -> str | None:
 
 
 Progress = Callable[[Event], None]
-"""Told how far a download is; the command line shows a bar."""
+"""Receives the progress of a download; the command line shows a bar."""
 
 
 def no_progress(_event: Event) -> None:
-    """For runs that nobody watches: Dagster's log says what was done."""
+    """For unattended runs: Dagster's log says what was done."""
 
 
 def build_resources(config: Config) -> dict[str, Any]:
     """The resources by key, wired to the environment."""
-    # An EnvVar that is not set fails the run, so it is decided here whether it is.
+    # An EnvVar that is not set fails the run, so this is checked here.
     archive = ArchiveResource(server=dg.EnvVar("MAST_SERVER")) if dg.EnvVar("MAST_SERVER").get_value() else None
     return {
         "jwst_config": config_resource(config),

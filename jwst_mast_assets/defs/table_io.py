@@ -13,7 +13,7 @@ from jwst_mast_assets.mast.tables import Schema
 from jwst_mast_assets.records.store import SCHEMAS, TableStore
 
 TABLE = dg.PythonObjectDagsterType(pd.DataFrame)
-"""The type of an asset with check results, of which the annotation cannot say that its value is a table."""
+"""The type of an asset with check results; its annotation cannot say that its value is a table."""
 
 
 class TableIOManager(dg.IOManager):
@@ -23,6 +23,7 @@ class TableIOManager(dg.IOManager):
     """
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
+        """Write the table of an asset, one file per cell of the run."""
         store = context.resources.jwst_config.store()
         asset = context.asset_key.path[-1]
         with plain_failures_of(context.step_context.instance, context.step_context.run_id):
@@ -31,6 +32,7 @@ class TableIOManager(dg.IOManager):
         context.add_output_metadata({"path": dg.MetadataValue.path(str(store.folder / asset))})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+        """Read the table of an upstream asset for the cells of the run."""
         store = context.resources.jwst_config.store()
         asset = context.asset_key.path[-1]
         with plain_failures_of(context.step_context.instance, context.step_context.run_id):
@@ -46,7 +48,7 @@ def table_io_manager(_context: dg.InitResourceContext) -> TableIOManager:
 
 
 def check_recorded(store: TableStore, asset: str, cells: Sequence[Cell]) -> None:
-    """See that an asset was made for every cell that is to be read: no table is not the same as an empty one.
+    """Check that an asset was made for every cell to be read: a missing table is not the same as an empty one.
 
     Raises
     ------

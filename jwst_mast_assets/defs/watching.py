@@ -23,7 +23,7 @@ from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.survey import Survey, survey
 from jwst_mast_assets.records.watched import WatchList
 
-FORCE = "To watch it all the same: --force, or in the web page force: true"
+FORCE = "To watch it anyway: --force, or in the web page force: true"
 
 
 def watched_proposals(instance: dg.DagsterInstance, store: TableStore, config: Config) -> list[str]:
@@ -42,7 +42,7 @@ def watched_proposals(instance: dg.DagsterInstance, store: TableStore, config: C
 
 
 def adopt_registered(instance: dg.DagsterInstance, store: TableStore) -> None:
-    """Watch what the version before watched, every registered proposal, once, in a folder that it filled.
+    """Watch, once, what the previous version watched in a folder that it filled: every registered proposal.
 
     To be called before anything becomes a partition key for another reason.
     """
@@ -93,12 +93,12 @@ def stop_watching(
         else:
             sentences.append(f"{proposal}: was not watched")
         if proposal in config.propID:
-            sentences.append(f"{proposal}: still watched, as propID in the config file names it; take it out there")
+            sentences.append(f"{proposal}: still watched, because propID in the config file names it; remove it there")
     return sentences, bool(exact or watched or registered)
 
 
 class Watched(NamedTuple):
-    """What came of the wish to watch proposals."""
+    """The result of a request to watch proposals."""
 
     sentences: list[str]
     """One for each proposal that is watched now, and warnings."""
@@ -113,7 +113,7 @@ def watch(
     given: Sequence[str | int],
     force: bool = False,
 ) -> Watched:
-    """Watch proposals, after a look at what MAST has of them.
+    """Watch proposals, after checking what MAST has of them.
 
     Parameters
     ----------
@@ -124,12 +124,12 @@ def watch(
         What selects, and the output folder.
     given : sequence of str or int
     force : bool
-        Watch also what MAST has no data of, or if it does not answer.
+        Watch them even if MAST has no data for them, or does not answer.
 
     Raises
     ------
     ConfigError
-        If one is no proposal number, no output folder is set, or they are more than Dagster carries; nothing was
+        If one is no proposal number, no output folder is set, or they are too many for Dagster; nothing was
         changed.
     ArchiveError
         If MAST does not answer, and `force` is not set; nothing was changed.
@@ -155,7 +155,7 @@ def watch(
     WatchList(store).add(accepted)
     sentences = [*_told(found, accepted, config), *unanswered]
     refused = [
-        f"{key}: not watched, because MAST has no data of it: either there is no such program, or its observations "
+        f"{key}: not watched, because MAST has no data for it: either there is no such program, or its observations "
         f"are only planned. {FORCE}"
         for key in keys
         if key not in accepted
@@ -170,7 +170,7 @@ def _told(found: Sequence[Survey], accepted: Sequence[str], config: Config) -> l
     told = []
     for one in (one for one in found if one.proposal in accepted):
         if not one.observations:
-            told.append(f"{one.proposal}: watched; MAST has no data of it yet")
+            told.append(f"{one.proposal}: watched; MAST has no data for it yet")
             continue
         when = f"; {soon}" if one.bytes_to_fetch else ""
         told.append(f"{one}; free: {human_bytes(free)}{when}")
@@ -178,7 +178,7 @@ def _told(found: Sequence[Survey], accepted: Sequence[str], config: Config) -> l
     if to_fetch > free:
         told.append(
             f"WARNING: they will not fit: {human_bytes(to_fetch)} to fetch, {human_bytes(free)} free in {config.root}; "
-            "make room, narrow the selection in the config file, or set another outrootdir"
+            "free some space, narrow the selection in the config file, or set another outrootdir"
         )
     return told
 
@@ -193,7 +193,7 @@ class WatchRequest(dg.Config):
 
     proposals: list[str] = pydantic.Field(description="Proposal numbers, e.g. [1138, 2731].")
     force: bool = pydantic.Field(
-        default=False, description="Also those that MAST has no data of yet, and if MAST does not answer."
+        default=False, description="Even if MAST has no data for them yet, or does not answer."
     )
 
 
@@ -220,7 +220,7 @@ def watch_proposals() -> None:
 
 
 def unusable_keys(instance: dg.DagsterInstance) -> list[str]:
-    """A sentence for each partition key that is not spelled as a proposal is, as when typed into the page."""
+    """One sentence for each partition key that is not spelled like a proposal, as when typed into the page."""
     return [
         f"the partition key {key!r} is not a proposal in five digits and is skipped; remove it with: "
         f"{suggest(f'proposals remove {key.strip() or repr(key)}')}"

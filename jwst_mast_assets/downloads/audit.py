@@ -1,4 +1,4 @@
-"""What became of files, in short; and whether they are still what they were."""
+"""A summary of what happened to files, and whether they are still unchanged."""
 
 import os
 from collections.abc import Collection
@@ -27,7 +27,7 @@ def summary(files: pd.DataFrame, seconds: float | None = None) -> dict[str, Any]
     -------
     dict
         ``selected``, ``fetched``, ``present``, ``failed``, ``not_public``, ``waiting`` (files); ``bytes_fetched``
-        (this run, from the network), ``bytes_on_disk``; ``rate`` (bytes per second) where `seconds` is given;
+        (this run, from the network), ``bytes_on_disk``; ``rate`` (bytes per second) if `seconds` is given;
         ``failures``, see :func:`failures`.
     """
     once = files.drop_duplicates("dataURI")
@@ -65,7 +65,7 @@ def failures(files: pd.DataFrame, most: int = MOST_FAILURES) -> pd.DataFrame:
 
 
 def waiting(files: pd.DataFrame) -> pd.DataFrame:
-    """The selected public files that MAST does not give out yet, with the columns of :func:`failures`."""
+    """The selected public files that MAST does not provide yet, with the columns of :func:`failures`."""
     return _selected_with(files, (Code.WAITING,))
 
 
@@ -81,17 +81,17 @@ def audit(files: pd.DataFrame, deep: bool = True) -> pd.DataFrame:
     Parameters
     ----------
     files : DataFrame
-        ``tables.FILE_TABLE``, of whatever time. Rows whose file was not on disk are left out.
+        ``tables.FILE_TABLE``, of any date. Rows whose file was not on disk are left out.
     deep : bool
-        Read every byte: the md5 where one was recorded, else whether the file opens to its end. Otherwise only
-        look at presence and size.
+        Read every byte: compare the md5 if one was recorded, otherwise check that the file is readable to its
+        end. If False, check only presence and size.
 
     Returns
     -------
     DataFrame
         One row per file: ``dataURI``, ``outfilename``, ``ok`` (bool), ``dl_code`` and ``dl_str`` (2 exists, 4 another
-        size, 6 something in the way, 8 changed or does not open, 9 gone), ``problem`` (in words; missing where
-        ``ok``), ``md5`` (where it was computed).
+        size, 6 something in the way, 8 changed or does not open, 9 gone), ``problem`` (text; missing if
+        ``ok``), ``md5`` (if it was computed).
     """
     recorded = files[files["bytes_on_disk"].notna()].drop_duplicates("outfilename")
     columns = ["dataURI", "outfilename", "bytes_on_disk", "md5"]

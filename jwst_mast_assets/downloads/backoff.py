@@ -1,4 +1,4 @@
-"""How long to wait before MAST is asked again."""
+"""How long to wait before retrying."""
 
 import email.utils
 import random
@@ -18,7 +18,7 @@ class Waits:
     longest : float
         At most, of those.
     longest_asked : float
-        At most, where the server says how long (``Retry-After``).
+        At most, if the server says how long (``Retry-After``).
     """
 
     first: float = 1.0
@@ -26,33 +26,33 @@ class Waits:
     longest_asked: float = 300.0
 
     def before(self, repetition: int) -> float:
-        """Seconds before a repetition, counted from 1, with up to half of it left to chance."""
+        """Seconds before a repetition, counted from 1; up to half of it is random."""
         return min(self.longest, self.first * 2 ** min(repetition - 1, 30)) * random.uniform(0.5, 1.0)
 
 
 WAITS = Waits()
-"""What downloads use unless told otherwise."""
+"""The default for downloads."""
 
 
 class Pace:
-    """When the server wants nobody to ask: shared by all downloads of a run."""
+    """When the server wants no requests: shared by all downloads of a run."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
         self._not_before = 0.0
 
     def hold(self, seconds: float) -> None:
-        """Ask nothing for some seconds."""
+        """Send no requests for some seconds."""
         self._not_before = max(self._not_before, time.monotonic() + seconds)
 
     def wait(self) -> None:
-        """Come back when the server may be asked, or when the run is stopped."""
+        """Return when requests are allowed again, or when the run is stopped."""
         while (rest := self._not_before - time.monotonic()) > 0 and not self._stop.wait(rest):
             pass
 
 
 def seconds_asked(retry_after: str | None, waits: Waits) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for (a number, or a date of HTTP); None where it says nothing."""
+    """Seconds that a ``Retry-After`` header asks for (a number, or an HTTP date); None if it has no valid value."""
     if not retry_after:
         return None
     try:

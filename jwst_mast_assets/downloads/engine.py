@@ -1,4 +1,4 @@
-"""A run: the plan, checked; its files, several at a time; the table of what became of them."""
+"""A run: check the plan, fetch its files several at a time, and return a table of the results."""
 
 import logging
 import threading
@@ -27,7 +27,7 @@ EVENT_INTERVAL = 0.25
 """Seconds between two reports of progress."""
 
 NAMELESS = {"dl_code": int(Code.BAD_NAME), "dl_message": "MAST's table has no dataURI for it"}
-"""What is recorded of a selected file that cannot be asked for."""
+"""The record of a selected file that cannot be requested."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ def download(
     progress: Callable[[Event], None] | None = None,
     plan: Plan | None = None,
 ) -> pd.DataFrame:
-    """Bring the selected files to disk, each verified before it gets its name.
+    """Download the selected files; each is verified before it gets its name.
 
     Parameters
     ----------
     products : DataFrame
         ``tables.PRODUCT_TABLE``; a dataURI may be in several rows and is fetched once.
     config : Config
-        How to fetch, and how far to verify. With ``skipdownload`` nothing is fetched.
+        How to fetch, and how thoroughly to verify. With ``skipdownload`` nothing is fetched.
     archive : Archive
         MAST.
     known : DataFrame, optional
@@ -64,7 +64,7 @@ def download(
     progress : callable, optional
         Called with an :class:`Event` a few times a second, in the caller's thread.
     plan : Plan, optional
-        What :func:`plan_download` said of the same products; else it is made.
+        The result of :func:`plan_download` for the same products; made here if not given.
 
     Returns
     -------
@@ -75,9 +75,9 @@ def download(
     Raises
     ------
     ConfigError
-        If more is to be fetched than ``max_download_gb`` allows.
+        If more would be fetched than ``max_download_gb`` allows.
     OutputError
-        If the output folder cannot be written, or the disk has not enough room.
+        If the output folder is not writable, or the disk has too little space.
     """
     plan = plan or plan_download(products, config, archive, known)
     if config.skipdownload:
@@ -118,7 +118,7 @@ class _Run:
         except Stopped:
             raise
         except Exception as error:
-            # A fault of ours in one file must not cost the others.
+            # A bug that affects one file must not stop the others.
             log.exception("%s: unexpected fault", item.name)
             outcome = Outcome(Code.FAILED, f"unexpected fault ({type(error).__name__}); please report it")
         if outcome.code == Code.DISK_FULL and outcome.full:
@@ -133,7 +133,7 @@ class _Run:
 
     @property
     def bytes_fetched(self) -> int:
-        """Bytes that came over the network so far."""
+        """Bytes received so far."""
         return sum(connection.fetched_in_all for connection in self._connections)
 
     def close(self) -> None:
@@ -176,7 +176,7 @@ def _table(
     outcomes: Mapping[str, Outcome],
     known: pd.DataFrame | None,
 ) -> pd.DataFrame:
-    """``FILE_TABLE`` of what is selected or on disk, as it is now."""
+    """``FILE_TABLE`` of the files that are selected or on disk, with their state now."""
     plan.disk.look_again(plan.items[uri].path for uri in outcomes)
     look = config.model_copy(update={"skip_check_if_outfile_exists": False})
     table = tables.conform(products, tables.FILE_TABLE)
@@ -199,11 +199,11 @@ def _table(
 
 
 TOLD = ["dl_code", "dl_str", "dl_message", "bytes_fetched", *on_disk.RECORDED]
-"""What the plan and the download say of a selected file."""
+"""The result of the plan and the download for a selected file."""
 
 
 def _row(item: Item, outcome: Outcome | None) -> dict[str, Any]:
-    """What is recorded of a selected file."""
+    """The recorded columns of a selected file."""
     keywords = item.keywords
     row: dict[str, Any] = {"cal_ver": keywords.cal_ver, "crds_ctx": keywords.crds_ctx, "isStale": keywords.stale}
     origin: Mapping[str, str | None] = outcome.origin if outcome and outcome.origin else item.origin

@@ -1,4 +1,4 @@
-"""One file, from its plan to its final name: tried again, verified, put in place; its failure is told, not raised."""
+"""One file, from its plan to its final name: retried, verified, put in place. Failures are returned, not raised."""
 
 import errno
 import logging
@@ -19,21 +19,21 @@ from jwst_mast_assets.mast.config import Config
 log = logging.getLogger("jwst_mast_assets.downloads")
 
 PROGRESS_THAT_COUNTS = 1 << 20
-"""An attempt that brought so many new bytes, and a tenth of the file, is not counted as one of download_retries."""
+"""An attempt that adds this many bytes, and a tenth of the file, does not count towards download_retries."""
 
 FROM_SCRATCH = 2
-"""How often a file that does not verify is fetched anew."""
+"""How often a file that fails verification is fetched again."""
 
-NOT_MIGRATED = "MAST lists it as public but does not give it out yet (HTTP status 401)"
-"""A file that has just become public answers so until MAST has moved it."""
+NOT_MIGRATED = "MAST lists it as public but does not provide it yet (HTTP status 401)"
+"""A newly public file gives this answer until MAST has moved it."""
 
-RESTRICTED = "MAST restricts access to it (HTTP status 403), and the token that is set does not give it"
-ASKED_AGAIN = "it will be asked for again later"
+RESTRICTED = "MAST restricts access to it (HTTP status 403), and your token does not grant it"
+ASKED_AGAIN = "it will be requested again later"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file."""
+    """The result for one file."""
 
     code: Code
     message: str | None = None
@@ -41,13 +41,13 @@ class Outcome:
     md5: str | None = None
     verified: str | None = None
     origin: Mapping[str, str | None] | None = None
-    """Of a file that was fetched: its source and what that said of it, see ``tables.ORIGIN_COLUMNS``."""
+    """For a fetched file: its source and what the source said about it, see ``tables.ORIGIN_COLUMNS``."""
     full: bool = False
-    """Whether there is no room for other files either."""
+    """Whether the disk has no space for other files either."""
 
 
 def fetch(item: Item, config: Config, connections: list[tuple[Source, Connection]]) -> Outcome:
-    """Bring a file of the plan to disk.
+    """Download one file of the plan.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ def fetch(item: Item, config: Config, connections: list[tuple[Source, Connection
     config : Config
         ``verify``, ``download_retries``.
     connections : list of (Source, Connection)
-        Where to ask, in this order.
+        Where to ask, in order.
 
     Returns
     -------
     Outcome
-        Whatever goes wrong with the file is in it.
+        Includes anything that went wrong with the file.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def fetch(item: Item, config: Config, connections: list[tuple[Source, Connection
                 outcome = _beaten(item) or _from_sources(item, config, connections, partial)
             except OSError as error:
                 if error.errno in filesystem.DISK_FULL_ERRORS:
-                    # A full disk stops more than this run: give back what was taken.
+                    # A full disk affects more than this run: free the space again.
                     partial.remove()
                 raise
     except (Blocked, Busy) as error:
@@ -90,7 +90,7 @@ def fetch(item: Item, config: Config, connections: list[tuple[Source, Connection
 
 
 def _beaten(item: Item) -> Outcome | None:
-    """What another run did to the file while we waited for its lock."""
+    """What another run did with the file while this one waited for its lock."""
     found = filesystem.look(item.path)
     if isinstance(found, str):
         raise Blocked(found)
@@ -105,10 +105,10 @@ def _beaten(item: Item) -> Outcome | None:
 def _from_sources(
     item: Item, config: Config, connections: list[tuple[Source, Connection]], partial: Partial
 ) -> Outcome:
-    outcome = Outcome(Code.NOT_FOUND, "the cloud has no place for files of this name")
+    outcome = Outcome(Code.NOT_FOUND, "the cloud has no path for files with this name")
     if item.exclusive:
         connections = [(source, connection) for source, connection in connections if source.name == "mast"]
-        outcome = Outcome(Code.EXCLUSIVE, "exclusive access; the cloud has public files only")
+        outcome = Outcome(Code.EXCLUSIVE, "exclusive access; the cloud has only public files")
     for number, (source, connection) in enumerate(connections, start=1):
         retries = config.download_retries if number == len(connections) else min(1, config.download_retries)
         for url in source.urls(item.uri, item.name):
@@ -116,7 +116,7 @@ def _from_sources(
             if source.name == "s3":
                 told = object_in_the_cloud(connection, url)
                 if told.problem or (item.keywords.checksum and told.md5 not in (None, item.keywords.checksum)):
-                    outcome = Outcome(Code.NOT_FOUND, told.problem or "the cloud has another version of it")
+                    outcome = Outcome(Code.NOT_FOUND, told.problem or "the cloud has a different version of it")
                     continue
                 if not item.keywords.checksum:
                     expected = replace(item, keywords=item.keywords._replace(checksum=told.md5))
@@ -126,7 +126,7 @@ def _from_sources(
             if outcome.code != Code.NOT_FOUND:
                 break
         if number < len(connections):
-            log.info("%s: %s has it not (%s); asking MAST", item.name, source.name, outcome.message)
+            log.info("%s: not available from %s (%s); asking MAST", item.name, source.name, outcome.message)
     return outcome
 
 
@@ -148,7 +148,7 @@ class _Attempts:
                 outcome, problem = self._once(url)
                 if outcome:
                     return outcome
-                # The same bytes twice are what MAST has; a third time would bring them again.
+                # The same bytes twice are what MAST has; a third request would return them again.
                 refused.append(self.partial.md5)
                 self.partial.remove_content()
                 scratch = min(FROM_SCRATCH, self.retries)
@@ -176,15 +176,15 @@ class _Attempts:
             self._wait(wait, repetition, problem)
 
     def _once(self, url: str) -> tuple[Outcome | None, str]:
-        """One request: what it brought, or why that is not the file."""
+        """One request: its outcome, or why the download is not the file."""
         partial, item = self.partial, self.item
         try:
             told = transfer(self.connection, url, partial, self.origin, self._same_size())
         except SameSize:
-            note = f"MAST's table says {item.size} bytes, MAST's file has {item.found.size if item.found else 0}"
+            note = f"MAST's table says {item.size} bytes, but MAST's file has {item.found.size if item.found else 0}"
             return Outcome(Code.EXISTS, note, verified="content"), ""
         except TransferError:
-            # A response that told a wrong length: the checksum knows better.
+            # The response gave a wrong length; the checksum is more reliable.
             if not partial.size or partial.md5 != item.keywords.checksum:
                 raise
             told = False
@@ -211,12 +211,12 @@ class _Attempts:
         return Outcome(code, verdict.note, md5=md5, verified=verdict.verified, origin=origin)
 
     def _progress(self, furthest: int) -> bool:
-        """Whether the partial grew so much beyond where it has been that only the connection is bad."""
+        """Whether the partial grew enough that only the connection is to blame."""
         total = self.partial.origin.total if self.partial.origin else None
         return self.partial.size - furthest >= max(PROGRESS_THAT_COUNTS, (total or 0) // 10)
 
     def _same_size(self) -> int | None:
-        """Length of the file on disk, if only MAST's table speaks against it."""
+        """Length of the file on disk, if only MAST's table contradicts it."""
         item = self.item
         if item.reason != "size" or not item.found or self.source.name != "mast" or self.config.verify == "none":
             return None
@@ -241,8 +241,8 @@ class _Attempts:
         connection = self.connection
         if asked is not None:
             connection.pace.hold(asked)
-        log.info("%s: %s; trying again", self.item.name, problem)
-        # A server may ask for no wait at all, or for one until yesterday.
+        log.info("%s: %s; retrying", self.item.name, problem)
+        # A server may ask for no wait at all, or for one that ends in the past.
         if connection.stop.wait(max(asked or 0.0, connection.waits.before(repetition))):
             raise Stopped
 

@@ -1,4 +1,4 @@
-"""Where a file may be written: what is there already, what is in the way, and how a new file gets its name."""
+"""Where a file may be written: what is already there, what is in the way, and how a new file gets its name."""
 
 import errno
 import os
@@ -49,9 +49,9 @@ def look(path: str) -> OnDisk | str | None:
 
 
 class Disk:
-    """What is in some folders: each is listed once, when it is first asked for.
+    """The contents of some folders: each is listed once, when first needed.
 
-    The one place where a run looks at its files. What changes a file afterwards says so with :meth:`look_again`.
+    The one place where a run looks at its files. Code that changes a file afterwards calls :meth:`look_again`.
     """
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class Disk:
             except FileNotFoundError:
                 self._folders[folder] = {}
             except (OSError, ValueError):
-                # A folder that may be entered but not listed: its files are looked at one by one.
+                # A folder that may be entered but not listed: its files are checked one by one.
                 self._folders[folder] = {}
                 self._unlisted.add(folder)
         return self._folders[folder]
@@ -142,7 +142,7 @@ UNUSABLE = "the name that MAST sent cannot be a file name here"
 
 
 def bad_names(paths: pd.Series, root: Path) -> pd.Series:
-    """Why paths may not be written, in words; missing where they may. A Series of string."""
+    """Why paths may not be written; missing if they may. A Series of string."""
     paths = paths.astype("string")
     folder = re.escape(str(root).rstrip("/"))
     # Below the output folder, with no empty part, no dot or two for a part, and no slash at its end.
@@ -153,7 +153,7 @@ def bad_names(paths: pd.Series, root: Path) -> pd.Series:
 
 
 def ignores_case(folder: str) -> bool:
-    """Whether the file system of a folder (or of its nearest existing parent) takes ``a`` and ``A`` for one name."""
+    """Whether the file system of a folder (or of its nearest existing parent) treats ``a`` and ``A`` alike."""
     parent = nearest_folder(folder)
     probe = os.path.join(parent, f".jwst_mast_assets_case_{os.getpid()}")
     try:
@@ -176,7 +176,7 @@ def nearest_folder(path: str) -> str:
 
 
 def sync_folder(folder: str) -> None:
-    """Make the renames in a folder last through a power cut, where the file system can."""
+    """Make the renames in a folder survive a power cut, if the file system can."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

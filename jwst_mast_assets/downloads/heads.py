@@ -1,4 +1,4 @@
-"""What a server says of a file without sending it (HEAD)."""
+"""What a server says about a file without sending it (HEAD)."""
 
 import threading
 from collections.abc import Iterable
@@ -12,29 +12,29 @@ from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.keywords import valid_checksum
 
 IN_FLIGHT = 4
-"""Questions at a time; the tools that MAST has not complained of take three to five."""
+"""Requests at a time; tools that MAST has not complained about use three to five."""
 
 HEAD_TIMEOUT = 60.0
-"""Seconds without an answer before a question is given up."""
+"""Seconds without an answer before a request is abandoned."""
 
 GIVEN_UP_AFTER = 10
-"""Questions in a row without an answer, after which no more are asked."""
+"""After this many requests in a row without an answer, no more are sent."""
 
 IDENTITY = {"Accept-Encoding": "identity"}
-"""Otherwise the length could be that of something compressed."""
+"""Otherwise the length could be that of a compressed response."""
 
 
 class CloudObject(NamedTuple):
-    """What the cloud says of an object."""
+    """What the cloud says about an object."""
 
     md5: str | None = None
-    """None where its ETag is no md5, as that of an object that was uploaded in parts (it has a hyphen)."""
+    """None if its ETag is not an md5, as for an object that was uploaded in parts (it has a hyphen)."""
     problem: str | None = None
     """Why there is nothing to fetch."""
 
 
 def object_in_the_cloud(connection: Connection, url: str) -> CloudObject:
-    """What the cloud says of an object; nothing where it does not answer, which the download then sees itself."""
+    """What the cloud says about an object; empty if it does not answer, which the download then finds out."""
     connection.pace.wait()
     try:
         response = connection.session.head(url, headers=IDENTITY, allow_redirects=True)
@@ -47,7 +47,7 @@ def object_in_the_cloud(connection: Connection, url: str) -> CloudObject:
 
 
 class Version(NamedTuple):
-    """What MAST's server says of the file that it has now; None where it does not say."""
+    """What MAST's server says about its present file; None if unknown."""
 
     etag: str | None = None
     last_modified: str | None = None
@@ -55,9 +55,9 @@ class Version(NamedTuple):
 
 
 def versions_at_mast(archive: Archive, uris: Iterable[str]) -> dict[str, Version]:
-    """Ask MAST's server about files by ``dataURI``, a few at a time; those that it does not answer for are left out.
+    """Ask MAST's server about files by ``dataURI``, a few at a time; files without an answer are left out.
 
-    After ten questions in a row without an answer it is left alone.
+    After ten requests in a row without an answer, no more are sent.
     """
     local = threading.local()
     sessions: list[requests.Session] = []

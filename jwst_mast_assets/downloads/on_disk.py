@@ -1,4 +1,4 @@
-"""What is on disk, and what earlier runs wrote down about it."""
+"""What is on disk, and what earlier runs recorded about it."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from jwst_mast_assets.mast.config import Config
 
 @dataclass(frozen=True)
 class Record:
-    """What an earlier run knew of a file on disk."""
+    """What an earlier run recorded about a file on disk."""
 
     disk: filesystem.OnDisk
     md5: str | None = None
@@ -30,11 +30,11 @@ class Record:
 
     @property
     def origin(self) -> dict[str, str | None]:
-        """Where the file came from and what was said of it there, as ``tables.FILE_TABLE`` has it."""
+        """The source of the file and what it said about the file, as in ``tables.FILE_TABLE``."""
         return {name: getattr(self, name) for name in ("checksum", *tables.ORIGIN_COLUMNS)}
 
     def proven_although(self, listed: int | None) -> bool:
-        """Whether the file was found to be whole although MAST's table has another size for it."""
+        """Whether the file was found to be complete although MAST's table has a different size."""
         return self.code in PRESENT and self.verified in ("content", "checksum") and self.listed == listed
 
 
@@ -51,11 +51,11 @@ def records(known: pd.DataFrame | None) -> dict[str, Record]:
 
 
 RECORDED = ["md5", "verified", "checksum", "cal_ver", "crds_ctx", *tables.ORIGIN_COLUMNS, "isStale"]
-"""What is recorded of a file's content."""
+"""The recorded columns about a file's content."""
 
 
 def recorded_of_same_file(files: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
-    """What earlier runs recorded of the content of files that have not changed since.
+    """What earlier runs recorded about the content of files that have not changed since.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def state_on_disk(
     products : DataFrame
         With ``outfilename`` and ``size`` (byte).
     config : Config
-        ``skip_check_filesize`` takes any size; ``skip_check_if_outfile_exists`` does not look.
+        ``skip_check_filesize`` accepts any size; ``skip_check_if_outfile_exists`` skips the check.
     known : DataFrame, optional
         ``tables.FILE_TABLE`` of earlier runs: a file that one of them found to be whole although MAST's table has
         another size counts as there.
@@ -122,7 +122,7 @@ def state_on_disk(
 
 
 def _proven_although(products: pd.DataFrame, found: pd.DataFrame, known: pd.DataFrame | None) -> pd.Series:
-    """Whether an earlier run found a file to be whole although MAST's table has another size for it."""
+    """Whether an earlier run found a file to be complete although MAST's table has a different size."""
     recorded = records(known)
     rows = zip(products["outfilename"], products["size"], found["bytes_on_disk"], found["mtime"], strict=True)
     proven = [

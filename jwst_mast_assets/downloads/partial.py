@@ -1,6 +1,6 @@
-"""A file on its way: ``.<name>.part`` beside the final name, and what is known of it in ``.<name>.part.json``.
+"""A partial download: ``.<name>.part`` next to the final name, with notes in ``.<name>.part.json``.
 
-Whoever writes a partial holds its lock, which the system drops when the process ends, however it ends. Only a
+A process that writes a partial holds its lock, which the system releases when the process ends. Only a
 partial that was verified gets the final name, by one rename.
 """
 
@@ -21,17 +21,17 @@ from jwst_mast_assets.downloads import filesystem
 from jwst_mast_assets.downloads.verify import blocks
 
 LOCK_POLL = 0.1
-"""Seconds between two tries to get the lock of a partial."""
+"""Seconds between two attempts to lock a partial."""
 
 LOCK_PATIENCE = 600.0
-"""Seconds that another process may hold a partial without adding to it before we give up."""
+"""Seconds that another process may hold a partial without adding to it before this one gives up."""
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
-"""What file systems without locks answer."""
+"""Errors of file systems without locks."""
 
 
 class Blocked(Exception):
-    """Something that is not ours stands where a file must go."""
+    """Something that does not belong to the pipeline is in the way of a file."""
 
 
 class Busy(Exception):
@@ -44,7 +44,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Origin:
-    """Which version of which file a partial is the beginning of: what MAST's tables say, then what its server said."""
+    """The file and version that a partial belongs to: what MAST's tables say, then what its server said."""
 
     uri: str
     source: str
@@ -54,12 +54,12 @@ class Origin:
     modified: str | None = None
     total: int | None = None
     encoded: bool = False
-    """Whether it came compressed: then the server's bytes are counted otherwise than ours."""
+    """Whether it arrived compressed: then the server counts bytes differently."""
     fruitless: int = 0
-    """Attempts in a row, in this run and earlier ones, to go on that brought no byte."""
+    """Attempts in a row, in this run and earlier ones, to resume that received nothing."""
 
     def may_be(self, other: "Origin") -> bool:
-        """Whether MAST's tables still say the same of the file."""
+        """Whether MAST's tables still say the same about the file."""
         known = self.checksum is not None and other.checksum is not None
         same = (self.uri, self.source, self.size) == (other.uri, other.source, other.size)
         return same and not (known and self.checksum != other.checksum)
@@ -88,31 +88,31 @@ class Partial:
 
     @property
     def md5(self) -> str:
-        """The md5 of what it has; computed as the bytes come, and anew for those of an earlier process."""
+        """The md5 of the content; computed as the bytes arrive, and from the disk for those of an earlier process."""
         return self._digest().hexdigest()
 
     def restart(self, origin: Origin) -> None:
-        """Drop what it has; what comes next is of `origin`."""
+        """Discard the content; what follows belongs to `origin`."""
         self.truncate(0)
         self.origin = origin
         if self._sidecar:
             _write_origin(self._sidecar, origin)
 
     def remove_content(self) -> None:
-        """Drop all of it, to begin anew."""
+        """Discard the content, to restart."""
         self.truncate(0)
         self.origin = None
         self._forget_origin()
 
     def count_fruitless(self, number: int) -> None:
-        """Write down how often in a row it could not be gone on with, for later runs too."""
+        """Record how often in a row it could not be resumed, also for later runs."""
         if self.origin and self.origin.fruitless != number:
             self.origin = replace(self.origin, fruitless=number)
             if self._sidecar:
                 _write_origin(self._sidecar, self.origin)
 
     def truncate(self, size: int) -> None:
-        """Drop what is beyond `size`."""
+        """Discard everything beyond `size`."""
         if size != self.size:
             self._file.truncate(size)
             self.size, self._md5 = size, None
@@ -123,7 +123,7 @@ class Partial:
         Raises
         ------
         OSError
-            If the disk does not take them.
+            If they cannot be written.
         """
         digest = self._digest()
         self._file.seek(self.size)
@@ -135,12 +135,12 @@ class Partial:
             rest = rest[written:]
 
     def become(self, target: str) -> None:
-        """Take the final name, in one step and lastingly.
+        """Take the final name, atomically and durably.
 
         Raises
         ------
         Blocked
-            If something other than a regular file has come there.
+            If something other than a regular file is there now.
         """
         os.fsync(self._file.fileno())
         if isinstance(found := filesystem.look(target), str):
@@ -150,13 +150,13 @@ class Partial:
         filesystem.sync_folder(os.path.dirname(target))
 
     def remove(self) -> None:
-        """Take it away, to begin anew another time."""
+        """Remove it, to restart another time."""
         with suppress(OSError):
             os.unlink(self.path)
         self._forget_origin()
 
     def close(self) -> None:
-        """Let go of the lock; an empty partial is taken away."""
+        """Release the lock; an empty partial is removed."""
         if self.size == 0 and _is_same(self.path, self._file.fileno()):
             self.remove()
         self._file.close()
@@ -191,12 +191,12 @@ def size_of_partial(target: str) -> int:
 
 @contextmanager
 def open_partial(target: str, stop: threading.Event) -> Iterator[Partial]:
-    """The partial of a file, made if it is not there; waits while another process has it.
+    """The partial of a file, created if necessary; waits while another process has it.
 
     Raises
     ------
     Blocked
-        If something that is no regular file has its name.
+        If something other than a regular file has its name.
     Busy
         If another process holds it for long without adding to it.
     Stopped
@@ -204,7 +204,7 @@ def open_partial(target: str, stop: threading.Event) -> Iterator[Partial]:
     """
     path = partial_path(target)
     descriptor = _locked(path, stop)
-    if descriptor is None:  # No locks here: a partial of our own, which nobody can spoil and nobody can take up.
+    if descriptor is None:  # No locks here: use a private partial, which nobody can damage and nobody can resume.
         path = f"{path}.{uuid4().hex}"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         partial = Partial(path, descriptor, resumable=False)
@@ -219,7 +219,7 @@ def open_partial(target: str, stop: threading.Event) -> Iterator[Partial]:
 
 
 def _locked(path: str, stop: threading.Event) -> int | None:
-    """A descriptor of the partial with its lock held; None where the system has no locks."""
+    """A descriptor of the locked partial; None if the system has no locks."""
     seen, since = -1, time.monotonic()
     while not stop.is_set():
         try:
@@ -234,7 +234,7 @@ def _locked(path: str, stop: threading.Event) -> int | None:
             if not stat.S_ISREG(status.st_mode):
                 raise Blocked(f"something that is no file has the name of its partial, {path}")
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The one who had it before may have renamed or removed it since we opened it.
+            # The previous owner may have renamed or removed it since it was opened.
             keep = _is_same(path, descriptor)
             if keep:
                 return descriptor

@@ -33,11 +33,11 @@ GB = 1e9
 
 @dataclass(frozen=True)
 class Item:
-    """A file of the plan: what MAST says of it, what is on disk, and what is to be done.
+    """A file of the plan: what MAST says about it, what is on disk, and what to do.
 
     ``reason`` is why it is fetched: ``missing``, ``size`` (another one is on disk), ``checksum`` (MAST has another
     version), ``companion`` (it belongs to such a file), ``reprocessed`` (MAST has another version, by other signs
-    than a checksum), ``clobber``; None where it is not, and ``code`` and ``message`` say why.
+    than a checksum), ``clobber``; None if it is not fetched, and ``code`` and ``message`` say why.
     """
 
     uri: str
@@ -56,7 +56,7 @@ class Item:
     md5: str | None = None
     verified: str | None = None
     origin: Mapping[str, str | None] = field(default_factory=dict)
-    """What was recorded of the source of the file on disk."""
+    """The recorded source of the file on disk."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Plan:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes to fetch, those of partials left out, as MAST's table has their sizes."""
+        """Bytes to fetch, excluding those of partials, by the sizes in MAST's table."""
         return sum(_rest(item) for item in self.to_fetch)
 
     @property
@@ -105,7 +105,7 @@ class Plan:
         return table.astype(kinds)
 
     def check(self) -> None:
-        """See that there is room.
+        """Check that there is enough space.
 
         Raises
         ------
@@ -116,14 +116,14 @@ class Plan:
         """
         if self.limit_gb is not None and self.n_bytes > self.limit_gb * GB:
             raise ConfigError(
-                f"{self.n_files} files with {human_bytes(self.n_bytes)} are to be fetched, but max_download_gb is "
+                f"{self.n_files} files with {human_bytes(self.n_bytes)} would be downloaded, but max_download_gb is "
                 f"{self.limit_gb:g}; raise it, or select less"
             )
         for folder, (needed, free) in self.free.items():
             if needed > free:
                 raise NoRoom(
-                    f"{human_bytes(needed)} are to be fetched to {folder}, but only {human_bytes(free)} are free "
-                    "there; make room, choose another outrootdir, or select less",
+                    f"{human_bytes(needed)} would be downloaded to {folder}, but only {human_bytes(free)} are free "
+                    "there; free some space, choose another outrootdir, or select less",
                     needed,
                 )
 
@@ -136,7 +136,7 @@ def plan_download(
     disk: filesystem.Disk | None = None,
     outdated: Mapping[str, float] | None = None,
 ) -> Plan:
-    """Find out what is to be fetched.
+    """Find out what to fetch.
 
     Files on disk that MAST has a checksum for are hashed, unless `known` has the md5 of just this file
     (``verify: checksum``) or the configuration takes files as they are (``skip_check_filesize``).
@@ -149,14 +149,14 @@ def plan_download(
         ``verify``, ``clobber``, ``skip_check_filesize``, ``Nparallel``, ``max_download_gb``.
     archive : Archive
         Asked for the checksums of the selected FITS files; if it does not answer, the plan says so in
-        ``warnings`` and does without.
+        ``warnings`` and continues without them.
     known : DataFrame, optional
         ``tables.FILE_TABLE`` of earlier runs.
     disk : Disk, optional
         What the run has listed so far.
     outdated : mapping, optional
-        Files without a checksum of which a look at MAST found another version, by dataURI, and when those on disk
-        were last changed (seconds since 1970). One that was changed since is not fetched for that.
+        Files without a checksum for which the daily check found another version in MAST, by dataURI, and when those
+        on disk were last changed (seconds since 1970). A file that was changed since then is not fetched again.
 
     Returns
     -------
@@ -170,7 +170,7 @@ def plan_download(
     try:
         keywords = ask_keywords([item.name for item in usable], archive)
     except ArchiveError as error:
-        warnings.append(f"Files are verified without checksums, as MAST's keyword service fails: {error}")
+        warnings.append(f"Files are verified without checksums because MAST's keyword service failed: {error}")
         log.warning(warnings[0])
         keywords = {}
     for item in usable:
@@ -191,20 +191,20 @@ def plan_download(
 
 
 def exclusive_message(item: Item, with_token: bool) -> str:
-    """Until when a file is not public, and what to do about it."""
+    """When a file becomes public, and what to do until then."""
     until = ""
     if item.release is not None:
         until = f" until {iso_of_mjd(pd.Series([item.release])).iloc[0][:19]} (UTC)"
     hint = (
-        "the token that is set gives no access to it"
+        "your token does not grant access to it"
         if with_token
-        else "waiting for a token: with access, set MAST_API_TOKEN"
+        else "waiting for a token: if you have access, set MAST_API_TOKEN"
     )
     return f"exclusive access{until}; {hint}"
 
 
 def _items(products: pd.DataFrame, config: Config) -> dict[str, Item]:
-    """One item per selected dataURI; those without a place of their own on disk carry a code."""
+    """One item per selected dataURI; those without a usable path of their own have a code."""
     columns = ["dataURI", "productFilename", "outfilename", "size", "dataRights", "t_obs_release"]
     chosen = products[products["selected"].fillna(False).astype(bool)]
     chosen = chosen[chosen["dataURI"].notna()]
@@ -218,7 +218,7 @@ def _items(products: pd.DataFrame, config: Config) -> dict[str, Item]:
         if not problem and (owner := owners.setdefault(path.casefold(), uri)) != uri:
             other = items[owner]
             if other.path == path or filesystem.ignores_case(os.path.dirname(path)):
-                problem = f"{other.path} is the place of another file, {owner}"
+                problem = f"{other.path} is already used for another file, {owner}"
         if problem:
             item = replace(item, code=Code.BAD_NAME, message=problem)
         items[uri] = item
@@ -233,7 +233,7 @@ def _plain(table: pd.DataFrame) -> list[tuple[Any, ...]]:
 def _compare_with_disk(
     items: dict[str, Item], config: Config, records: Mapping[str, Record], disk: filesystem.Disk
 ) -> None:
-    """Decide of every usable item whether it is there as MAST has it."""
+    """Decide for every usable item whether MAST's version is on disk."""
     stop = threading.Event()
     usable = [item for item in items.values() if item.code == Code.NOT_THERE]
     with ThreadPoolExecutor(config.Nparallel, "hash") as pool:
@@ -260,7 +260,9 @@ def _decided(
         return replace(item, reason="clobber")
     if config.skip_check_filesize:
         return item
-    note = None if item.size in (None, found.size) else f"MAST's table says {item.size} bytes, it has {found.size}"
+    note = (
+        None if item.size in (None, found.size) else f"MAST's table says {item.size} bytes, the file has {found.size}"
+    )
     checksum = item.keywords.checksum
     if checksum and config.verify == "checksum" and not item.md5 and not stop.is_set():
         try:
@@ -282,9 +284,9 @@ def _decided(
 
 
 def _add_companions(items: dict[str, Item]) -> None:
-    """Fetch previews, catalogues and the like again where MAST has another version of the FITS file.
+    """Fetch previews, catalogs and the like again if MAST has another version of the FITS file.
 
-    MAST has no checksums for them: of themselves they would not be seen to have changed.
+    MAST has no checksums for them, so their own changes would go unnoticed.
     """
     stems = {stem(item.name) for item in items.values() if item.reason == "checksum"} - {""}
     if not stems:

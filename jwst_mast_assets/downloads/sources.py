@@ -1,6 +1,6 @@
-"""Where a file can be had: MAST itself, or the public copy in the cloud (S3 bucket ``stpubdata``).
+"""Where a file can be downloaded: MAST itself, or the public copy in the cloud (S3 bucket ``stpubdata``).
 
-Objects of a public bucket are plain web addresses, so that both are fetched, resumed and verified alike.
+Objects of a public bucket are plain web addresses, so both are fetched, resumed and verified in the same way.
 """
 
 import logging
@@ -25,24 +25,24 @@ LEVEL3 = re.compile(r"jw(\d{5})-([a-z]\d+)_([ts])")
 
 @dataclass(frozen=True)
 class Source:
-    """A place to fetch from."""
+    """A source of files."""
 
     name: str
     archive: Archive
     looked_up: Mapping[str, str] = field(default_factory=dict)
-    """Keys in the cloud that MAST has told, by dataURI."""
+    """Keys in the cloud according to MAST, by dataURI."""
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return "MAST" if self.name == "mast" else "the cloud"
 
     def session(self, read_timeout: float) -> MastSession:
-        """A session for one thread. The token is for MAST alone."""
+        """A session for one thread. Only MAST gets the token."""
         return self.archive.session(read_timeout) if self.name == "mast" else MastSession(None, read_timeout, retries=0)
 
     def urls(self, uri: str, name: str) -> list[str]:
-        """Addresses to try one after the other; none where the name does not say where the file would be."""
+        """Addresses to try in turn; none if the path cannot be derived from the name."""
         if self.name == "mast":
             return [f"{self.archive.download_url}?uri={quote(uri, safe='')}"]
         endpoint = (os.environ.get("AWS_ENDPOINT_URL") or ENDPOINT).rstrip("/")
@@ -51,14 +51,14 @@ class Source:
 
 
 def sources(config: Config, archive: Archive, files: Iterable[tuple[str, str]] = ()) -> list[Source]:
-    """The places that the parameter ``source`` names, in their order.
+    """The sources that the parameter ``source`` names, in order.
 
     Parameters
     ----------
     config : Config
     archive : Archive
-        Asked for the places in the cloud that names do not say; where it does not answer, these files are looked
-        for where they would be, or at MAST.
+        Asked for paths in the cloud that do not follow from names; if it does not answer, these files are looked
+        for at their likely paths, or at MAST.
     files : iterable of (str, str)
         dataURI and name of the public files to be fetched.
     """
@@ -73,7 +73,7 @@ def sources(config: Config, archive: Archive, files: Iterable[tuple[str, str]] =
 
 
 def name_says_key(name: str) -> bool:
-    """Whether a name says for sure where the file would be: not those of sources, associations and pools."""
+    """Whether the path follows from the name: not for sources, associations and pools."""
     match = LEVEL3.match(name)
     return bool(EXPOSURE.match(name) or (match and match[3] == "t")) and not name.endswith(("_asn.json", "_pool.csv"))
 

@@ -16,36 +16,36 @@ BLOCK = 1 << 18
 """Bytes taken from the network at a time."""
 
 PASSING = (408, 425, 429)
-"""HTTP statuses, beside 5xx, that may be another one soon."""
+"""HTTP statuses, apart from 5xx, that may be temporary."""
 
 NOT_THE_RANGE = (401, 403, 404, 410, *PASSING)
-"""HTTP statuses 4xx that a request for the whole file would get too."""
+"""HTTP statuses 4xx that a request for the whole file would also get."""
 
 FRUITLESS = 2
-"""After so many attempts in a row to go on that brought no byte, the whole file is asked for."""
+"""After this many attempts in a row to resume without receiving a byte, the whole file is requested."""
 
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
 class TransferError(Exception):
-    """A request that did not bring the file.
+    """A request that failed.
 
     Parameters
     ----------
     message : str
-        What went wrong, in words.
+        What went wrong.
     code : Code
-        What the file's state is if it stays so.
+        The file's state if the fault persists.
     passing : bool
-        Whether it may be otherwise if asked again.
+        Whether a retry may succeed.
     status : int, optional
         The HTTP status.
     asked : float, optional
         Seconds that the server wants us to wait.
     restart : bool
-        Whether what we have cannot be continued.
+        Whether the partial cannot be resumed.
     reached : bool
-        Whether the server has seen what it is asked for.
+        Whether the server has seen the request.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class TransferError(Exception):
 
 
 class SameSize(Exception):
-    """The server's file has the length of the one on disk, which opens to its end: it need not be fetched."""
+    """The server's file has the same length as the one on disk, which is readable: no need to fetch it."""
 
 
 @dataclass
@@ -72,44 +72,44 @@ class Connection:
     """What all downloads of one thread share."""
 
     server: str
-    """What messages call the other end."""
+    """The name of the other end in messages."""
     session: requests.Session
     pace: Pace
     waits: Waits
     stop: threading.Event
     fetched: int = 0
-    """Bytes taken from the network for the present file."""
+    """Bytes received for the current file."""
     fetched_in_all: int = 0
-    """Bytes taken from the network for all files."""
+    """Bytes received for all files."""
 
 
 def transfer(connection: Connection, url: str, partial: Partial, origin: Origin, same_size: int | None = None) -> bool:
-    """Fetch a file, or its rest, into a partial.
+    """Fetch a file, or the rest of it, into a partial.
 
     Parameters
     ----------
     connection : Connection
-        The session to use, and when.
+        The session and its pace.
     url : str
         Where it is.
     partial : Partial
-        Gets the bytes; keeps them if this fails.
+        Receives the bytes; keeps them if this fails.
     origin : Origin
-        What MAST's tables say of the file.
+        What MAST's tables say about the file.
     same_size : int, optional
-        Length of a good file on disk, which is not to be fetched again if the server's has the same.
+        Length of a good file on disk; if the server's has the same length, it is not fetched again.
 
     Returns
     -------
     bool
-        Whether the response said beforehand how long it is, and is.
+        Whether the response announced its length and has that length.
 
     Raises
     ------
     TransferError
-        If the file did not come, or not to its end.
+        If the file did not arrive, or not completely.
     SameSize
-        If `same_size` is the length of the server's file.
+        If the server's file has the length `same_size`.
     Stopped
         If the run was interrupted.
     """
@@ -118,8 +118,8 @@ def transfer(connection: Connection, url: str, partial: Partial, origin: Origin,
         return _request(connection, url, partial, origin, 0, same_size)
     tried = partial.origin.fruitless if partial.origin else 0
     if tried >= FRUITLESS:
-        # Some servers fail over any Range. What we have stays until the whole file begins to come: if the server is
-        # merely down, the next attempt goes on again.
+        # Some servers fail on any Range. The partial is kept until the whole file starts to arrive: if the server is
+        # merely down, the next attempt resumes.
         partial.count_fruitless(0)
         return _request(connection, url, partial, origin, 0, same_size)
     try:
@@ -155,7 +155,7 @@ def _request(
         if not network and error.errno is not None:
             raise  # the disk's
         if isinstance(error, requests.TooManyRedirects):
-            raise TransferError(f"{connection.server} redirects without end") from None
+            raise TransferError(f"{connection.server} redirects endlessly") from None
         reason = _reason(error)
         raise TransferError(f"{reason.text} after {partial.size} bytes", passing=True, reached=reason.reached) from None
     if total is not None and partial.size != total:
@@ -164,17 +164,17 @@ def _request(
 
 
 def _offset(partial: Partial, origin: Origin) -> int:
-    """From where a partial may go on; 0 to begin anew."""
+    """The byte from which a partial can be resumed; 0 to restart."""
     had = partial.origin
     if not partial.size or had is None:
         return 0
     if had.encoded or not had.may_be(origin):
         return 0
-    # Without a strong validator the server cannot say that the rest is of the same file; a checksum can.
+    # Without a strong validator the server cannot confirm that the rest belongs to the same file; a checksum can.
     if not had.etag and not origin.checksum:
         return 0
     if had.total is not None and partial.size >= had.total:
-        # All is there: one byte is asked for, by which the server says that the file is still the same.
+        # Everything is there: request one byte, so that the server confirms that the file is still the same.
         partial.truncate(had.total - 1)
     return partial.size
 
@@ -194,24 +194,24 @@ def _check_status(response: requests.Response, connection: Connection, offset: i
 
 
 def _begin(response: requests.Response, partial: Partial, origin: Origin, offset: int) -> int | None:
-    """Make the partial ready for what comes, and tell the length of the whole file if the response does."""
+    """Prepare the partial, and return the length of the whole file if the response gives it."""
     headers = response.headers
     etag = headers.get("ETag")
     etag = etag if etag and not etag.startswith("W/") else None
     encoded = headers.get("Content-Encoding", "identity") != "identity"
     if response.status_code == 206:
         if encoded:
-            raise TransferError("a part came compressed", passing=True, restart=True)
+            raise TransferError("the part arrived compressed", passing=True, restart=True)
         match = CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
         had = partial.origin
         if not (match and had and offset and int(match[1]) == offset):
-            raise TransferError("another part came than the one asked for", passing=True, restart=True)
+            raise TransferError("the server sent a different part than requested", passing=True, restart=True)
         total = None if match[3] == "*" else int(match[3])
-        # Only a checksum makes it safe to go on with a part that does not say of which version it is.
+        # Only a checksum makes it safe to resume with a part whose version is not stated.
         same = had.etag == etag or (etag is None and origin.checksum is not None) or had.etag is None
         changed = not same or (had.total and total and had.total != total)
         if changed or (total and int(match[2]) != total - 1):
-            raise TransferError("the file changed while it was fetched", passing=True, restart=True)
+            raise TransferError("the file changed during the download", passing=True, restart=True)
         return total or had.total
     length = headers.get("Content-Length", "")
     total = int(length) if length.isdecimal() and not encoded and "Transfer-Encoding" not in headers else None
@@ -221,7 +221,7 @@ def _begin(response: requests.Response, partial: Partial, origin: Origin, offset
 
 
 def _take(response: requests.Response, partial: Partial, connection: Connection) -> None:
-    # read1 hands over what has come; read would lose up to a block when the connection drops.
+    # read1 returns what has arrived; read would lose up to a block when the connection drops.
     read = getattr(response.raw, "read1", response.raw.read)
     while block := read(BLOCK, decode_content=True):
         connection.fetched += len(block)
@@ -236,11 +236,11 @@ class Reason(NamedTuple):
 
     text: str
     reached: bool = True
-    """Whether the server may have seen what it was asked for."""
+    """Whether the server may have seen the request."""
 
 
 def _reason(error: BaseException) -> Reason:
-    """What broke a connection, in a few words: the texts of exceptions carry addresses and object names."""
+    """What broke a connection, in a few words: the texts of exceptions contain addresses and object names."""
     seen: BaseException | None = error
     chain = []
     while seen is not None and len(chain) < 10:
@@ -255,11 +255,11 @@ def _reason(error: BaseException) -> Reason:
 
 
 REASONS = {
-    "ReadTimeout": Reason("no byte came for the whole of download_timeout"),
-    "ConnectTimeout": Reason("no connection in time", reached=False),
-    "TimeoutError": Reason("no byte came for the whole of download_timeout"),
-    "NameResolution": Reason("the server's name is not known", reached=False),
-    "gaierror": Reason("the server's name is not known", reached=False),
+    "ReadTimeout": Reason("no data arrived within download_timeout"),
+    "ConnectTimeout": Reason("connecting took too long", reached=False),
+    "TimeoutError": Reason("no data arrived within download_timeout"),
+    "NameResolution": Reason("the server's name cannot be resolved", reached=False),
+    "gaierror": Reason("the server's name cannot be resolved", reached=False),
     "SSL": Reason("the server's certificate was not accepted"),
     "ConnectionRefused": Reason("the connection was refused", reached=False),
     "ConnectionReset": Reason("the connection was reset"),

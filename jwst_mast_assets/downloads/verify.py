@@ -1,6 +1,6 @@
 """Whether bytes are the file: length, md5, and whether the content opens to its end.
 
-Nothing here reads a whole file into memory but previews and associations, which are small.
+Only previews and associations, which are small, are read into memory whole.
 """
 
 import csv
@@ -21,9 +21,9 @@ FITS_BLOCK = 2880
 LONGEST_HEADER = 10_000 * FITS_BLOCK
 READ_SIZE = 1 << 20
 PICTURES = (".jpg", ".jpeg", ".png")
-"""They do not open if their end is missing."""
+"""They cannot be opened if their end is missing."""
 HTML = re.compile(rb"\A\s*(?:\xef\xbb\xbf)?\s*<\?xml|<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
-"""A page of HTML may have comments first; ``<?xml`` is also inside of good pictures."""
+"""An HTML page may start with comments; ``<?xml`` also occurs inside good images."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Verdict:
     verified : str
         How far it went: ``checksum``, ``content``, ``size`` or ``none``.
     problem : str or None
-        Why this is not the file.
+        Why this is not the expected file.
     note : str or None
-        What is odd about a file that is taken all the same.
+        What is odd about a file that is accepted nevertheless.
     """
 
     verified: str
@@ -47,7 +47,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a file should be; None is not known."""
+    """What a file should be; None if unknown."""
 
     name: str
     size: int | None = None
@@ -55,28 +55,28 @@ class Expected:
 
 
 def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed: bool) -> Verdict:
-    """Judge a file that has arrived.
+    """Verify a downloaded file.
 
     Parameters
     ----------
     path : str
-        The file, under whatever name.
+        The file, under any name.
     expected : Expected
-        What MAST says of it.
+        What MAST says about it.
     md5 : str
         Its md5.
     level : str
         The parameter ``verify``.
     length_confirmed : bool
-        Whether the response told the length beforehand and that many bytes came.
+        Whether the response announced its length and that many bytes arrived.
 
     Returns
     -------
     Verdict
-        A size other than MAST's is a note, not a problem, where the md5 says that the file is whole: MAST's tables
-        can lag behind its files. Without md5 the content has to open and the response to confirm the length, and a
-        shorter file is taken only if it is a picture: of others (a table that ends after a row, FITS that ends
-        after an extension) nothing tells whether they were cut.
+        A size other than MAST's is a note, not a problem, if the md5 shows that the file is whole: MAST's tables
+        can lag behind its files. Without md5 the content must open and the response must confirm the length, and a
+        shorter file is accepted only if it is an image: for others (a table that ends after a row, FITS that ends
+        after an extension) a cut cannot be detected.
     """
     if level == "none":
         return Verdict("none")
@@ -97,14 +97,14 @@ def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed
     if problem:
         return Verdict("content", f"{problem} ({note})" if note else problem)
     if too_short(expected.name, size, expected.size):
-        return Verdict("content", f"{note}, and without MAST's md5 nothing tells that it is whole")
+        return Verdict("content", f"{note}, and without MAST's md5 nothing shows that it is complete")
     if note and not length_confirmed:
-        return Verdict("content", f"{note}, and the response did not say how many it has")
+        return Verdict("content", f"{note}, and the response did not give its length")
     return Verdict("content", None, note)
 
 
 def too_short(name: str, size: int, listed: int | None) -> bool:
-    """Whether a file has less than MAST's table says and only an md5 could tell that it is whole."""
+    """Whether a file is shorter than in MAST's table and only an md5 could show that it is complete."""
     return listed is not None and size < listed and not name.lower().endswith(PICTURES)
 
 
@@ -134,11 +134,11 @@ def blocks(file: io.RawIOBase | io.BufferedIOBase | io.FileIO, size: int) -> Ite
 
 
 def content_problem(path: str, name: str) -> str | None:
-    """Why a file is not what its name says, in words; None if it opens to its end.
+    """Why a file is not what its name says; None if it is readable to its end.
 
     FITS is walked header by header to the end of the file; JPEG and PNG are decoded; JSON, ECSV and CSV are
-    parsed; an association has to have members or a type, a pool columns. Of other kinds it is only known that they
-    are neither empty nor a page of HTML.
+    parsed; an association must have members or a type, a pool columns. Other kinds are only checked not to be
+    empty or an HTML page.
     """
     kind = name.rpartition(".")[2].lower()
     try:
@@ -147,7 +147,7 @@ def content_problem(path: str, name: str) -> str | None:
         if not head:
             return "it is empty"
         if kind not in ("html", "htm", "xml") and HTML.search(head):
-            return "it is a page of HTML"
+            return "it is an HTML page"
         checks = (check for ending, check in CHECKS.items() if name.lower().endswith(ending))
         return next(checks, _anything)(path)
     except RecursionError:
@@ -210,9 +210,9 @@ def _json(path: str) -> str | None:
 def _association(path: str) -> str | None:
     with open(path, encoding="utf-8") as file:
         content = json.load(file)
-    # Gateways tell their errors in JSON too.
+    # Gateways also report errors as JSON.
     known = isinstance(content, dict) and not content.keys().isdisjoint(("products", "asn_type", "asn_rule"))
-    return None if known else "it is JSON, but no association"
+    return None if known else "it is JSON, but not an association"
 
 
 def _ecsv(path: str) -> str | None:
@@ -223,7 +223,7 @@ def _ecsv(path: str) -> str | None:
             header.append(line[1:].removeprefix(" "))
             line = file.readline()
         if not header or not header[0].startswith("%ECSV"):
-            return "it does not begin as ECSV"
+            return "it does not start like ECSV"
         described = yaml.load("".join(header[1:]), _TagsAsText) or {}
         columns = len(described.get("datatype") or [])
         delimiter = described.get("delimiter") or " "
@@ -237,8 +237,8 @@ def _pool(path: str) -> str | None:
         return problem
     with open(path, encoding="utf-8", newline="") as file:
         first = file.readline()
-    # A sentence has one column too.
-    return None if "|" in first or "," in first else "it has one column, which no pool has"
+    # Plain text also has one column.
+    return None if "|" in first or "," in first else "it has only one column, so it is not a pool"
 
 
 def _csv(path: str) -> str | None:
@@ -255,7 +255,7 @@ def _rows_problem(rows: Iterator[list[str]], columns: int | None) -> str | None:
             continue
         columns = columns or len(filled)
         if len(filled) != columns:
-            return f"its row {number} has {len(filled)} columns of {columns}"
+            return f"its row {number} has {len(filled)} columns instead of {columns}"
     return None if columns else "it has no columns"
 
 
@@ -265,7 +265,7 @@ def _and_then(line: str, file: io.TextIOWrapper) -> Iterator[str]:
 
 
 class _TagsAsText(yaml.SafeLoader):
-    """YAML whose tags (``!numpy.ndarray``, ``!astropy.time.Time``, ...) are not obeyed."""
+    """YAML with all tags (``!numpy.ndarray``, ``!astropy.time.Time``, ...) ignored."""
 
 
 _TagsAsText.add_multi_constructor("", lambda loader, suffix, node: None)
@@ -279,4 +279,4 @@ CHECKS: dict[str, Callable[[str], str | None]] = {
     ".ecsv": _ecsv,
     ".csv": _csv,
 }
-"""By how a name ends; the first that fits is used."""
+"""By the end of the name; the first match is used."""

@@ -1,8 +1,8 @@
 """A MAST on loopback, for demonstrations, development and tests.
 
 It speaks what `astroquery.mast` speaks: Mashup requests (observations, products, instrument keywords), the
-columns' configuration, downloads with byte ranges, and ``whoami``.  What it holds is made up, always the same,
-and small.  It can be told to misbehave.  It knows nothing of the rest of the package.
+columns' configuration, downloads with byte ranges, and ``whoami``.  Its contents are made up, always the same,
+and small.  It can be made to misbehave.  It knows nothing of the rest of the package.
 """
 
 from jwst_mast_assets.embedded_archive.catalogue import Catalogue

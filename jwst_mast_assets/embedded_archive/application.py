@@ -109,12 +109,12 @@ class Endpoints:
         return self._broken(faults, request) or json_response(looked_up(uris, self.state.catalogue))
 
     def whoami(self, request: Request) -> Response:
-        """Who the token belongs to; ``anon`` is true without a good one."""
+        """Who the token belongs to; ``anon`` is true without a valid one."""
         faults = self._received(request, "whoami", "")
         return self._broken(faults, request) or json_response(_identity(self.state.knows(request)))
 
     def _received(self, request: Request, endpoint: str, subject: str, **details: Any) -> dict[str, Fault]:
-        """Take a request down in the log; returns the faults that hit it, by kind."""
+        """Log a request; returns the faults that hit it, by kind."""
         entry = self.state.log.record(request, endpoint, **details)
         faults = self.state.faults.select(endpoint, subject, entry)
         entry.faults = list(faults)
@@ -126,7 +126,7 @@ class Endpoints:
         return tampered(content, faults) if content["status"] == "COMPLETE" else content
 
     def _broken(self, faults: Mapping[str, Fault], request: Request) -> Response | None:
-        """The answer in place of the right one, when a fault asks for one; after the wait that a fault asks for."""
+        """The wrong answer that a fault asks for, if any, after the wait that a fault asks for."""
         if "slow" in faults:
             self.state.pause(faults["slow"].seconds)
         if "status" in faults:

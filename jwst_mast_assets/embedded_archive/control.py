@@ -11,7 +11,7 @@ path                         method  what
 ``/_archive/reprocess``      POST    ``filenames`` (a list) or ``match`` (a regular expression), and
                                      optionally ``cal_ver``, ``crds_ctx``, ``same_size``
 ``/_archive/release``        POST    ``proposal``: its exclusive files become public; with ``migrated`` false
-                                     they are refused all the same until ``/_archive/migrate``
+                                     they are still refused until ``/_archive/migrate``
 ``/_archive/migrate``        POST    ``proposal``: its released files can be downloaded
 ``/_archive/requests``       GET     the log of requests
 ``/_archive/requests``       DELETE  clear it

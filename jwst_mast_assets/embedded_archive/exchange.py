@@ -79,7 +79,7 @@ class Request:
 
     @property
     def path(self) -> str:
-        """What stands before the question mark."""
+        """The part before the question mark."""
         return self.target.partition("?")[0]
 
     @cached_property

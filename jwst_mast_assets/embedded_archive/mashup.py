@@ -138,7 +138,7 @@ def _filtered(rows: Iterable[Row], condition: Mapping[str, Any], types: Types) -
 
 
 def _matcher(name: str, kind: str, condition: Mapping[str, Any]) -> Callable[[Any], bool]:
-    """What tells whether a value fulfils a filter: one of its values, ranges or its free text."""
+    """A test whether a value matches a filter: one of its values, ranges or its free text."""
     fold = str.lower if name in _ANY_CAPITALS else str
     ranges = [v for v in condition.get("values") or () if isinstance(v, dict)]
     texts = {fold(str(v)) for v in condition.get("values") or () if not isinstance(v, dict)}
@@ -178,7 +178,7 @@ def _number(value: Any) -> float | None:
 
 
 def _like(pattern: str) -> re.Pattern[str]:
-    """A regular expression for a pattern of SQL's LIKE, whatever the capitals."""
+    """A regular expression for a pattern of SQL's LIKE, in any case."""
     special = {"%": ".*", "*": ".*", "_": "."}
     return re.compile("".join(special.get(c) or re.escape(c) for c in pattern), re.IGNORECASE | re.DOTALL)
 

@@ -29,7 +29,7 @@ class EmbeddedArchive:
     ----------
     catalogue : Catalogue
     faults : FaultBook
-        Add a `Fault` to have something go wrong.
+        Add a `Fault` to make something go wrong.
     tokens : set of str
         Tokens that give access to exclusive files.
 

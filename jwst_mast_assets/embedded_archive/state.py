@@ -22,7 +22,7 @@ class RequestLog:
         self._lock = threading.Lock()
 
     def record(self, request: Request, endpoint: str, **details: Any) -> RecordedRequest:
-        """Take a request down; returns its `RecordedRequest`, which is also the request's ``entry``."""
+        """Log a request; returns its `RecordedRequest`, which is also the request's ``entry``."""
         entry = RecordedRequest(time.time(), request.method, request.path, endpoint, headers=request.headers, **details)
         request.entry = entry
         with self._lock:

@@ -1,4 +1,4 @@
-"""What the faults of the Mashup services do to a right answer."""
+"""What the faults of the Mashup services do to a correct answer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

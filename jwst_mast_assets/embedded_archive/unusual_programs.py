@@ -1,4 +1,4 @@
-"""Programs with what MAST holds beside the usual: odd names, modes younger than lists of modes, candidates of several.
+"""Programs with the unusual things in MAST: odd names, modes younger than lists of modes, candidates of several.
 
 They are not in the default archive; `Catalogue.unusual` has them.
 """

@@ -1,1 +1,1 @@
-"""The archive floor: plain functions on pandas tables that know JWST and MAST and nothing of Dagster."""
+"""The archive layer: plain functions on pandas tables that know JWST and MAST, but not Dagster."""

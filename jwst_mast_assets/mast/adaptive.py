@@ -1,4 +1,4 @@
-"""Long lists, asked for in parts that adapt: halved where MAST fails, with what works remembered by the process."""
+"""Long lists, requested in batches that adapt: halved if MAST fails; the process remembers which sizes work."""
 
 import logging
 import time
@@ -13,28 +13,28 @@ Item = TypeVar("Item", bound=Hashable)
 Reply = TypeVar("Reply")
 
 PATIENCE = 3600.0
-"""Seconds that failing queries of one list may take; what is left after that is not asked for."""
+"""Seconds that failing queries of one list may take; after that the rest is not requested."""
 
 ALONE = 4
-"""As many items that fail by themselves while nothing at all succeeds mean that MAST is down, not that they are bad."""
+"""If this many single items fail and nothing succeeds, MAST is down; the items are not to blame."""
 
 GROW_AFTER = 16
-"""Parts that must succeed before a larger one is tried again; twice as many after each time that it failed."""
+"""Batches that must succeed before a larger one is tried again; doubled each time that one fails."""
 
 
 class Size:
-    """How many items at once work, for one kind of query."""
+    """How many items per query work, for one kind of query."""
 
     def __init__(self) -> None:
         self.limit: int | None = None
         self._needed, self._streak = GROW_AFTER, 0
 
     def most(self, size: int) -> int:
-        """The size to use where `size` is the most that is wanted."""
+        """The size to use, at most `size`."""
         return size if self.limit is None else max(1, min(size, self.limit))
 
     def failed(self, number: int) -> None:
-        """As many at once were too many, as their halves succeeded."""
+        """Note that this many at once were too many, because their halves succeeded."""
         if self.limit is not None and number > self.limit:
             return
         if self.limit is not None:
@@ -42,7 +42,7 @@ class Size:
         self.limit, self._streak = max(1, number // 2), 0
 
     def succeeded(self, number: int) -> None:
-        """So many at once worked."""
+        """Note that this many at once worked."""
         if self.limit is None or number < self.limit:
             return
         self._streak += 1
@@ -51,11 +51,11 @@ class Size:
 
 
 SIZES: dict[str, Size] = {}
-"""What works, by kind of query; for as long as the process lives."""
+"""What works, by kind of query, for the lifetime of the process."""
 
 
 class Answers(NamedTuple, Generic[Item, Reply]):
-    """What came, and what did not."""
+    """The answers, and what was not answered."""
 
     replies: list[Reply]
     """One per part."""
@@ -70,19 +70,19 @@ def in_parts(
     size: int,
     patience: float = PATIENCE,
 ) -> Answers[Item, Reply]:
-    """Ask for many items, as many at once as MAST can answer.
+    """Request many items, as many at once as MAST can answer.
 
-    A part that fails is asked for in halves, down to one item; an item that fails alone costs only itself.
+    A batch that fails is split in half, down to one item; an item that fails alone does not affect the others.
 
     Parameters
     ----------
     kind : str
-        What is asked for, and of whom; the sizes that work are remembered under it.
+        What is requested, and from which server; the key under which working sizes are remembered.
     items : sequence
     ask : callable
-        Asks for some of them; raises ArchiveUnavailable where MAST cannot answer. Other errors end it all.
+        Requests some of them; raises ArchiveUnavailable if MAST cannot answer. Other errors stop everything.
     size : int
-        The most to ask for at once.
+        The most to request at once.
     patience : float
         Seconds that failing queries may take altogether.
 
@@ -93,7 +93,7 @@ def in_parts(
     Raises
     ------
     ArchiveUnavailable
-        If nothing came at all.
+        If nothing was answered at all.
     """
     parts = _Parts(kind, ask, size, patience)
     try:
@@ -108,7 +108,7 @@ def in_parts(
 
 
 class _Parts(Generic[Item, Reply]):
-    """One list on its way."""
+    """One list in progress."""
 
     def __init__(self, kind: str, ask: Callable[[Sequence[Item]], Reply], size: int, patience: float) -> None:
         self.kind, self.ask, self.size, self.patience = kind, ask, size, patience
@@ -119,7 +119,7 @@ class _Parts(Generic[Item, Reply]):
         self.spent = 0.0
 
     def answered_whole(self, part: Sequence[Item]) -> bool:
-        """Ask for some items; whether all were answered. Raises where going on has no sense."""
+        """Request some items; returns whether all were answered. Raises if continuing makes no sense."""
         if len(part) > self.learned.most(self.size):
             return self._in_turn(part)
         begun = time.monotonic()
@@ -131,7 +131,7 @@ class _Parts(Generic[Item, Reply]):
             if len(part) <= 1:
                 self.failed |= dict.fromkeys(part, error)
                 return False
-            log.info("%s: %d at once failed (%s); asking in halves", self.kind, len(part), error)
+            log.info("%s: a batch of %d failed (%s); splitting it in half", self.kind, len(part), error)
         else:
             self.answered.update(part)
             self.learned.succeeded(len(part))
@@ -140,14 +140,14 @@ class _Parts(Generic[Item, Reply]):
         first = self.answered_whole(part[:middle])
         whole = self.answered_whole(part[middle:]) and first
         if whole:
-            # Not an item was to blame but their number.
+            # Not an item was to blame, but the number of items.
             self.learned.failed(len(part))
         return whole
 
     def _in_turn(self, part: Sequence[Item]) -> bool:
         whole, start = True, 0
         while start < len(part):
-            # What works may be found out on the way.
+            # What works may be discovered on the way.
             most = self.learned.most(self.size)
             whole = self.answered_whole(part[start : start + most]) and whole
             start += most

@@ -1,6 +1,6 @@
 """MAST's JWST holdings, as tables and files. The only module that imports astroquery.
 
-``$MAST_SERVER`` moves all of it: invoke, download, whoami.
+``$MAST_SERVER`` changes the address of everything: invoke, download, whoami.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import requests
 
-# The class behind astroquery.mast.Observations: the only one that takes a session and addresses of our own.
+# The class behind astroquery.mast.Observations: the only one that accepts a custom session and addresses.
 from astroquery.mast.discovery_portal import PortalAPI
 
 from jwst_mast_assets.mast import names, tables
@@ -26,31 +26,31 @@ DEFAULT_SERVER = "https://mast.stsci.edu"
 TOKEN_PAGE = "https://auth.mast.stsci.edu/token"
 
 QUERY_TIMEOUT = 600.0
-"""Seconds without a byte before a query is given up; astroquery's own figure."""
+"""Seconds without a byte before a query is abandoned; as in astroquery."""
 
 PATHS_PER_REQUEST = 40
-"""Files per question for places in the cloud, as astroquery asks."""
+"""Files per request for paths in the cloud; as in astroquery."""
 
 BUCKET = "stpubdata"
 """MAST's public bucket."""
 
 EXECUTING_LIMIT = 1800.0
-"""Seconds that MAST may take over one query altogether, all its pages included."""
+"""Seconds that MAST may take for one query, including all its pages."""
 
 WHOAMI_TIMEOUT = 10.0
-"""Seconds for the answer who we are, without which everything works, too."""
+"""Seconds to wait for ``whoami``, whose answer is optional."""
 
 PROPOSALS_PER_QUERY = 500
-"""A thousand proposals with their hundred thousand observations are two queries, where MAST can do them."""
+"""A thousand proposals with a hundred thousand observations take two queries, if MAST can handle them."""
 
 Filter = dict[str, Any]
 
 GUIDE_STARS = "guidestar"
-"""Stands, beside the instruments, for the keyword service of guide-star files (``_gs-``)."""
+"""Like an instrument name, but for the keyword service of guide-star files (``_gs-``)."""
 
 
 class _Portal(PortalAPI):
-    """astroquery's portal without its question, before the first query of a service, how to show the columns."""
+    """astroquery's portal without its extra request, before the first query, for how to display columns."""
 
     _column_configs: dict[str, Any] = {}
     TIMEOUT = EXECUTING_LIMIT
@@ -61,7 +61,7 @@ class _Portal(PortalAPI):
 
 @dataclass(frozen=True)
 class Identity:
-    """Who MAST takes us for; ``anonymous`` is None where it does not say."""
+    """The identity that MAST sees; ``anonymous`` is None if MAST does not say."""
 
     anonymous: bool | None
     name: str = ""
@@ -108,13 +108,13 @@ class Archive:
     server : str, optional
         Default: ``$MAST_SERVER``, else ``https://mast.stsci.edu``.
     token : str, optional
-        MAST token; default ``$MAST_API_TOKEN``. Without one public data work.
+        MAST token; default ``$MAST_API_TOKEN``. Public data need none.
     read_timeout : float
-        Seconds without a byte before a query is given up.
+        Seconds without a byte before a query is abandoned.
     retries : int
-        How often a query is asked again after a dropped connection, 429 or 5xx.
+        How often a query is retried after a dropped connection, 429 or 5xx.
     time_limit : float
-        Seconds after which no further query is made, for those who have little time.
+        Seconds after which no further query is made, for callers with little time.
     """
 
     def __init__(
@@ -129,21 +129,21 @@ class Archive:
         if not self.server.startswith(("http://", "https://")):
             raise ConfigError(f"MAST_SERVER must begin with http:// or https://; it is {self.server!r}")
         self.token = token or os.environ.get("MAST_API_TOKEN") or None
-        """The token that downloads show; None once MAST has refused it."""
+        """The token that downloads send; None once MAST has refused it."""
         self.warnings: list[str] = []
-        """What the user must know, a sentence each, once."""
+        """What the user must know: one sentence each, without repetition."""
         self._unsaid: list[str] = []
         self.absent_columns: dict[str, list[str]] = {}
-        """Columns that the last replies did not have although they were asked for, by what was asked."""
+        """Columns that were requested but missing from the last replies, by kind of query."""
         self.refused_columns: dict[str, str] = {}
-        """What MAST said when it refused the columns asked for, by what was asked."""
+        """What MAST said when it refused the requested columns, by kind of query."""
         self.failures: dict[str, dict[Any, str]] = {"observations": {}, "products": {}}
-        """What of a list MAST did not answer, and why: proposals, obsids, and file names of ``... keywords``."""
+        """Items that MAST did not answer for, and why: proposals, obsids, and file names of ``... keywords``."""
         self.unusable_rows = 0
-        """Rows left out because they lack what identifies them."""
+        """Rows left out because their identifiers are missing."""
         self._identity: Identity | None = None
         self._remembered: _Remembered | None = None
-        # Lists are public: the token, which may be dead, is shown only where files are fetched.
+        # Lists are public: the token, which may have expired, is sent only to download files.
         self._session = MastSession(None, read_timeout, retries, self.server)
         self._session.end = time.monotonic() + time_limit
         portal = _Portal(session=self._session)
@@ -159,16 +159,16 @@ class Archive:
         return f"{self.server}/api/v0.1/Download/file"
 
     def session(self, read_timeout: float) -> MastSession:
-        """A session of its own for one thread that downloads; it does not retry by itself."""
+        """A separate session for one download thread; it does not retry by itself."""
         known = self._identity is not None and self._identity.anonymous is False
         refused = None if known else self._give_up_token
         return MastSession(self.token, read_timeout, 0, self.server, header=True, refused=refused)
 
     def whoami(self) -> Identity:
-        """Who MAST takes us for, with the token that is set; asked once.
+        """The identity that MAST sees with the present token; requested once.
 
-        A token that MAST does not know is no longer used, and ``warnings`` says so: public data need none. That MAST
-        does not answer, or not with JSON, says nothing about the token.
+        A token that MAST does not know is no longer used, and ``warnings`` says so: public data need none. If MAST
+        does not answer, or not with JSON, that says nothing about the token.
         """
         if self._identity is None:
             self._identity = self._ask_whoami()
@@ -180,7 +180,7 @@ class Archive:
         wait = min(WHOAMI_TIMEOUT, self._session.read_timeout)
         with MastSession(self.token, wait, 0, self.server) as session:
             session.end = self._session.end
-            # As astroquery asks; what comes without this header is not known.
+            # As in astroquery; the answer without this header is unknown.
             headers = {"Accept": "application/json"}
             try:
                 reply = session.get(f"{self.server}/whoami", headers=headers, timeout=(CONNECT_TIMEOUT, wait))
@@ -193,18 +193,18 @@ class Archive:
     def _give_up_token(self) -> None:
         self.token = None
         self.warn(
-            "MAST does not accept the token in MAST_API_TOKEN (it expires after 10 days unused, and after 60 days): "
-            f"public data are fetched without it, exclusive files wait; get a new token at {TOKEN_PAGE}"
+            "MAST does not accept the token in MAST_API_TOKEN (it expires after 10 days without use, and after 60 days "
+            f"in any case): public data are fetched without it, exclusive files wait; get a new token at {TOKEN_PAGE}"
         )
 
     def warn(self, sentence: str) -> None:
-        """Have the user told something; the same only once."""
+        """Add a warning for the user, unless it is already there."""
         if sentence not in self.warnings:
             self.warnings.append(sentence)
             self._unsaid.append(sentence)
 
     def unsaid(self) -> list[str]:
-        """The warnings since this was asked last."""
+        """The warnings since the last call."""
         news, self._unsaid = self._unsaid, []
         return news
 
@@ -216,20 +216,20 @@ class Archive:
         columns: Sequence[str] | None = None,
         anew: bool = False,
     ) -> pd.DataFrame:
-        """CAOM observations, planned ones (which have no ``t_min``) left out.
+        """CAOM observations, without planned ones (which have no ``t_min``).
 
         Parameters
         ----------
         proposals : iterable of str or int
-            Program numbers; none: of all programs.
+            Program numbers; if empty, all programs.
         t_min : (float, float), optional
             First and last start, MJD (UTC), both included.
         instruments : sequence of str
-            ``instrument_name`` values, one of which may end in ``%`` for any ending.
+            ``instrument_name`` values; one of them may end in the wildcard ``%``.
         columns : sequence of str
-            Columns to ask for beside the required ones; default: ``OBS_COLUMNS``.
+            Columns to request in addition to the required ones; default: ``OBS_COLUMNS``.
         anew : bool
-            Ask MAST also for what :meth:`remember_observations` has.
+            Also query MAST for what :meth:`remember_observations` has.
 
         Returns
         -------
@@ -240,7 +240,7 @@ class Archive:
         Raises
         ------
         ArchiveError
-            If MAST does not answer at all, answers with an error, or sends fewer rows than it has.
+            If MAST does not answer at all, answers with an error, or sends fewer rows than it announced.
         """
         keys = list(dict.fromkeys(names.proposal_key(proposal) for proposal in proposals))
         if not anew and self._remembered and self._remembered.covers(keys, t_min, columns):
@@ -258,7 +258,7 @@ class Archive:
         asked = list(dict.fromkeys([*required, "calib_level", *(OBS_COLUMNS if columns is None else columns)]))
 
         def ask(keys: Sequence[str]) -> pd.DataFrame:
-            # MAST has recorded the same program as 2733 and as 02733.
+            # MAST has recorded the same program both as 2733 and as 02733.
             spelled = sorted({*keys, *(key.lstrip("0") for key in keys)})
             return self._observations([{"paramName": "proposal_id", "values": spelled}, *filters], asked)
 
@@ -288,7 +288,7 @@ class Archive:
         return table[named & table["t_min"].notna() & (table["calib_level"].fillna(0) >= 0)]
 
     def count_observations(self, instruments: Sequence[str]) -> int:
-        """How many observations MAST has under some ``instrument_name`` values, of all programs.
+        """The number of observations in MAST with some ``instrument_name`` values, over all programs.
 
         Raises
         ------
@@ -337,7 +337,7 @@ class Archive:
         return part[named].drop_duplicates(["parent_obsid", "dataURI"])
 
     def cloud_paths(self, uris: Sequence[str]) -> dict[str, str]:
-        """Keys in the public bucket of files whose names do not say them, by ``dataURI``; few requests.
+        """Keys in the public bucket of files whose names do not determine them, by ``dataURI``.
 
         Raises
         ------
@@ -356,7 +356,7 @@ class Archive:
             for uri, told in reply.items():
                 path = told.get("path") if isinstance(told, dict) else None
                 if path:
-                    # MAST has been seen to write s3://bucket/key and /key.
+                    # MAST has been seen to send both s3://bucket/key and /key.
                     found[uri] = path.removeprefix("s3://").lstrip("/").removeprefix(f"{BUCKET}/")
         return found
 
@@ -366,8 +366,8 @@ class Archive:
         Parameters
         ----------
         instrument : str
-            ``nircam``, ``nirspec``, ``niriss``, ``miri``, ``fgs``, or ``GUIDE_STARS`` for the files of guide stars,
-            which no instrument's service has.
+            ``nircam``, ``nirspec``, ``niriss``, ``miri``, ``fgs``, or ``GUIDE_STARS`` for guide-star files,
+            which no instrument's service lists.
         filters : list of dict
             Mashup filters (``{"paramName": ..., "values": [...]}``).
         columns : sequence of str
@@ -387,7 +387,7 @@ class Archive:
         what = f"{instrument} keywords"
         service = f"Mast.Jwst.Filtered.{instrument.capitalize()}"
         if instrument == GUIDE_STARS:
-            # Its columns are partly others, so all are asked for; the file's name is in fileName.
+            # Some of its columns differ, so all are requested; the file name is in fileName.
             service, asked = "Mast.Jwst.Filtered.GuideStar", ["*"]
             spelled = {"filename": "fileName"}
             filters = [{**each, "paramName": spelled.get(each["paramName"], each["paramName"])} for each in filters]
@@ -395,19 +395,19 @@ class Archive:
         return tables.from_mast(reply.rows, reply.fields, tables.KEYWORDS_FROM_MAST, what)
 
     def in_parts(self, what: str, items: Sequence[Any], ask: Any, size: int) -> list[Any]:
-        """What `ask` gets for a long list, part by part; see :func:`adaptive.in_parts`.
+        """The replies of `ask` for a long list, in batches; see :func:`adaptive.in_parts`.
 
-        What fails alone is left out and in ``failures[what]``.
+        Items that fail alone are left out and listed in ``failures[what]``.
 
         Raises
         ------
         ArchiveError
-            If MAST answers nothing at all.
+            If MAST does not answer at all.
         """
         failed = self.failures.setdefault(what, {})
 
         def ask_some(part: Sequence[Any]) -> Any:
-            # Asking again in halves is worth more than asking for the same again.
+            # Retrying with half the list is worth more than repeating the same query.
             self._session.patient = len(part) == 1
             try:
                 return ask(part)
@@ -429,8 +429,8 @@ class Archive:
             self.absent_columns[what] = absent
         if refusal := self._mashup.refusal(service):
             self.refused_columns[what] = refusal
-            lost = f"it has no {', '.join(absent)}" if absent else "nothing is missing from its answer"
-            self.warn(f"{refusal.rstrip('.')}; all columns were asked for instead; {lost}")
+            lost = f"it has no {', '.join(absent)}" if absent else "no column is missing from its answer"
+            self.warn(f"{refusal.rstrip('.')}; all columns were requested instead; {lost}")
         return reply
 
 
@@ -441,4 +441,4 @@ def _joined(parts: Sequence[pd.DataFrame], schema: tables.Schema) -> pd.DataFram
 
 OBS_COLUMNS = ("t_max", "t_exptime", "t_obs_release", "dataproduct_type", "target_name", "filters", "obs_title")
 OBS_COLUMNS += ("proposal_pi", "dataRights", "dataURL", "jpegURL", "provenance_name", "s_ra", "s_dec")
-"""Optional columns that the page, the releases and the tables use."""
+"""Optional columns that the page, the release dates and the tables use."""

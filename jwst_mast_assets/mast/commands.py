@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def suggest(arguments: str, program: str = "jwst-mast") -> str:
-    """A command line that works where the user is.
+    """A command line that works in the user's shell.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def suggest(arguments: str, program: str = "jwst-mast") -> str:
     Returns
     -------
     str
-        With the program's full path where it is not on the path.
+        With the program's full path if it is not on $PATH.
     """
     beside = Path(sys.executable).parent / program
     if not shutil.which(program) and beside.exists():

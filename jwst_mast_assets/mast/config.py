@@ -1,8 +1,7 @@
 """Every parameter, once: its name, type, default, help and checks.
 
 The names are those of the original ``jwst_mast_query``. The YAML file, the launchpad and the command line all
-go through :class:`Config`, so that they know the same words, refuse the same mistakes in the same sentences,
-and print the same help.
+go through :class:`Config`, so they accept the same values, report mistakes in the same words, and print the same help.
 """
 
 import datetime as dt
@@ -52,8 +51,8 @@ SECRETS = ("token", "notify_urls")
 """Parameters whose values are never shown."""
 
 FILLED_IN_LATE = ("outrootdir", "outsubdir", "notify_urls")
-"""Parameters in which ``$NAME`` is replaced where they are used: the launchpad shows the name, and ``$`` may belong
-to an address."""
+"""Parameters in which ``$NAME`` is replaced only on use: the launchpad shows the name, and ``$`` can be part of an
+address."""
 
 
 LEVEL12_JPGS = ["_uncal.jpg", "_dark.jpg", "_rate.jpg", "_rateints.jpg", "_trapsfilled.jpg", "_cal.jpg", "_crf.jpg"]
@@ -67,11 +66,11 @@ ALIASES = {
     "webpage_thumbnail_width": "webpage_thumbnails_width",
     "webpage_thumbnail_height": "webpage_thumbnails_height",
 }
-"""Spellings of the original's documentation that mean a parameter of another name."""
+"""Spellings in the original's documentation that differ from the parameter's name."""
 
 
 class Config(pydantic.BaseModel):
-    """What to ask MAST for, what of it to select, where to put it, and what the page shows.
+    """What to query in MAST, what to select, where to put it, and what the page shows.
 
     Raises
     ------
@@ -87,8 +86,8 @@ class Config(pydantic.BaseModel):
     )
     obsmode: Words = Field(
         default=[],
-        description="Observation modes as MAST has them, e.g. [image, wfss]; with no instrument set, of all. Empty: "
-        "all modes.",
+        description="Observation modes as in MAST, e.g. [image, wfss], of the instrument or, if none is set, of all. "
+        "Empty: all modes.",
         examples=[["image", "wfss"]],
     )
     propID: Annotated[list[str], BeforeValidator(as_proposals)] = Field(
@@ -100,24 +99,24 @@ class Config(pydantic.BaseModel):
         examples=[[3, 103]],
     )
     lookbacktime: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        default=1.0, description="Days to look back from now. date_select and all_dates take precedence over it."
+        default=1.0, description="Days to look back from now. date_select and all_dates take precedence."
     )
     date_select: Annotated[Words, BeforeValidator(dates_as_text), check_limits(read_date)] = Field(
         default=[],
-        description="Dates of observation (t_min; MJD or ISO, UTC): one value (a date without a time means that whole "
-        "day, all else is exact), value+ (from), value- (until), or two (from, until).",
+        description="Observation dates (t_min; MJD or ISO, UTC): one value (a date without a time means that whole "
+        "day, anything else is exact), value+ (from), value- (until), or two (from, until).",
         examples=[["2022-04-10", "2022-04-12T12:00:00"]],
     )
-    all_dates: bool = Field(default=False, description="The whole history of the proposals, whatever the dates.")
+    all_dates: bool = Field(default=False, description="The whole history of the proposals; ignores the dates.")
     Nobs_per_batch: Annotated[int, Field(gt=0)] = Field(
-        default=2, description="Observations per query of products. Large programs time out with many."
+        default=2, description="Observations per query of products. With many, large programs time out."
     )
 
     # --- what of it to select
     filetypes: Words = Field(
         default=["uncal"],
-        description="File types: _uncal.fits, _rate.jpg, ...; without an ending: uncal is _uncal.fits, ami-oi is "
-        "_ami-oi.fits; fits, jpg, ecsv, ...: all of that kind. Empty: all.",
+        description="File types: _uncal.fits, _rate.jpg, ...; without an extension: uncal is _uncal.fits, ami-oi is "
+        "_ami-oi.fits; fits, jpg, ecsv, ...: all files of that kind. Empty: all.",
         examples=[["uncal", "_rate.jpg"]],
     )
     calib_levels: Annotated[Numbers, pydantic.AfterValidator(check_levels)] = Field(
@@ -129,21 +128,22 @@ class Config(pydantic.BaseModel):
         "nrs1, nrs2, nis, mirimage, mirifulong, mirifushort, guider1, guider2. Empty: all.",
         examples=[["a1", "a3"]],
     )
-    guidestars: bool = Field(default=False, description="Guide-star products too. There are a lot of them.")
-    guidestar_data_only: bool = Field(default=False, description="Guide-star products only.")
+    guidestars: bool = Field(default=False, description="Also guide-star products, which are numerous.")
+    guidestar_data_only: bool = Field(default=False, description="Only guide-star products.")
     obsid_select: Annotated[Words, check_limits(read_obsid)] = Field(
         default=[],
         description="Range of obsID or parent_obsid: one value (exact), value+, value-, or two.",
         examples=[[71672220, 71672260]],
     )
     obsid_list: Numbers = Field(
-        default=[], description="These obsID or parent_obsid only.", examples=[[71672220, 71672260]]
+        default=[], description="Only these obsID or parent_obsid.", examples=[[71672220, 71672260]]
     )
 
     # --- where to put it
     outrootdir: Text = Field(
         default=None,
-        description="Output folder; $NAME means an environment variable. Empty: $JWSTDOWNLOAD_OUTDIR, else here.",
+        description="Output folder; $NAME means an environment variable. Empty: $JWSTDOWNLOAD_OUTDIR, else the "
+        "current folder.",
         examples=["/data/jwst"],
     )
     outsubdir: Text = Field(default=None, description="Folder below outrootdir.", examples=["my_project"])
@@ -152,43 +152,43 @@ class Config(pydantic.BaseModel):
         default=True, description="A folder per observation number (obsnum05) below the proposal's."
     )
     propIDs_obsnum2outsubdir: Numbers = Field(
-        default=[1409], description="Proposals with a folder per observation number also where obsnum2outsubdir is off."
+        default=[1409], description="Proposals with a folder per observation number even if obsnum2outsubdir is off."
     )
-    jpg_separate_subdir: bool = Field(default=False, description="JPEGs in a folder jpg of their own.")
+    jpg_separate_subdir: bool = Field(default=False, description="Put JPEGs into a separate folder, jpg.")
 
     # --- how to fetch it
-    skipdownload: bool = Field(default=False, description="Download nothing; list what would be.")
-    clobber: bool = Field(default=False, description="Fetch files again that are there already.")
+    skipdownload: bool = Field(default=False, description="Download nothing; only list what would be downloaded.")
+    clobber: bool = Field(default=False, description="Download files again even if they are already there.")
     skip_check_if_outfile_exists: bool = Field(
-        default=False, description="Do not look in the tables whether the files are there already (quicker)."
+        default=False, description="Do not show in the tables whether files are already there (faster)."
     )
     skip_check_filesize: bool = Field(
-        default=False, description="Take a file that is there as complete, whatever its size."
+        default=False, description="Treat existing files as complete, regardless of their size."
     )
     verify: Annotated[Literal["none", "size", "content", "checksum"], BeforeValidator(lowered)] = Field(
         default="checksum",
-        description="How far a file is verified before it gets its name: none, size, content (size, and it opens), "
-        "checksum (MAST's md5 where it has one, else content).",
+        description="How thoroughly a file is verified before it gets its name: none, size, content (size, and it "
+        "opens), checksum (MAST's md5 if it has one, else content).",
     )
     keep_superseded: bool = Field(
         default=False,
-        description="Keep the older version of a file that is replaced, in a folder superseded beside it.",
+        description="Keep the older version of a replaced file, in a folder named superseded next to it.",
     )
     source: Annotated[Literal["mast", "s3", "s3-then-mast"], BeforeValidator(lowered)] = Field(
         default="mast", description="Where files come from: mast, s3 (public files in the cloud), s3-then-mast."
     )
     Nparallel: Annotated[int, Field(gt=0, le=20)] = Field(
-        default=5, description="Files fetched at a time. MAST's staff ask for few."
+        default=5, description="Files downloaded at a time. MAST's staff ask to keep this low."
     )
     download_timeout: Annotated[float, Field(gt=0)] = Field(
-        default=60.0, description="Seconds without a byte before a download is tried again."
+        default=60.0, description="Seconds without any data before a download is retried."
     )
     download_retries: Annotated[int, Field(ge=0)] = Field(
-        default=4, description="How often a file is tried again after a fault that may pass."
+        default=4, description="How often a file is retried after a temporary fault."
     )
     max_download_gb: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(none_if_blank)] = Field(
         default=None,
-        description="Refuse a run that would fetch more (GB of 10^9 bytes). Empty: as much as the disk takes.",
+        description="Refuse runs that would download more (GB of 10^9 bytes). Empty: limited only by the disk.",
         examples=[500],
     )
     token: Annotated[pydantic.SecretStr | None, BeforeValidator(none_if_blank)] = Field(
@@ -200,8 +200,8 @@ class Config(pydantic.BaseModel):
     # --- notices
     notify_urls: Annotated[list[pydantic.SecretStr], BeforeValidator(as_secrets)] = Field(
         default=[],
-        description="Where notices go, as addresses of the apprise library (mailto://..., slack://...). They are "
-        "secrets; better: the environment variable JWST_NOTIFY_URLS. Empty: no notices.",
+        description="Where to send notices, as addresses of the apprise library (mailto://..., slack://...). They "
+        "are secrets; better: the environment variable JWST_NOTIFY_URLS. Empty: no notices.",
         examples=["mailto://$NAME:$PASSWORD@example.org"],
     )
 
@@ -213,7 +213,7 @@ class Config(pydantic.BaseModel):
     )
     mastcolumns_obsTable: Annotated[Words, check_one_of(tables.MAST_OBS_COLUMNS, "column", lower=False)] = Field(
         default=["proposal_id", "dataURL", "obs_id", "t_min", "t_exptime"],
-        description="Columns to ask MAST for, beside those that are always needed.",
+        description="Columns to request from MAST, in addition to those that are always needed.",
     )
     outcolumns_productTable: Annotated[Words, check_one_of(tables.PRODUCT_OUT_COLUMNS, "column", lower=False)] = Field(
         default=[
@@ -232,7 +232,7 @@ class Config(pydantic.BaseModel):
     )
     outcolumns_obsTable: Annotated[Words, check_one_of(tables.OBS_OUT_COLUMNS, "column", lower=False)] = Field(
         default=["proposal_id", "obsnum", "obsid", "obs_id", "t_min", "t_exptime", "date_min"],
-        description="Columns of the table of observations; a count per file type is added.",
+        description="Columns of the table of observations; a count for each file type is added.",
     )
     sortcols_productTable: Annotated[Words, check_one_of(tables.PRODUCT_OUT_COLUMNS, "column", lower=False)] = Field(
         default=["calib_level", "filetype", "obsID"], description="Order of the table of products."
@@ -243,20 +243,22 @@ class Config(pydantic.BaseModel):
     sortcols_summaryTable: Annotated[Words, check_one_of(tables.SUMMARY_COLUMNS, "column", lower=False)] = Field(
         default=["date_start", "proposal_id", "obsnum"], description="Order of the summary table."
     )
-    verbose: Annotated[int, Field(ge=0)] = Field(default=0, description="More to read while it runs.")
+    verbose: Annotated[int, Field(ge=0)] = Field(default=0, description="More output while it runs.")
 
     # --- the page
     makewebpages: bool = Field(
-        default=False, description="Make index.html per proposal (the job jwst_download always does)."
+        default=False, description="Make index.html for each proposal (the job jwst_download always does)."
     )
     webpage_level12_jpgs: Words = Field(default=LEVEL12_JPGS, description="File types whose thumbnails the page shows.")
-    webpage_mkthumbnails: bool = Field(default=True, description="Make thumbnails; else the page shows the full JPEGs.")
+    webpage_mkthumbnails: bool = Field(
+        default=True, description="Make thumbnails; otherwise the page shows the full JPEGs."
+    )
     webpage_thumbnails_overwrite: bool = Field(
-        default=False, description="Make thumbnails again that are there already."
+        default=False, description="Make thumbnails again even if they already exist."
     )
     webpage_thumbnails_width: Pixels = Field(default=100, description="Width of thumbnails, pixels.")
     webpage_thumbnails_height: Pixels = Field(
-        default=None, description="Height of thumbnails, pixels; empty: keeps the shape.", examples=[100]
+        default=None, description="Height of thumbnails, pixels. Empty: keep the aspect ratio.", examples=[100]
     )
     webpage_tablefigsize_width: Pixels = Field(
         default=None, description="Width of figures in the page's table, pixels.", examples=[100]
@@ -264,7 +266,7 @@ class Config(pydantic.BaseModel):
     webpage_tablefigsize_height: Pixels = Field(
         default=None, description="Height of figures in the page's table, pixels.", examples=[100]
     )
-    webpage_fitskeys2table: Words = Field(default=FITS_KEYS, description="FITS header keywords to show in the page.")
+    webpage_fitskeys2table: Words = Field(default=FITS_KEYS, description="FITS header keywords that the page shows.")
     webpage_cols4table: Words = Field(default=PAGE_COLUMNS, description="Columns of the page's table.")
     webpage_sortcols: Words = Field(
         default=["proposal_id", "obsnum", "visit", "sca"], description="Order of the page's table."
@@ -273,14 +275,15 @@ class Config(pydantic.BaseModel):
     # --- the pipeline
     watch: Annotated[Literal["proposals", "all"], BeforeValidator(lowered)] = Field(
         default="proposals",
-        description="What the sensor looks after: the watched proposals, or all of the instrument in the last "
+        description="What the sensor watches: the watched proposals, or everything from the instrument in the last "
         "lookbacktime days.",
     )
     sensor_interval: Annotated[int, Field(ge=30)] = Field(
-        default=600, description="Seconds between two looks at MAST (read when Dagster loads the code location)."
+        default=600, description="Seconds between two queries of MAST (read when Dagster loads the code location)."
     )
     freshness_hours: Annotated[float, Field(gt=0)] = Field(
-        default=36.0, description="Hours after which a proposal that was not compared with MAST counts as not fresh."
+        default=36.0,
+        description="Hours without a comparison with MAST after which a proposal no longer counts as fresh.",
     )
     first_day: dt.date = Field(
         default=dt.date(2021, 8, 1),
@@ -294,9 +297,9 @@ class Config(pydantic.BaseModel):
         Parameters
         ----------
         values : mapping
-            Parameters that differ from the defaults. One value may stand for a list of one.
+            Parameters that differ from the defaults. A single value can be given for a list of one.
         source : str
-            Where they come from, for the message (``config file x.cfg``).
+            Their origin, for messages (``config file x.cfg``).
 
         Raises
         ------
@@ -320,7 +323,7 @@ class Config(pydantic.BaseModel):
 
     @property
     def environment_root(self) -> str | None:
-        """The output folder where ``outrootdir`` is not set."""
+        """The output folder if ``outrootdir`` is not set."""
         return os.environ.get("JWSTDOWNLOAD_OUTDIR") or None
 
     @property
@@ -360,7 +363,7 @@ class _Loader(yaml.SafeLoader):
     """YAML without its octal numbers: ``01410`` is a padded proposal, not 776."""
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> Any:
-        """An integer; as text where YAML would read it as octal."""
+        """An integer; text if YAML would read it as octal."""
         return node.value if re.fullmatch(r"0\d+", node.value) else super().construct_yaml_int(node)
 
 
@@ -377,11 +380,11 @@ MEANT = {
     "date_from_datetime_parsing": "must be a date like 2022-07-01",
     "date_parsing": "must be a date like 2022-07-01",
 }
-"""Pydantic's complaints in the words of this field."""
+"""Pydantic's error types as messages for astronomers."""
 
 
 def _sentence(error: pydantic.ValidationError) -> str:
-    """The first complaint of pydantic as one sentence that names the parameter."""
+    """Pydantic's first error as one sentence that names the parameter."""
     first = error.errors(include_url=False, include_context=False)[0]
     name = first["loc"][0] if first["loc"] else ""
     message = MEANT.get(first["type"]) or first["msg"].removeprefix("Value error, ").removeprefix("Input ")
@@ -390,19 +393,19 @@ def _sentence(error: pydantic.ValidationError) -> str:
 
 
 def load_config(path: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Config:
-    """The configuration of a YAML file, and what takes precedence over it.
+    """The configuration in a YAML file, with overrides.
 
     Parameters
     ----------
     path : path, optional
-        Default: ``$JWST_QUERY_CFGFILE``; where that is not set either, the defaults.
+        Default: ``$JWST_QUERY_CFGFILE``; if that is not set, the parameters' defaults.
     given : mapping, optional
-        Parameters of the command line. What they replace in the file is not looked at.
+        Parameters from the command line. Values that they override in the file are not checked.
 
     Raises
     ------
     ConfigError
-        If the file is not there, is not YAML, is no list of parameters, or has a bad one.
+        If the file does not exist, is not YAML, is not a list of parameters, or has a bad one.
     """
     path = path or os.environ.get("JWST_QUERY_CFGFILE")
     given = given or {}
@@ -420,6 +423,6 @@ def load_config(path: str | Path | None = None, given: Mapping[str, Any] | None 
         raise ConfigError(f"{source}: is not YAML: {problem}{line}") from None
     values = {} if values is None else values
     if not isinstance(values, dict):
-        raise ConfigError(f"{source}: must hold lines like 'instrument: nircam', not a {type(values).__name__}")
+        raise ConfigError(f"{source}: must contain lines like 'instrument: nircam', not a {type(values).__name__}")
     kept = {name: value for name, value in values.items() if ALIASES.get(name, name) not in given}
     return Config.from_mapping(kept, source).merged(given, "command line")

@@ -1,7 +1,7 @@
 """The annotated config file that ``jwst-mast config`` prints, made from the fields of :class:`Config`.
 
-What it holds equals the defaults. Parameters that say what is asked for and selected, and those without a default,
-are commented out with an example: a new file excludes nothing.
+It contains the defaults. Parameters that query and select, and those without a default, are commented out with an
+example, so a new file excludes nothing.
 """
 
 import datetime as dt
@@ -35,7 +35,7 @@ SECTIONS = {
     "makewebpages": "The page: <outrootdir>/<outsubdir>/<proposal>/index.html",
     "watch": "The pipeline",
 }
-"""Headings, by the parameter above which they stand."""
+"""Headings, by the parameter that they precede."""
 
 NARROWING = ("instrument", "filetypes")
 """Sections whose parameters are all commented out."""

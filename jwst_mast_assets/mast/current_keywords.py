@@ -1,4 +1,4 @@
-"""What MAST has now of many recorded files, in few queries: whole programs where that is fewer, else file names."""
+"""What MAST has now for many recorded files, in few queries: by program if that takes fewer, else by file name."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ log = logging.getLogger("jwst_mast_assets.reprocessing")
 PROGRAMS_PER_QUERY = 100
 
 ROWS_PER_QUERY = 20_000
-"""Recorded files whose programs are asked for at once; MAST's own page ends at 50,000 rows."""
+"""Recorded files whose programs are queried at once; MAST's own page ends at 50,000 rows."""
 
 COLUMNS = ("filename", "checksum", "cal_ver", "crds_ctx", "isStale", "ingestCompletionDate")
 
@@ -34,20 +34,20 @@ class Programs(NamedTuple):
     filetype: str
     programs: list[int]
     names: list[str]
-    """The recorded files that it is to answer for."""
+    """The recorded files that it should cover."""
 
 
 def current_keywords(archive: Archive, recorded: pd.Series) -> dict[str, Keywords]:
     """Keywords of recorded FITS files, by name.
 
     At most one query per instrument, file type and 100 programs or 20,000 recorded files; for few files one per 500
-    names. What a query of whole programs does not bring for any file of a program is asked for by name.
+    names. If a query of whole programs has no row for any file of a program, its files are queried by name.
 
     Parameters
     ----------
     archive : Archive
     recorded : Series of string
-        ``productFilename`` values; of files other than FITS the service knows nothing.
+        ``productFilename`` values; the service only knows FITS files.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def current_keywords(archive: Archive, recorded: pd.Series) -> dict[str, Keyword
 
 
 def plan_queries(recorded: pd.Series) -> tuple[list[Programs], list[str]]:
-    """What to ask for whole programs, and which files by name, so that the queries are few."""
+    """Which programs to query, and which files by name, to keep queries few."""
     name = recorded.dropna().drop_duplicates().astype("string")
     instrument = name.map(instrument_of).astype("string")
     table = pd.DataFrame({"name": name, "instrument": instrument, "filetype": filetype(name)})
@@ -116,17 +116,17 @@ def _ask_programs(archive: Archive, query: Programs) -> dict[str, Keywords]:
     try:
         answers = archive.in_parts(kind, query.programs, ask, PROGRAMS_PER_QUERY)
     except ArchiveError as error:
-        # Programs can be too large for MAST to answer in time; their files one by one are not.
+        # Programs can be too large for MAST to answer in time; single files are not.
         log.warning("%s %s of %s: %s; asking by name", query.instrument, query.filetype, query.programs, error)
         return ask_keywords(query.names, archive)
     found: dict[str, Keywords] = {}
     for answer in answers:
         found |= {name: keywords for name, keywords in keywords_of(answer).items() if name in wanted}
-    # Programs that failed by themselves are silent, too.
+    # Programs that failed alone also have no rows.
     return found | ask_keywords(_of_silent_programs(query.names, found), archive)
 
 
 def _of_silent_programs(names: Sequence[str], found: dict[str, Keywords]) -> list[str]:
-    """The files of programs of which nothing came: the service may spell their number otherwise."""
+    """The files of programs without any row: the service may spell their number differently."""
     heard = {name[:7] for name in found}
     return [name for name in names if name[:7] not in heard]

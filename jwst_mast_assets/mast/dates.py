@@ -1,4 +1,4 @@
-"""Days, MJD and ISO dates. MAST's times are MJD in UTC; so are all of ours."""
+"""Days, MJD and ISO dates. MAST's times are MJD in UTC, and so are all times here."""
 
 import datetime as dt
 import re
@@ -58,7 +58,7 @@ def parse_mjd(text: str) -> float:
     try:
         mjd = float(text)
     except ValueError:
-        # Python 3.10 reads fractions of three or six digits only.
+        # Python 3.10 only reads fractions of three or six digits.
         iso = re.sub(r"\.(\d+)", lambda match: f".{match[1][:6]:0<6}", text.strip().removesuffix("Z"))
         moment = dt.datetime.fromisoformat(iso)
         if moment.tzinfo is None:
@@ -75,7 +75,7 @@ def is_day(text: str) -> bool:
 
 
 def moment(when: dt.datetime | str) -> str:
-    """A time as ISO text with microseconds, UTC: such texts sort as the times do.
+    """A time as ISO text with microseconds, UTC: such strings sort chronologically.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def moment(when: dt.datetime | str) -> str:
 
 def _parsed(text: str) -> dt.datetime:
     try:
-        # A bare year is more likely than a time when there was no JWST.
+        # A bare year is more likely than an MJD before JWST existed.
         if re.fullmatch(r"\d{5}(\.\d*)?", text):
             return MJD_EPOCH + dt.timedelta(days=parse_mjd(text))
         # Later Pythons read more spellings than 3.10.

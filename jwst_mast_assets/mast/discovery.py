@@ -1,4 +1,4 @@
-"""Which cells have data: what the command line and the sensor ask before they request runs."""
+"""Which cells have data: what the command line and the sensor query before they request runs."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from jwst_mast_assets.mast.partition_cells import Cell
 
 
 def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.DataFrame:
-    """The observations that the configuration's proposals, dates, instrument and mode mean.
+    """The observations that match the configuration's proposals, dates, instrument and mode.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.
     lower, upper = selection.window(config, now)
     span = None
     if lower is not None or upper is not None:
-        # Nothing was taken later than now; a day more forgives a clock that is late.
+        # Nothing was taken later than now; the extra day tolerates a slow clock.
         span = (0.0 if lower is None else lower, mjd_of(now) + 1 if upper is None else upper)
     found = archive.observations(config.propID, span, selection.instrument_names(config))
     check_modes(archive, found, config)
@@ -50,16 +50,16 @@ def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.
 
 
 RIGHTS = ("dataRights", "t_obs_release")
-"""The only columns asked for beside the required ones: enough to see what is new, changed or released."""
+"""The only columns requested besides the required ones: enough to see what is new, changed or released."""
 
 END = 100_000.0
-"""MJD that is later than any observation, in 2132: one that is dated in the future by mistake is to be seen."""
+"""An MJD later than any observation, in 2132, so that one dated in the future by mistake is noticed."""
 
 
 def list_observations(
     archive: Archive, config: Config, proposals: Sequence[str], since: dt.date, now: dt.datetime
 ) -> pd.DataFrame:
-    """What there is of some proposals since a day: few queries, few columns.
+    """What MAST has of some proposals since a day: few queries, few columns.
 
     Parameters
     ----------

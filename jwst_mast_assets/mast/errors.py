@@ -1,15 +1,15 @@
-"""The errors that a person can do something about; each message is one sentence that says what.
+"""The errors that a user can act on; each message is one sentence that says how.
 
-Each class says whether what went wrong is permanent, so that trying again is of no use until something changes, or
+Each class says whether the problem is permanent, so that retrying is useless until something changes, or
 transient. Run retries, the sensor's attempts and the exit status of the commands follow from that.
 """
 
 
 class JwstMastError(Exception):
-    """Base class. Its text is shown to the user as it is, without a traceback."""
+    """Base class. Its text is shown to the user unchanged, without a traceback."""
 
     permanent = True
-    """Whether the same would fail again until the configuration or MAST changes."""
+    """Whether it would fail again until the configuration or MAST changes."""
 
     @property
     def exit_status(self) -> int:
@@ -22,21 +22,21 @@ class ConfigError(JwstMastError):
 
 
 class ArchiveError(JwstMastError):
-    """MAST could not be reached, refused, or sent something that is not what it should be."""
+    """MAST could not be reached, refused the request, or sent something unexpected."""
 
     permanent = False
 
 
 class ArchiveUnavailable(ArchiveError):
-    """MAST did not answer, or answered that it cannot now (time-out, 429, 5xx)."""
+    """MAST did not answer, or is temporarily unable to (time-out, 429, 5xx)."""
 
 
 class ArchiveUnreachable(ArchiveUnavailable):
-    """There is no connection to MAST, or no time left to ask: asking for less would not help."""
+    """There is no connection to MAST, or no time left: asking for less would not help."""
 
 
 class SchemaError(ArchiveError):
-    """A reply of MAST lacks a column that the pipeline needs, or carries it in another type."""
+    """A column that the pipeline needs is missing from a reply of MAST, or has the wrong type."""
 
     permanent = True
 
@@ -46,13 +46,13 @@ class OutputError(JwstMastError):
 
 
 class NoRoom(OutputError):
-    """The disk is full, or has less room than is needed.
+    """The disk is full, or has less free space than needed.
 
     Parameters
     ----------
     message : str
     needs : int
-        Bytes that must be free for another try; 0 where that is not known.
+        Bytes that must be free before another attempt; 0 if unknown.
     """
 
     def __init__(self, message: str, needs: int = 0) -> None:

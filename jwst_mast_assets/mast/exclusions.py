@@ -1,7 +1,7 @@
-"""Why nothing is left: what there is, and which parameters exclude it, in one sentence.
+"""Why nothing is selected: what there is, and which parameters exclude it, in one sentence.
 
 For the commands, the sensor and the assets alike: a selection that excludes everything is not an error, but it is
-seldom what was meant.
+rarely what was meant.
 """
 
 import datetime as dt
@@ -100,7 +100,7 @@ def excluded_files(products: pd.DataFrame, observations: pd.DataFrame, config: C
 
 
 def _culprits(keeps: Mapping[str, pd.Series]) -> list[str]:
-    """The parameters that leave nothing: each by itself if any does, else all that leave something out."""
+    """The parameters that exclude everything on their own, if any; else all that exclude something."""
     table = pd.DataFrame({name: keep.fillna(False).astype(bool) for name, keep in keeps.items()})
     if table.empty or table.all(axis=1).any():
         return []
@@ -109,7 +109,7 @@ def _culprits(keeps: Mapping[str, pd.Series]) -> list[str]:
 
 
 def _there(name: str, files: pd.DataFrame) -> str | None:
-    """What there is that a parameter could have named."""
+    """The existing values that a parameter could have named."""
     column = {"filetypes": "filetype", "obsnums": "obsnum", "calib_levels": "calib_level", "sca": "sca"}.get(name)
     if column:
         values = _listed([str(value) for value in sorted(files[column].dropna().unique())])

@@ -1,4 +1,4 @@
-"""What the instrument-keyword service knows of FITS files: checksum, software version, reference context."""
+"""What the instrument-keyword service knows about FITS files: checksum, software version, reference context."""
 
 import functools
 import re
@@ -22,17 +22,17 @@ NAMED = re.compile(r"_(nircam|nirspec|niriss|miri|fgs)_")
 
 
 class Keywords(NamedTuple):
-    """What the service says of one file; None is not known."""
+    """What the service says about one file; None if unknown."""
 
     checksum: str | None = None
     cal_ver: str | None = None
     crds_ctx: str | None = None
     stale: bool | None = None
-    """Queued to be processed again."""
+    """Queued for reprocessing."""
 
 
 UNKNOWN = Keywords()
-"""Of files that the service does not have."""
+"""For files that the service does not have."""
 
 
 def instrument_of(name: str) -> str | None:
@@ -87,7 +87,7 @@ def _ask_names(archive: Archive, instrument: str, files: Sequence[str]) -> pd.Da
 
 
 def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
-    """A reply of the service by file name; where a file has rows of several ingests, the last one counts."""
+    """A reply of the service by file name; if a file has rows from several ingests, the last one counts."""
     stamps = table["ingestCompletionDate"].str.extract(r"(\d+)")[0].astype("Float64")
     table = table.assign(stamp=stamps).sort_values("stamp", na_position="first", kind="stable")
     columns = ["filename", "checksum", "cal_ver", "crds_ctx", "isStale"]
@@ -96,5 +96,5 @@ def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
 
 
 def valid_checksum(value: object) -> str | None:
-    """An md5 in small letters; None for anything that is none."""
+    """A lower-case md5; None for anything else."""
     return value.lower() if isinstance(value, str) and MD5.fullmatch(value) else None

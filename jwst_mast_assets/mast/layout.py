@@ -41,7 +41,7 @@ def outfilenames(products: pd.DataFrame, config: Config) -> pd.Series:
 
 
 def proposal_folder(config: Config, proposal: str) -> Path:
-    """Folder of a proposal's page and tables; also where the files themselves go elsewhere."""
+    """The folder of a proposal's page and tables, even if the files themselves go elsewhere."""
     return config.root / proposal
 
 
@@ -51,7 +51,7 @@ def make_folder(folder: Path) -> None:
     Raises
     ------
     OutputError
-        If it cannot be made or written to.
+        If it cannot be created or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

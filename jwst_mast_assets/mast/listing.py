@@ -1,4 +1,4 @@
-"""Lists that are not believed at once: MAST sends a short or empty one now and then, and says that it is complete."""
+"""Lists that are checked before they are trusted: now and then MAST sends a short or empty one as complete."""
 
 import time
 from collections.abc import Callable, Collection
@@ -9,7 +9,7 @@ import pandas as pd
 from jwst_mast_assets.mast.errors import ArchiveUnavailable
 
 PAUSES = (2.0, 10.0, 30.0)
-"""Seconds to wait before a list that is shorter than what is recorded is asked for again."""
+"""Seconds to wait before retrying a list that is shorter than the record."""
 
 
 class OpenList(NamedTuple):
@@ -24,19 +24,19 @@ class OpenList(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What MAST lists, and what is kept of what it listed before."""
+    """What MAST lists, and what is kept of its earlier lists."""
 
     table: pd.DataFrame
     key: str
     """The column that names a row: ``obsid`` or ``dataURI``."""
     group: str
-    """The column that says to which list a row belongs: ``cell`` or ``parent_obsid``."""
+    """The column that assigns a row to a list: ``cell`` or ``parent_obsid``."""
     listed: frozenset[Any]
     """The keys that MAST listed."""
     open: list[OpenList]
     """The lists that failed or stayed shorter than recorded; their recorded rows are kept in the table."""
     unanswered: frozenset[Any]
-    """The lists that MAST was not asked for, or did not answer."""
+    """The lists that were not requested from MAST, or not answered."""
 
 
 def asked_again(
@@ -48,19 +48,19 @@ def asked_again(
     ask: Callable[[list[Any]], pd.DataFrame],
     least: int = 0,
 ) -> tuple[pd.DataFrame, dict[Any, str]]:
-    """An answer, completed by more answers where it lacks rows that are known.
+    """An answer, completed by further answers if known rows are missing.
 
     Parameters
     ----------
     found, known : DataFrame
         The first answer, and what is recorded; both with `group` and `key`.
     asked : collection
-        The lists that were asked for: values of `group`.
+        The lists that were requested: values of `group`.
     group : str
     key : str
         The column that names a row; one row can be in several lists.
     ask : callable
-        Asks for some of the lists again.
+        Requests some of the lists again.
     least : int
         How many rows a list must have even if nothing is recorded of it.
 
@@ -89,7 +89,7 @@ def asked_again(
 def _shorter(
     found: pd.DataFrame, known: pd.DataFrame, asked: Collection[Any], group: str, key: str, least: int
 ) -> dict[Any, str]:
-    """The lists that lack more of what is known than they have new: a renamed file is none that is missing."""
+    """The lists with more known rows missing than new ones: a renamed file does not count as missing."""
     missing = known[known[group].isin(asked) & ~known[key].isin(found[key])].groupby(group)[key].nunique().to_dict()
     new = found[~found[key].isin(known[key])].groupby(group)[key].nunique().to_dict()
     now = found.groupby(group)[key].nunique().to_dict()

@@ -15,13 +15,13 @@ from jwst_mast_assets.mast.session import NoTimeLeft
 log = logging.getLogger("jwst_mast_assets.mast")
 
 PAGE_SIZE = 500_000
-"""Rows of a page: MAST's staff advise as many, as every further page runs the query again."""
+"""Rows of a page: as MAST's staff advise, because every further page runs the query again."""
 
 PAUSES = (2.0, 10.0)
-"""Seconds to wait before an answer that is shorter than announced is asked for again."""
+"""Seconds to wait before retrying an answer that is shorter than announced."""
 
 REFUSED: dict[tuple[str, str], str] = {}
-"""Services (of a server) that refused the columns asked for, with what they said; asked for ``*`` from then on."""
+"""Services (of a server) that refused the requested columns, with their reason; ``*`` is requested from then on."""
 
 Params = dict[str, Any]
 Row = dict[str, Any]
@@ -34,7 +34,7 @@ class Portal(Protocol):
 
 
 class Refusal(ArchiveUnavailable):
-    """An envelope with status ERROR. It does not say whether it may pass; asking for too much is one of its reasons."""
+    """An envelope with status ERROR. It may be temporary; asking for too much is one possible reason."""
 
 
 class Reply(NamedTuple):
@@ -44,7 +44,7 @@ class Reply(NamedTuple):
     fields: set[str]
     """Names of its columns."""
     announced: int = 0
-    """How many rows MAST said that there are."""
+    """The number of rows that MAST announced."""
     pages: int = 1
 
 
@@ -58,17 +58,17 @@ class Mashup:
     def ask(self, service: str, params: Params, what: str, identity: Sequence[str] = ()) -> Reply:
         """All rows of a service.
 
-        A service that refuses the columns is asked for all of them, now and from then on.
+        If a service refuses the columns, all of them are requested from then on.
 
         Parameters
         ----------
         service : str
         params : dict
-            Of these ``columns`` may give way to ``*``.
+            ``columns`` may be replaced by ``*``.
         what : str
             What is asked for, for messages.
         identity : sequence of str
-            Columns that tell one row from another, where a row does not come twice.
+            Columns that identify a row, if rows are unique.
 
         Raises
         ------
@@ -88,27 +88,27 @@ class Mashup:
                 reply = self._whole(service, {**params, "columns": "*"}, what, identity)
             except ArchiveUnavailable:
                 raise refusal from None
-            log.warning("%s; all columns are asked for from now on", refusal)
+            log.warning("%s; all columns are requested from now on", refusal)
             REFUSED[self.server, service] = str(refusal)
             return reply
 
     def refusal(self, service: str) -> str | None:
-        """What a service said when it refused the columns asked for; None if it did not."""
+        """What a service said when it refused the requested columns; None if it did not."""
         return REFUSED.get((self.server, service))
 
     def _whole(self, service: str, params: Params, what: str, identity: Sequence[str]) -> Reply:
-        """An answer with as many rows as announced; asked for again where it is shorter."""
+        """An answer with as many rows as announced; retried if it is shorter."""
         reply, so_far = Reply([], set()), dict[Any, Row]()
         for pause in (*PAUSES, None):
             reply = self._once(service, params, what, identity)
             if len(reply.rows) >= reply.announced:
                 return reply
             if identity:
-                # Another question may bring the rows that the pages of this one skipped.
+                # Another query may return the rows that the pages of this one skipped.
                 so_far |= {_identity(row, identity): row for row in reply.rows}
                 if len(so_far) >= reply.announced:
                     return reply._replace(rows=list(so_far.values()))
-            log.info("%d of %d %s came", len(reply.rows), reply.announced, what)
+            log.info("%d of %d %s arrived", len(reply.rows), reply.announced, what)
             if pause is not None:
                 time.sleep(pause)
         number = max(len(reply.rows), len(so_far))
@@ -133,9 +133,10 @@ class Mashup:
 
 
 def joined(envelopes: Sequence[dict[str, Any]], identity: Sequence[str] = ()) -> Reply:
-    """The pages of an answer as one: a row that an earlier page has is not taken again.
+    """The pages of an answer as one, without rows that an earlier page already has.
 
-    Each page runs the query anew, and no order is promised: pages may overlap. Within a page repeated rows are MAST's.
+    Each page runs the query again, and no order is guaranteed, so pages may overlap. Repeated rows
+    within a page are MAST's own.
     """
     rows: list[Row] = []
     fields: set[str] = set()
@@ -148,7 +149,7 @@ def joined(envelopes: Sequence[dict[str, Any]], identity: Sequence[str] = ()) ->
             seen.update(_identity(row, identity) for row in page)
         fields |= {field["name"] for field in envelope.get("fields") or []} | set(page[0] if page else ())
         paging = envelope.get("paging") or {}
-        # A server has been seen to cut at 50,000 rows and to count only those as filtered.
+        # A server has been seen to cut at 50,000 rows and count only those as filtered.
         announced = max(announced, paging.get("rowsFiltered") or 0, paging.get("rowsTotal") or 0)
     return Reply(rows, fields, announced, len(envelopes))
 
@@ -159,12 +160,12 @@ def _identity(row: Row, identity: Iterable[str]) -> Any:
 
 
 def not_mast(server: str) -> str:
-    """What to say of an answer that no service of MAST gives."""
-    return f"{server} answered with something that is not MAST's JSON; is MAST_SERVER right?"
+    """The message for an answer that no service of MAST gives."""
+    return f"{server} sent something that is not MAST's JSON; is MAST_SERVER correct?"
 
 
 def as_sentence(error: Exception, server: str) -> Exception:
-    """What goes wrong with a request to a server as one sentence; what nobody foresaw stays as it is."""
+    """A request's failure as one sentence; unexpected errors are returned unchanged."""
     if isinstance(error, requests.HTTPError):
         status = error.response.status_code
         kind = ArchiveUnavailable if status == 429 or status >= 500 else ArchiveError
@@ -176,7 +177,7 @@ def as_sentence(error: Exception, server: str) -> Exception:
         kind = ArchiveUnreachable if _no_connection(error) else ArchiveUnavailable
         return kind(f"MAST at {server} cannot be reached ({_reason(error)}); check MAST_SERVER and the network")
     if isinstance(error, AttributeError | KeyError | TypeError):
-        # Raised by astroquery where a reply lacks what every reply of MAST has.
+        # Raised by astroquery if a reply does not have what every reply of MAST has.
         return ArchiveUnavailable(not_mast(server))
     return error
 
@@ -198,7 +199,7 @@ def _no_connection(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """The innermost cause of a connection error, in a few words and without an object's address."""
+    """The root cause of a connection error, in a few words and without an object's address."""
     if isinstance(error, NoTimeLeft):
         return "no time left"
     if isinstance(error, requests.Timeout | TimeoutError):

@@ -1,7 +1,7 @@
-"""The modes that a configuration means, compared with those that MAST's rows have.
+"""The modes that a configuration selects, compared with those in MAST's rows.
 
 MAST appends the mode to the instrument's name (``NIRCAM/IMAGE``); before 2023-02-28 it recorded the bare name. New
-modes appear: the list in the code only adds to what the rows say, it hides nothing.
+modes appear: the list in the code only adds to the rows' modes and hides nothing.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.values import INSTRUMENTS, nearest
 
 Modes = dict[str, set[str]]
-"""Modes by instrument, in small letters."""
+"""Modes by instrument, in lower case."""
 
 
 def modes_of_rows(observations: pd.DataFrame) -> Modes:
@@ -30,7 +30,7 @@ def instrument_is_wanted(observations: pd.DataFrame, config: Config) -> pd.Serie
     """Whether ``instrument`` and ``obsmode`` want each observation. A Series of boolean.
 
     Observations under the bare name of an instrument that may have a wanted mode are wanted, too. FGS data come with
-    observations of all instruments. Where all modes are known to be of other instruments, and no row says otherwise,
+    observations of all instruments. If all modes are known to belong to other instruments, and no row contradicts that,
     every mode is wanted, as in the original. Otherwise what is wanted of an observation does not depend on which others
     are in the answer: the sensor sees those of a proposal, a run those of a day.
     """
@@ -48,7 +48,7 @@ def instrument_is_wanted(observations: pd.DataFrame, config: Config) -> pd.Serie
 
 
 def mode_warnings(config: Config, observations: pd.DataFrame) -> list[str]:
-    """A sentence for each ``obsmode`` that only other instruments have."""
+    """One sentence for each ``obsmode`` that only other instruments have."""
     if not config.instrument:
         return []
     known = _known(observations)
@@ -66,7 +66,7 @@ def check_modes(archive: Archive, observations: pd.DataFrame, config: Config) ->
     Parameters
     ----------
     archive : Archive
-        Asked only about words that the answer does not have.
+        Queried only about words that are not in the answer.
     observations : DataFrame
         MAST's answer, with ``instrument_name``.
     config : Config
@@ -106,7 +106,7 @@ def _has(modes: Mapping[str, Collection[str]], instrument: str, word: str) -> bo
 
 
 def _may_have(instrument: str, word: str) -> bool:
-    """Whether the bare name of an instrument may stand for a mode; a mode that the code does not know may be of any."""
+    """Whether the bare name of an instrument may mean a mode; a mode unknown to the code may belong to any."""
     spelled_out, _, _ = word.rpartition("/")
     if spelled_out in INSTRUMENTS:
         return spelled_out == instrument
@@ -120,7 +120,7 @@ def _known(observations: pd.DataFrame) -> Modes:
 
 
 def _ignored(config: Config, there: Modes) -> set[str]:
-    """The wanted modes that the code knows of other instruments than the configuration's."""
+    """The wanted modes that the code only knows for other instruments."""
     mine = config.instrument
     if not mine:
         return set()

@@ -1,4 +1,4 @@
-"""What a JWST file or observation name says.
+"""What JWST file and observation names tell.
 
 The schemes are those of the JWST pipeline documentation ("File Naming Schemes"):
 
@@ -6,7 +6,7 @@ The schemes are those of the JWST pipeline documentation ("File Naming Schemes")
 - level 3: ``jw<PPPPP>-<o<OOO>|c<NNNN>>_<t<TTT>|s<N...>>_<instrument>_<elements>_<suffix>[-<activity>].<ext>``
 - guide star: ``jw<PPPPP><OOO><VVV>_gs-<kind>_<...>_<suffix>.<ext>``
 
-A name that follows none of them still has an ending, and belongs to that.
+A name that follows none of them is classified by its extension.
 """
 
 import re
@@ -32,7 +32,7 @@ SCA = re.compile(rf"_(?:{'|'.join(sorted(DETECTORS, key=len, reverse=True))})(?=
 COMPRESSED = r"(?:\.(?:gz|bz2|xz|zst|zip))?"
 ENDING = re.compile(rf"(\.[a-z0-9]+{COMPRESSED})$", re.IGNORECASE)
 FILETYPE = re.compile(rf"(_[a-z][a-z0-9]*(?:-[a-z0-9]+)*\.[a-z0-9]+{COMPRESSED})$", re.IGNORECASE)
-"""The last word of a name with its ending; it may have hyphens (``_ami-oi.fits``). Numbers of exposures and segments,
+"""The last word of a name with its extension; it may have hyphens (``_ami-oi.fits``). Exposure and segment numbers,
 and time stamps, begin with a digit."""
 
 WITHOUT_TYPE = re.compile(
@@ -40,10 +40,10 @@ WITHOUT_TYPE = re.compile(
     r"|\d{5}-[a-z]\d+_[a-z0-9-]+_(?:nircam|nirspec|niriss|miri|fgs)_[a-z0-9-]+)\.[a-z0-9.]+",
     re.IGNORECASE,
 )
-"""A name that ends with a detector, an association candidate or an optical element: it has no word for its type."""
+"""A name that ends with a detector, an association candidate or an optical element, and so has no type."""
 
 NO_ENDING = "other"
-"""The type of names that have neither a type nor an ending."""
+"""The type of names with neither a type nor an extension."""
 
 GUIDE_STAR = "_gs-"
 SAFE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$")
@@ -60,7 +60,7 @@ def obsnum(names: pd.Series) -> pd.Series:
     Returns
     -------
     Series of Int64
-        Missing where the name has none: a level-3 candidate of several observations (``-c1006_``).
+        Missing if the name has none: a level-3 candidate of several observations (``-c1006_``).
 
     Examples
     --------
@@ -84,7 +84,7 @@ def sca(names: pd.Series) -> pd.Series:
 
 
 def filetype(names: pd.Series) -> pd.Series:
-    """What kind of file names are, in lower case. A Series of string.
+    """The file types of names, in lower case. A Series of string.
 
     The last ``_word.ext`` (``_uncal.fits``, ``_ami-oi.fits``); where there is none the ending (``.fits``,
     ``.fits.gz``); where there is no ending either, ``other``. Missing only where the name is missing.
@@ -115,7 +115,7 @@ def proposal_key(proposal: int | str) -> str:
     Raises
     ------
     ValueError
-        If it is no proposal number from 1 to 99999.
+        If it is not a proposal number from 1 to 99999.
 
     Examples
     --------

@@ -16,9 +16,9 @@ from jwst_mast_assets.mast.partition_cells import Cell, cell_keys, proposals_of,
 def query_observations(archive: Archive, config: Config, cells: Collection[Cell], known: pd.DataFrame) -> Listing:
     """The observations of some cells, of every instrument and mode.
 
-    Instrument, mode and dates do not narrow the query but the column ``wanted``: a later run that wants others
-    finds them known, and a narrower run forgets nothing. A cell of which MAST lists fewer observations than are known
-    is asked for again, and then keeps those that are known.
+    Instrument, mode and dates do not narrow the query, only the column ``wanted``: a later run with other values
+    finds the rest known, and a narrower run forgets nothing. If MAST lists fewer observations of a cell than are known,
+    the query is repeated, and then the known ones are kept.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
     config : Config
     cells : collection of Cell
     known : DataFrame
-        Columns of ``tables.OBS_TABLE``: what an earlier run recorded of the same cells.
+        Columns of ``tables.OBS_TABLE``: what an earlier run recorded for the same cells.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
     Raises
     ------
     ArchiveError
-        If MAST does not answer at all, or not with what is needed.
+        If MAST does not answer at all, or without needed columns.
     ConfigError
         If MAST has no such ``obsmode``.
     """
@@ -72,7 +72,7 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
 def describe_observations(found: pd.DataFrame, config: Config) -> pd.DataFrame:
     """What is derived from MAST's columns: ``obsnum``, ``date_min``, ``wanted``, ``cell``; sorted.
 
-    A row whose start or proposal cannot be one is left out: it must not stop the others.
+    A row with an impossible start or proposal is left out, so that it does not stop the others.
     """
     table = found.assign(cell=cell_keys(found))
     table = table[table["cell"].notna()]
@@ -85,6 +85,6 @@ def describe_observations(found: pd.DataFrame, config: Config) -> pd.DataFrame:
 
 
 def sort(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """A table in the order of some columns, ties as they were, missing values last."""
+    """A table sorted by some columns; ties keep their order, missing values come last."""
     known = [column for column in columns if column in table]
     return table.sort_values(known, kind="stable", ignore_index=True) if known and len(table) else table

@@ -64,7 +64,7 @@ def t_min_range(cells: Iterable[Cell]) -> tuple[float, float]:
 def cell_keys(observations: pd.DataFrame) -> pd.Series:
     """Partition key of each observation, from ``t_min`` and ``proposal_id``. A Series of string.
 
-    Missing where they are no day or no proposal.
+    Missing if they are not a valid day or proposal.
     """
     keys = [
         _key(t_min, proposal)

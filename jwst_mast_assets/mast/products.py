@@ -15,9 +15,9 @@ from jwst_mast_assets.mast.observations import sort
 def query_products(archive: Archive, config: Config, observations: pd.DataFrame, known: pd.DataFrame) -> Listing:
     """Every product of the observations that the configuration wants, selected or not.
 
-    Products of the cells' other observations are taken over from what is known: a run for one instrument does
-    not forget those of another. So are those of an observation for which MAST does not answer, or of which it lists
-    fewer than are known, or none, also when it is asked again.
+    Products of the cells' other observations are kept from the record: a run for one instrument does not forget
+    those of another. The same applies to an observation for which MAST does not answer, or repeatedly lists fewer
+    products than are known, or none.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def query_products(archive: Archive, config: Config, observations: pd.DataFrame,
     observations : DataFrame
         Columns of ``tables.OBS_TABLE``.
     known : DataFrame
-        Columns of ``tables.PRODUCT_TABLE``: what an earlier run recorded of the same cells.
+        Columns of ``tables.PRODUCT_TABLE``: what an earlier run recorded for the same cells.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def describe_products(found: pd.DataFrame, observations: pd.DataFrame, config: C
     parent = found["parent_obsid"]
     table = found[parent.isin(parents.index)].copy()
     parent = table["parent_obsid"]
-    # All members count, also those whose files another observation claims below.
+    # All members count, even those whose files another observation claims below.
     several = numbers_of_members(table)
     for column in ("cell", "t_obs_release", "wanted"):
         table[column] = parent.map(parents[column]).astype(parents[column].dtype)
@@ -95,7 +95,7 @@ def describe_products(found: pd.DataFrame, observations: pd.DataFrame, config: C
 
 
 def closest_parent_first(products: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame:
-    """The rows in the order in which the observations that brought a file may claim it.
+    """The rows in the order in which the observations that list a file may claim it.
 
     First the observation that owns the file, then one of the file's own observation number (not a level-3
     candidate of several), then the others; among equals as they are listed.
@@ -110,7 +110,7 @@ def closest_parent_first(products: pd.DataFrame, observations: pd.DataFrame) -> 
 
 
 def select_products(products: pd.DataFrame, wanted: pd.Series, config: Config) -> pd.DataFrame:
-    """The table with ``selected`` and ``outfilename`` as a configuration has them.
+    """The table with ``selected`` and ``outfilename`` for a configuration.
 
     Parameters
     ----------
@@ -129,8 +129,8 @@ def select_products(products: pd.DataFrame, wanted: pd.Series, config: Config) -
 def product_obsnums(products: pd.DataFrame, parent_obsnums: pd.Series) -> pd.Series:
     """Observation number of each product: from its observation's name, its own, else its parent's.
 
-    A level-3 parent made of several observations has none in its name; its number is then that of its members,
-    where they agree on one.
+    A level-3 parent of several observations has none in its name; its number is then that of its members, if they
+    agree on one.
     """
     own = own_obsnums(products)
     parent = products["parent_obsid"]

@@ -1,6 +1,6 @@
 """What the configuration wants: which observations, and which of their products.
 
-The rules are the original's. Everything here looks only at tables, so that another selection needs no new query.
+The rules are the original's. Everything here works on tables alone, so a different selection needs no new query.
 """
 
 import datetime as dt
@@ -35,7 +35,7 @@ def limits(values: list[str], parse: Callable[[str], float]) -> Limits:
 def date_limits(config: Config) -> Limits:
     """The limits of ``date_select``, MJD (UTC); none with ``all_dates``, which takes precedence over it.
 
-    A single date without a time means that whole day. (The original takes it as the one moment at which it begins.)
+    A single date without a time means that whole day. (The original takes it as the moment at which it starts.)
     """
     if config.all_dates:
         return None, None
@@ -46,7 +46,7 @@ def date_limits(config: Config) -> Limits:
 
 
 def window(config: Config, now: dt.datetime) -> Limits:
-    """The time that the configuration means, MJD: ``all_dates``, else ``date_select``, else ``lookbacktime``."""
+    """The configuration's time range, MJD: ``all_dates``, else ``date_select``, else ``lookbacktime``."""
     if config.all_dates:
         return None, None
     if config.date_select:
@@ -57,8 +57,8 @@ def window(config: Config, now: dt.datetime) -> Limits:
 def instrument_names(config: Config) -> list[str]:
     """The pattern of ``instrument_name`` to ask MAST for; an empty list means all.
 
-    Modes are not asked for but told apart on our side (:func:`modes.instrument_is_wanted`): one that MAST spells
-    otherwise, or that is new, would be missed. FGS data come in the product lists of all instruments.
+    Modes are not part of the query but distinguished here (:func:`modes.instrument_is_wanted`): one that is new, or
+    spelled differently by MAST, would be missed. FGS data come in the product lists of all instruments.
     """
     return [] if config.instrument in (None, "fgs") else [f"{config.instrument}%".upper()]
 

@@ -20,7 +20,7 @@ CONNECT_TIMEOUT = 15.0
 """Seconds to wait for a connection."""
 
 PAUSE_WHILE_EXECUTING = 0.5
-"""Seconds between two questions whether a query is done; astroquery itself does not wait."""
+"""Seconds between two checks whether a query is done; astroquery itself does not wait."""
 
 EXECUTING = re.compile(rb'"status"\s*:\s*"EXECUTING"')
 
@@ -28,11 +28,11 @@ TOKEN_COOKIE = "mast_token"
 
 
 class NoTimeLeft(requests.Timeout):
-    """The time that the session was given is over."""
+    """The session's time limit has passed."""
 
 
 class _Retry(Retry):
-    """What took as long as the time-out is not asked for again in the same way."""
+    """A request that timed out is not repeated in the same way."""
 
     def increment(self, *args: Any, **kwargs: Any) -> Any:
         if isinstance(error := kwargs.get("error"), ReadTimeoutError):
@@ -55,24 +55,24 @@ class MastSession(requests.Session):
     """A requests session for one server, and the only one that knows the token.
 
     The token goes to the server's own domain (:func:`token_domain`: all of ``stsci.edu`` for MAST) and to nobody else,
-    also when the server redirects, and never over plain http if the server is asked over https.
+    even if the server redirects, and never over plain http if the server is asked over https.
 
     Parameters
     ----------
     token : str, optional
         MAST token.
     read_timeout : float
-        Seconds without a byte before a request is given up.
+        Seconds without a byte before a request is abandoned.
     retries : int
         How often a request is repeated after a dropped connection, 429 or 5xx.
     server : str
         Address of the server, with its scheme.
     header : bool
-        Show the token as ``Authorization: token ...`` too. MAST's own download scripts do that; astroquery sends a
+        Also send the token as ``Authorization: token ...``. MAST's own download scripts do that; astroquery sends a
         cookie, with queries and downloads alike.
     refused : callable, optional
         Called when the server refuses a request because of the token: 401 with it, but not without it. The session
-        goes on anonymously then. Without this a 401 is taken as it is.
+        goes on anonymously then. Without this a 401 is returned unchanged.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class MastSession(requests.Session):
         self.end = math.inf
         """When, of ``time.monotonic``, no further request is made."""
         self.patient = True
-        """Whether 5xx are repeated; not where asking for less at once is the better repetition."""
+        """Whether 5xx are retried; not if asking for less at once is better."""
         self.headers["User-Agent"] = USER_AGENT
         self.read_timeout = read_timeout
         self.server = server
@@ -106,7 +106,7 @@ class MastSession(requests.Session):
         """As the base class does, with a time-out, and without a token that the server refuses."""
         if time.monotonic() > self.end:
             raise NoTimeLeft
-        # astroquery passes timeout=None, which would wait for ever.
+        # astroquery passes timeout=None, which would wait forever.
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = (CONNECT_TIMEOUT, self.read_timeout)
         response = super().request(*args, **kwargs)
@@ -117,7 +117,7 @@ class MastSession(requests.Session):
         return response
 
     def get_adapter(self, url: str) -> BaseAdapter:
-        """The connections to use, with the repetitions that are wanted now."""
+        """The connections to use, with the present number of retries."""
         return super().get_adapter(url) if self.patient else self._impatient
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Numbers in words, the same everywhere."""
+"""Numbers as text, the same everywhere."""
 
 
 def human_bytes(size: float | None) -> str:

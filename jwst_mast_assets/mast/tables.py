@@ -1,4 +1,4 @@
-"""The columns of every table: name, type, unit, meaning; and the check of what comes in from MAST.
+"""The columns of every table (name, type, unit, meaning), and the check of MAST's replies.
 
 Types are pandas' nullable ones, so that a missing observation number stays missing instead of turning integers
 into floats. The meanings of MAST's columns are those of its CAOM field descriptions.
@@ -129,7 +129,7 @@ FILE_TABLE: Schema = {
 }
 
 ORIGIN_COLUMNS = ("checksum_source", "source", "etag", "last_modified")
-"""What the source of a file said of it when it was fetched."""
+"""What the source of a file said about it when it was fetched."""
 
 SUMMARY_FIXED: Schema = {
     "proposal_id": Column("Int64", "program number"),
@@ -185,7 +185,7 @@ COMPARISON_TABLE: Schema = {
 """One row per file on disk: how the last look compared it with MAST."""
 
 VERSION_COLUMNS = ("size", "md5", "cal_ver", "crds_ctx")
-"""What tells one version of a file from another."""
+"""What distinguishes versions of a file."""
 
 HISTORY_TABLE: Schema = {
     "when": Column("string", "when it was recorded, ISO with microseconds", "UTC"),
@@ -283,10 +283,9 @@ def conform(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
 
 
 def actual_names(wanted: Collection[str], fields: Collection[str]) -> dict[str, str]:
-    """What a reply calls the columns that are wanted, whatever its capitals; those that it lacks are left out.
+    """A reply's names of the wanted columns, in any case; missing ones are left out.
 
-    The same name has precedence: products have ``obsID``, observations ``obsid``. A name that could be two columns is
-    neither.
+    The exact name takes precedence: products have ``obsID``, observations ``obsid``. An ambiguous name is ignored.
     """
     found = {name: name for name in wanted if name in fields}
     others: dict[str, list[str]] = {}
@@ -343,14 +342,14 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
 
 def _typed(values: pd.Series, dtype: str) -> pd.Series:
     if dtype == "string":
-        # JSON can carry lone surrogates, which no file or database takes.
+        # JSON can contain lone surrogates, which no file or database accepts.
         clean = [None if value is None else str(value).encode("utf-8", "replace").decode() for value in values]
         return pd.Series(clean, index=values.index, dtype="string")
     if dtype == "boolean":
         words = {"true": True, "false": False, "1": True, "0": False}
         return values.map(lambda value: words.get(str(value).strip().lower())).astype("boolean")
-    # MAST sends numbers now as numbers, now as text, and "" or -999 for none. One bad value spoils one row; a column
-    # of nothing else is another column than it was.
+    # MAST sends numbers sometimes as numbers, sometimes as text, and "" or -999 for none. One bad value
+    # spoils one row; a column of nothing else has changed its meaning.
     numbers = pd.to_numeric(values.replace("", None), errors="coerce").astype("Float64")
     if numbers.isna().all() and values.replace("", None).notna().any():
         raise ValueError(f"for example {values.dropna().iloc[0]!r}")

@@ -1,4 +1,4 @@
-"""How the values of parameters are read and checked; what is refused, and in which words."""
+"""How the values of parameters are read and checked, and the messages for bad ones."""
 
 import datetime as dt
 import difflib
@@ -15,14 +15,14 @@ INSTRUMENTS = ("nircam", "nirspec", "niriss", "miri", "fgs")
 
 
 def nearest(word: str, known: Any) -> str:
-    """``; did you mean 'x'?`` where a known word is near, else nothing."""
+    """``; did you mean 'x'?`` if a known word is similar, otherwise an empty string."""
     lowered = {str(name).lower(): str(name) for name in known}
     close = difflib.get_close_matches(word.lower(), list(lowered), n=1)
     return f"; did you mean {lowered[close[0]]!r}?" if close else ""
 
 
 def _as_list(value: Any) -> Any:
-    """One value is a list of one; nothing is an empty list; words in one string are separate values."""
+    """A single value becomes a list of one, None an empty list, and a string is split into words."""
     if value is None:
         return []
     if isinstance(value, str):
@@ -33,12 +33,12 @@ def _as_list(value: Any) -> Any:
 
 
 def none_if_blank(value: Any) -> Any:
-    """An empty text or ``none`` is None."""
+    """None for an empty string or ``none``."""
     return None if isinstance(value, str) and value.strip().lower() in ("", "none") else value
 
 
 def lowered(value: Any) -> Any:
-    """Text in small letters; other values as they are."""
+    """Lower-case text; other values unchanged."""
     return value.lower() if isinstance(value, str) else value
 
 
@@ -57,14 +57,14 @@ def _strings(value: Any) -> list[str]:
 
 
 def as_secrets(value: Any) -> Any:
-    """One secret, or several separated by blanks; commas belong to an address."""
+    """One secret, or several separated by spaces; commas can be part of an address."""
     if isinstance(value, str):
         return value.split()
     return [value] if isinstance(value, pydantic.SecretStr) else (value or [])
 
 
 def check_one_of(known: Any, what: str, lower: bool = True, shown: Any = None) -> Any:
-    """Check of words; `shown` are those that the message lists, where there are shorter spellings of the same."""
+    """A check of words; the message lists `shown` (default: all), for words that have several spellings."""
 
     def check(values: list[str]) -> list[str]:
         checked = [value.lower() if lower else value for value in values]
@@ -78,7 +78,7 @@ def check_one_of(known: Any, what: str, lower: bool = True, shown: Any = None) -
 
 
 def as_instrument(value: Any) -> Any:
-    """An instrument in small letters, or None."""
+    """A lower-case instrument name, or None."""
     value = none_if_blank(value)
     if value is None:
         return None
@@ -103,7 +103,7 @@ def check_obsnums(values: list[int]) -> list[int]:
 
 
 def check_limits(parse: Any) -> Any:
-    """Check of one value, ``value+``, ``value-``, or two values."""
+    """A check for one value, ``value+``, ``value-``, or two values."""
 
     def check(values: list[str]) -> list[str]:
         if len(values) > 2:
@@ -121,7 +121,7 @@ def check_limits(parse: Any) -> Any:
 
 
 def read_date(text: str) -> float:
-    """2021-08-11, 2021-08-11T16:49:49, 59430.0, each alone, with a + or - behind it, or two of them"""
+    """2021-08-11, 2021-08-11T16:49:49, 59430.0, each alone, followed by + or -, or two of them"""
     return parse_mjd(text)
 
 

@@ -16,7 +16,7 @@ from jwst_mast_assets.mast.errors import OutputError
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside another; moved onto it in one step if the block ends well, else removed."""
+    """A temporary path next to another; moved onto it in one step if the block succeeds, otherwise removed."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         yield partial
@@ -27,7 +27,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def written(path: Path, hint: str = "") -> Iterator[Path]:
-    """:func:`atomic_path` in a folder that is made where it is missing.
+    """:func:`atomic_path`, which also creates the folder if necessary.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""What was fetched when, and what it replaced: the history of an output folder, for papers that must name their data.
+"""What was fetched when, and what it replaced: the history of an output folder, for papers that must cite their data.
 
 One Parquet file per run and proposal with news, ``<root>/.jwst_mast_assets/history/<PPPPP>/<time>-<run>.parquet``.
-A file is written once, in one step, and never changed: runs at the same time and crashes cannot spoil what is there.
-What a crash kept from being recorded the next run finds on disk, and adopts.
+A file is written once, in one step, and never changed, so concurrent runs and crashes cannot damage it. If a crash
+prevented a record, the next run finds the file on disk and adopts it.
 """
 
 import datetime as dt
@@ -26,7 +26,7 @@ EVENTS = {
     "replaced": "a run fetched it in place of an older version",
     "adopted": "a run found it on disk for the first time, as another tool or a broken run left it",
     "superseded": "MAST has a newer version, under this name or another; this one is still on disk",
-    "gone": "MAST lists it no more; it is still on disk",
+    "gone": "MAST no longer lists it; it is still on disk",
     "vanished": "it is no longer on disk",
 }
 """What can happen to a file."""
@@ -41,12 +41,12 @@ def folder(store: TableStore, proposal: str) -> Path:
 
 
 def proposals_with_history(store: TableStore) -> list[str]:
-    """The proposals of which anything is recorded."""
+    """The proposals with any record."""
     return sorted({path.parent.name for path in folder(store, "x").parent.glob("*/*.parquet")})
 
 
 def read_history(store: TableStore, proposal: str) -> pd.DataFrame:
-    """All that is recorded of a proposal's files.
+    """All recorded events of a proposal's files.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def read_history(store: TableStore, proposal: str) -> pd.DataFrame:
     ]
     if not parts:
         return tables.empty(HISTORY_TABLE)
-    # Once for all: there can be a file for every day of a year.
+    # All at once: there can be a file for every day of a year.
     events = pa.concat_tables(parts, promote_options="default").to_pandas()
     return _in_order(tables.conform(events, HISTORY_TABLE))
 
@@ -103,14 +103,14 @@ def record_fetches(store: TableStore, files: pd.DataFrame, known: pd.DataFrame, 
 
 
 def record_events(store: TableStore, proposal: str, events: pd.DataFrame) -> int:
-    """Record events that somebody else found out.
+    """Record events that were found elsewhere.
 
     Parameters
     ----------
     store : TableStore
     proposal : str
     events : DataFrame
-        Columns of ``tables.HISTORY_TABLE``; ``event`` and ``dataURI`` are needed, ``when`` is now where missing.
+        Columns of ``tables.HISTORY_TABLE``; ``event`` and ``dataURI`` are needed, ``when`` defaults to now.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def record_events(store: TableStore, proposal: str, events: pd.DataFrame) -> int
     Raises
     ------
     ValueError
-        If a column that is needed is missing, or an event is none of ``EVENTS``.
+        If a column that is needed is missing, or an event is not one of ``EVENTS``.
     OutputError
         If the history cannot be written.
     """
@@ -158,7 +158,7 @@ def news(files: pd.DataFrame, known: pd.DataFrame, held: pd.DataFrame, root: Pat
     once = once.assign(path=_relative(once["outfilename"], root), size=once["bytes_on_disk"]).reset_index(drop=True)
     uri, before = once["dataURI"], held.set_index("dataURI")
     once["event"] = _happened(once, before)
-    # What MAST says of its version is true of an adopted file only if they are the same.
+    # What MAST says about its version applies to an adopted file only if they are the same.
     unproven = (once["event"] == "adopted") & ~(once["md5"] == once["checksum"]).fillna(False)
     once[["cal_ver", "crds_ctx"]] = once[["cal_ver", "crds_ctx"]].mask(unproven)
     once.loc[once["event"] == "vanished", [*VERSION_COLUMNS, "verified"]] = pd.NA
@@ -195,7 +195,7 @@ def manifest_at(history: pd.DataFrame, when: dt.datetime | str | None = None) ->
     -------
     DataFrame
         Columns of ``tables.MANIFEST_TABLE``, one row per file, sorted by path. A file that MAST has superseded or
-        lists no more is in it with that status as long as it is on disk.
+        no longer lists is included with that status as long as it is on disk.
     """
     events = _in_order(history)
     if when is not None:
@@ -244,7 +244,7 @@ def compare(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
 
 def _other_version(both: pd.DataFrame) -> pd.Series:
-    """Whether the bytes differ; where no md5 says so, whether size or pipeline do."""
+    """Whether the bytes differ; without an md5, whether size or pipeline version do."""
 
     def differ(name: str) -> pd.Series:
         return (both[f"{name}_old"] != both[f"{name}_new"]).fillna(False).astype(bool)
@@ -263,7 +263,7 @@ def _versions(known: pd.DataFrame) -> pd.DataFrame:
 
 
 def _relative(paths: pd.Series, root: Path) -> pd.Series:
-    """Paths below the output folder; of others only the name, as no path of this machine is to be recorded."""
+    """Paths relative to the output folder; for others only the name, so that no path of this machine is recorded."""
     inside = paths.str.startswith(f"{root}/").fillna(False).astype(bool)
     return paths.str.removeprefix(f"{root}/").where(inside, paths.str.rpartition("/")[2]).astype("string")
 

@@ -1,6 +1,6 @@
 """What MAST's lists left out: what was recorded and is missing now, by day, and what could not be listed at all.
 
-A short answer of MAST can be a mistake, so that nothing is believed to be gone before it was missing on several days.
+A short answer can be a mistake, so nothing counts as gone before it has been missing on several days.
 One JSON file per proposal, ``<root>/.jwst_mast_assets/listings/<PPPPP>.json``::
 
     {"missing": {"mast:JWST/product/jw01138...": ["2026-03-01", "2026-03-02"]},
@@ -22,7 +22,7 @@ from jwst_mast_assets.records.reprocessing import time_stamp
 from jwst_mast_assets.records.store import TableStore
 
 GONE_AFTER = 3
-"""Days with an answer that lacks a file before it counts as gone."""
+"""Number of days with an answer that does not list a file before it counts as gone."""
 
 
 class Listings:
@@ -34,7 +34,7 @@ class Listings:
     def settle(
         self, asset: str, cells: Collection[Cell], listing: Listing, recorded: pd.DataFrame, now: dt.datetime
     ) -> pd.DataFrame:
-        """Write down what an answer lacks.
+        """Record what is missing from an answer.
 
         Parameters
         ----------
@@ -52,7 +52,7 @@ class Listings:
         Returns
         -------
         DataFrame
-            The listing's table, without what was missing on so many days that it is gone.
+            The listing's table, without what has been missing on enough days to be gone.
         """
         answered = recorded[~recorded[listing.group].isin(listing.unanswered)]
         lost = answered[~answered[listing.key].isin(listing.listed)]
@@ -77,11 +77,11 @@ class Listings:
         return listing.table[~listing.table[listing.key].astype("string").isin(gone)].reset_index(drop=True)
 
     def gone(self, proposal: str) -> set[str]:
-        """The dataURIs, and obsids as text, that were missing on so many days that they are gone."""
+        """The dataURIs, and obsids as text, that have been missing on enough days to be gone."""
         return {key for key, days in self._load(proposal)["missing"].items() if len(days) >= GONE_AFTER}
 
     def open(self, cells: Collection[Cell]) -> list[OpenList]:
-        """The lists of some cells that failed, are short, or lack files that are on record."""
+        """The lists of some cells that failed, are short, or do not have files that are on record."""
         records = {proposal: self._load(proposal)["open"] for proposal in proposals_of(cells)}
         return [
             OpenList(*problem)
@@ -97,14 +97,14 @@ class Listings:
         try:
             content = json.loads(self._path(proposal).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            # Written in one step; one that is damaged all the same only makes what is gone count from the beginning.
+            # Written in one step; if one is damaged anyway, the days are only counted from the start again.
             content = {}
         content = content if isinstance(content, dict) else {}
         return {"missing": {}, "open": {}, **content}
 
 
 def _doubtful(lost: pd.DataFrame, key: str, missing: Mapping[str, list[str]]) -> list[OpenList]:
-    """The files that are missing, but not for so long that they are gone, nor replaced by one with a newer stamp."""
+    """The files that are missing but not yet gone, nor replaced by one with a newer time stamp."""
     if key != "dataURI":
         return []
     files = lost[time_stamp(lost["productFilename"]).isna()]

@@ -1,4 +1,4 @@
-"""Manifests as files to be kept with a paper, and differences of manifests in words."""
+"""Manifests as files to keep with a paper, and differences between manifests as text."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from jwst_mast_assets.records.reports import to_astropy
 
 
 def about(proposal: str, manifest: pd.DataFrame, history: pd.DataFrame, when: str | None) -> dict[str, Any]:
-    """What a manifest is of.
+    """What a manifest describes.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def about(proposal: str, manifest: pd.DataFrame, history: pd.DataFrame, when: st
     history : DataFrame
         Columns of ``tables.HISTORY_TABLE``, oldest first.
     when : str, optional
-        The time asked for; without one the manifest is of the last event, and stays the same until the next.
+        The time asked for; without one the manifest is that of the last event, and stays the same until the next.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def about(proposal: str, manifest: pd.DataFrame, history: pd.DataFrame, when: st
 
 
 def write_manifest(manifest: pd.DataFrame, about: dict[str, Any], path: Path) -> None:
-    """Write a manifest as ECSV: the same bytes for the same manifest, whatever the machine and the run.
+    """Write a manifest as ECSV: the same bytes for the same manifest on any machine and in any run.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Notices to people, sent with the apprise library, which must be installed: ``pip install jwst_mast_assets[notify]``.
 
-The addresses hold passwords and keys; no message, error or log of ours shows one.
+The addresses contain passwords and keys; no message, error or log shows one.
 """
 
 import datetime as dt
@@ -22,13 +22,13 @@ from jwst_mast_assets.records.store import STATE_FOLDER
 TOKEN_IDLE_DAYS = 10
 TOKEN_DAYS = 60
 WARN_DAYS = 3
-"""Days before a token's end on which it is told."""
+"""Number of days before a token expires on which a notice is sent."""
 
 TOKEN_PAGE = "https://auth.mast.stsci.edu/token"
 
 
 class Notice(NamedTuple):
-    """What is told to people."""
+    """A message to people."""
 
     title: str
     body: str
@@ -48,7 +48,7 @@ class Addresses(NamedTuple):
 
 
 def notice_addresses(config: Config | None = None) -> Addresses:
-    """The addresses in ``$JWST_NOTIFY_URLS``, separated by blanks; else those of ``notify_urls``; none: no notices.
+    """The addresses in ``$JWST_NOTIFY_URLS``, separated by spaces; else those of ``notify_urls``; none: no notices.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def send(notice: Notice, addresses: Addresses) -> list[str]:
             try:
                 target = apprise.Apprise()
                 if not target.add(url):
-                    problems.append(f"notify_urls: address {number} is none that apprise knows")
+                    problems.append(f"notify_urls: address {number} is not one that apprise knows")
                 elif not target.notify(body=notice.body, title=notice.title, notify_type=notice.kind):
                     problems.append(f"a notice could not be sent to address {number} of notify_urls")
             except Exception as error:
@@ -91,13 +91,13 @@ def send(notice: Notice, addresses: Addresses) -> list[str]:
 
 
 def new_data(proposals: Sequence[str], totals: dict[str, Any], page: str = "") -> Notice | None:
-    """What a download brought; None where it fetched nothing.
+    """What a download brought; None if it fetched nothing.
 
     Parameters
     ----------
     proposals : sequence of str
     totals : dict
-        Of the run: ``fetched`` (files), ``bytes_fetched``, ``present``, ``selected``; ``changed``, a sentence, where
+        Of the run: ``fetched`` (files), ``bytes_fetched``, ``present``, ``selected``; ``changed``, a sentence, if
         it replaced files.
     page : str
         Where the page is.
@@ -113,12 +113,12 @@ def new_data(proposals: Sequence[str], totals: dict[str, Any], page: str = "") -
 
 def failed(proposals: Sequence[str], days: str, reasons: Sequence[str], run_id: str) -> Notice:
     """A download failed: which, and why."""
-    why = "\n".join(dict.fromkeys(reasons)) or "The run ended without saying why."
+    why = "\n".join(dict.fromkeys(reasons)) or "The run ended without giving a reason."
     return Notice(f"download of {_numbers(proposals)} failed ({days})", f"{why}\nRun {run_id}", "failure")
 
 
 class TokenState(NamedTuple):
-    """What is known of a token: when it was first seen and last used, and when its end was told."""
+    """What is known about a token: when it was first seen and last used, and when its end was last reported."""
 
     first_seen: dt.datetime
     last_used: dt.datetime
@@ -126,12 +126,12 @@ class TokenState(NamedTuple):
 
 
 def note_token(root: Path, token: str, now: dt.datetime, used: dt.datetime | None = None) -> TokenState:
-    """Write down that a token is there, by its hash, and when it was used.
+    """Record that a token is there, by its hash, and when it was used.
 
     Parameters
     ----------
     root : Path
-        The output folder; the file is ``<root>/.jwst_mast_assets/token.json``. Another token starts anew.
+        The output folder; the file is ``<root>/.jwst_mast_assets/token.json``. Another token starts a new record.
     token : str
     now, used : datetime
         Aware. `used`: the last time that MAST saw it; default: as known.
@@ -143,7 +143,7 @@ def note_token(root: Path, token: str, now: dt.datetime, used: dt.datetime | Non
     """
     path, digest = _token_path(root), _digest(token)
     known = _read_token(path, digest)
-    # Runs from before a token was here were made with another one, or none.
+    # Earlier runs used a different token, or none.
     state = known or TokenState(now, now)
     if used and used > state.last_used:
         state = state._replace(last_used=used)
@@ -153,12 +153,14 @@ def note_token(root: Path, token: str, now: dt.datetime, used: dt.datetime | Non
 
 
 def token_ends(state: TokenState, now: dt.datetime) -> Notice | None:
-    """A warning where the token dies within three days and that was not told in the last day."""
+    """A warning if the token expires within three days, unless there was one in the last day."""
     if state.told and now - state.told < dt.timedelta(days=1):
         return None
     idle = state.last_used + dt.timedelta(days=TOKEN_IDLE_DAYS)
     old = state.first_seen + dt.timedelta(days=TOKEN_DAYS)
-    end, why = min((idle, f"it was last used on {state.last_used:%Y-%m-%d}"), (old, f"it lives {TOKEN_DAYS} days"))
+    end, why = min(
+        (idle, f"it was last used on {state.last_used:%Y-%m-%d}"), (old, f"it is valid for {TOKEN_DAYS} days")
+    )
     if end - now > dt.timedelta(days=WARN_DAYS):
         return None
     verb = "expires on" if end > now else "has expired since"
@@ -171,7 +173,7 @@ def token_ends(state: TokenState, now: dt.datetime) -> Notice | None:
 
 
 def mark_told(root: Path, token: str, state: TokenState, now: dt.datetime) -> None:
-    """Write down that the end of a token was told.
+    """Record that the end of a token was reported.
 
     Raises
     ------
@@ -209,7 +211,7 @@ _QUIET = threading.Lock()
 
 @contextmanager
 def _kept_quiet() -> Iterator[None]:
-    """apprise logs the addresses that it cannot read or reach, so its log is shut meanwhile."""
+    """Silence the log of apprise, which would show the addresses that it cannot read or reach."""
     logger = logging.getLogger("apprise")
     with _QUIET:
         before, logger.disabled = logger.disabled, True

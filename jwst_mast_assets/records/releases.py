@@ -20,7 +20,7 @@ def releases(files: pd.DataFrame, now: dt.datetime, past: bool = False) -> pd.Da
     now : datetime
         Aware.
     past : bool
-        Also what was released before now; otherwise only what is still to come, or is public and not fetched yet.
+        Include what was already released; otherwise only what is still to come, or is public and not fetched yet.
 
     Returns
     -------

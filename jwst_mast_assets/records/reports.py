@@ -77,7 +77,7 @@ def filetypes_in_order(products: pd.DataFrame, config: Config) -> list[str]:
 def with_counts(observations: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
     """The observations that brought products, with the number of files of each type in a column of its name.
 
-    An observation without a number of its own (a level-3 candidate of several) takes that of its products where
+    An observation without a number of its own (a level-3 candidate of several) takes that of its products if
     they agree on one, as in the original; ``obsnums`` has all of them.
     """
     counts = products.groupby(["parent_obsid", "filetype"]).size().unstack(fill_value=0).astype("Int64")
@@ -96,7 +96,7 @@ def summarize(observations: pd.DataFrame, products: pd.DataFrame, filetypes: lis
     """Per proposal and observation number: files of each type, first date.
 
     The files of an observation count under its number; those of a level-3 candidate of several under each of the
-    numbers of its members. It began with the first of them, so its date stands only where there is no other.
+    numbers of its members. It started with the first of them, so its date is used only if there is no other.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def to_text(table: pd.DataFrame) -> str:
 
 
 def _number(value: object) -> object:
-    """Fractions to six digits, which is a tenth of a second in MJD and what the original prints."""
+    """Fractions with six digits: a tenth of a second in MJD, and as in the original."""
     return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
 
 

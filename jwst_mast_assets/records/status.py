@@ -1,4 +1,4 @@
-"""How a proposal stands: what is on disk of what is selected, what lacks and why, and when MAST was last asked."""
+"""The status of a proposal: what is on disk, what is missing and why, and when MAST was last asked."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -18,27 +18,26 @@ from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import TableStore
 
 STATES = ("present", "stale", "missing", "failed", "waiting")
-"""What a selected file can be: each is one of these. What they mean is in ``tables.STATUS_TABLE``."""
+"""The states of a selected file; ``tables.STATUS_TABLE`` has their meanings."""
 
 SELECTING = {"instrument", "obsmode", "obsnums", "date_select", "filetypes", "calib_levels", "sca", "guidestars"}
 SELECTING |= {"guidestar_data_only", "obsid_select", "obsid_list"}
 """The parameters that select."""
 
 NOT_WELL = ("stale", "missing", "failed")
-"""States that something must be done about."""
+"""States that need attention."""
 
 
 def recorded_proposals(store: TableStore) -> list[str]:
-    """The proposals of which a run has recorded products."""
+    """The proposals for which a run has recorded products."""
     return sorted({cell.proposal for cell in store.cells("product_table")})
 
 
 def read_selected(store: TableStore, proposal: str, config: Config) -> pd.DataFrame:
-    """The files of a proposal over all its days, with their state on disk now: those that are selected, and those
-    that earlier runs brought.
+    """The selected files of a proposal over all its days, and those fetched by earlier runs, with their state on disk.
 
-    A configuration that selects something says itself what is selected, whatever the last run selected; with one that
-    does not, it is what the last run of each day selected.
+    If the configuration selects something, that is the selection, whatever the last run selected; otherwise the
+    selection of each day's last run counts.
 
     Returns
     -------
@@ -53,7 +52,7 @@ def read_selected(store: TableStore, proposal: str, config: Config) -> pd.DataFr
     recorded = here(store.read_proposal("downloaded_files", proposal), config)
     look = config.model_copy(update={"skip_check_if_outfile_exists": False})
     files = holdings.files_to_list(observations, products, recorded, look)
-    # What MAST lists no more is neither missing nor stale: there is nothing to be fetched.
+    # What MAST no longer lists is neither missing nor stale: there is nothing to fetch.
     brought = files["dataURI"].isin(recorded.loc[recorded["bytes_on_disk"].notna(), "dataURI"])
     listed = (files["selected"].fillna(False).astype(bool) | brought) & files["dataURI"].isin(products["dataURI"])
     return files[listed].reset_index(drop=True)
@@ -66,7 +65,7 @@ def _selected(products: pd.DataFrame, observations: pd.DataFrame, config: Config
 
 
 def here(files: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """A table whose files are looked for in the output folder as it is called now, also after it was moved."""
+    """A table with the files' present paths, even if the output folder was moved."""
     path = files["outfilename"]
     inside = path.str.startswith(f"{config.root}/").fillna(False).astype(bool)
     return files.assign(outfilename=path.where(inside, layout.outfilenames(files, config)))
@@ -80,9 +79,9 @@ def states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> pd.S
     files : DataFrame
         Columns of ``tables.FILE_TABLE``, with the state on disk now.
     changes : DataFrame
-        Columns of ``tables.CHANGE_TABLE``: what was found out of MAST's versions, of whatever time.
+        Columns of ``tables.CHANGE_TABLE``: what is known about MAST's versions, of any date.
     now : datetime
-        Aware. A file that is not there and not public at that time is waited for.
+        Aware. A file that is not on disk and not public at that time is waiting.
 
     Returns
     -------
@@ -94,7 +93,7 @@ def states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> pd.S
     seen = changes[changes["kind"] == "content"].drop_duplicates("dataURI", keep="last").set_index("dataURI")
     checksums = files["dataURI"].map(seen["new_md5"]).astype("string").fillna(files["checksum"])
     other = (files["md5"] != checksums).fillna(False)
-    # Files without a checksum: what was found is true as long as the file on disk is the one that was compared.
+    # Files without a checksum: the result is valid as long as the file on disk is the one that was compared.
     unnamed = seen["old_mtime"].where(seen["new_md5"].isna())
     other |= (files["dataURI"].map(unnamed).astype("Float64") == files["mtime"]).fillna(False)
     stale = (code == Code.BAD_SIZE) | (there & other)
@@ -108,7 +107,7 @@ def states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> pd.S
 
 
 def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.datetime) -> pd.DataFrame:
-    """How some proposals stand.
+    """The status of some proposals.
 
     Parameters
     ----------
@@ -161,7 +160,7 @@ def _observations(store: TableStore, proposal: str) -> int:
 
 
 def _last_checked(folder: Path, compared: str | None) -> str | None:
-    """When a run last asked for the observations, or the sensor compared its list, whatever was later."""
+    """When a run last asked for the observations, or the sensor compared its list, whichever was later."""
     asked = [dt.datetime.fromtimestamp(path.stat().st_mtime, dt.timezone.utc) for path in folder.glob("*.parquet")]
     times = [*asked, *([dt.datetime.fromisoformat(compared)] if compared else [])]
     return f"{max(times):%Y-%m-%dT%H:%M:%S}" if times else None

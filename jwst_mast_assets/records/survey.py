@@ -1,4 +1,4 @@
-"""What MAST has of a proposal, before it is watched: observations, selected files, bytes, and what of it is to come."""
+"""What MAST has of a proposal, before it is watched: observations, selected files, bytes, and how much is to come."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records.store import TableStore
 
 MOST_OBSERVATIONS = 100
-"""Observations whose files are listed; of a proposal with more, as many are, and the totals are estimates."""
+"""At most this many observations have their files listed; for larger proposals the totals are estimates."""
 
 
 class Survey(NamedTuple):
@@ -24,7 +24,7 @@ class Survey(NamedTuple):
     observations: int
     """With data; planned ones are not counted."""
     wanted: int
-    """Of which the configuration wants (instrument, mode, dates)."""
+    """Those that the configuration wants (instrument, mode, dates)."""
     files: int
     """Selected ones."""
     bytes: int
@@ -34,7 +34,7 @@ class Survey(NamedTuple):
 
     def __str__(self) -> str:
         if not self.wanted:
-            return f"{self.proposal}: {_several(self.observations, 'observation')}, none of which is selected"
+            return f"{self.proposal}: {_several(self.observations, 'observation')}, none selected"
         about = "about " if self.estimated else ""
         text = f"{self.proposal}: {_several(self.wanted, 'observation')}, {about}{_several(self.files, 'file')}, "
         text += f"{human_bytes(self.bytes)} selected"
@@ -59,7 +59,7 @@ def survey(archive: Archive, config: Config, store: TableStore, proposals: Seque
     Returns
     -------
     list of Survey
-        One each; a proposal that MAST does not know, or has only planned observations of, has no observations.
+        One for each; a proposal that is unknown to MAST, or only planned, has no observations.
 
     Raises
     ------

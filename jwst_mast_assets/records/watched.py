@@ -1,8 +1,8 @@
-"""The watched proposals: those that the sensor looks after, by an act of the user.
+"""The watched proposals: those that the user has asked the sensor to look after.
 
-``<root>/.jwst_mast_assets/watched.json``: ``{"proposals": ["01138", "02731"]}``. The list stands in the output
-folder, so that it outlives a Dagster home. Being a partition key in Dagster, which any run of a proposal needs, is
-another thing.
+``<root>/.jwst_mast_assets/watched.json``: ``{"proposals": ["01138", "02731"]}``. The list is in the output
+folder, so it survives a deleted Dagster home. It is separate from the partition keys in Dagster, which any run of a
+proposal needs.
 """
 
 import json
@@ -27,11 +27,11 @@ class WatchList:
 
     @property
     def is_of_the_version_before(self) -> bool:
-        """Whether the folder was filled by a version that had no list."""
+        """Whether the folder was filled by a version without this list."""
         return not self.path.exists() and (self.store.state / "ledger").is_dir()
 
     def read(self) -> list[str]:
-        """The proposals, five digits each, sorted; none where there is no list yet.
+        """The proposals, five digits each, sorted; empty if there is no list yet.
 
         Raises
         ------
@@ -52,7 +52,7 @@ class WatchList:
             ) from None
 
     def start(self, proposals: Collection[str] = ()) -> None:
-        """Begin the list where there is none."""
+        """Create the list if there is none."""
         if not self.path.exists():
             with self.store.locked("watched"):
                 if not self.path.exists():

@@ -26,7 +26,7 @@ class PageColumn(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """What the configuration's lists come to."""
+    """What the configuration's lists mean."""
 
     shown: list[PageColumn]
     order: list[PageColumn]
@@ -34,7 +34,7 @@ class Columns(NamedTuple):
     keywords: list[str]
     """FITS keywords to read."""
     problems: list[str]
-    """A sentence for each name that means nothing."""
+    """One sentence for each unknown name."""
 
 
 def picture_filetype(name: str) -> str:
@@ -79,9 +79,9 @@ def _figures(configured: list[str], filetypes: set[str], problems: list[str]) ->
         stem = filetype.rpartition(".")[0]
         hint = nearest(filetype, KNOWN_PICTURES)
         if not PICTURE.search(filetype):
-            problems.append(f"webpage_level12_jpgs: {name!r} is no picture (.jpg, .png) and is ignored")
+            problems.append(f"webpage_level12_jpgs: {name!r} is not an image (.jpg, .png) and is ignored")
         elif filetype not in filetypes and filetype not in KNOWN_PICTURES and hint:
-            problems.append(f"webpage_level12_jpgs: the proposal has no picture {name!r}{hint}")
+            problems.append(f"webpage_level12_jpgs: the proposal has no image {name!r}{hint}")
         else:
             figures |= dict.fromkeys((filetype, filetype[1:], stem, stem[1:], name), filetype)
     return figures
@@ -94,7 +94,7 @@ def _keywords(configured: list[str], problems: list[str]) -> list[str]:
             keywords.append(name)
         else:
             hint = nearest(name, FITS_KEYS)
-            problems.append(f"webpage_fitskeys2table: {name!r} is no FITS keyword and is ignored{hint}")
+            problems.append(f"webpage_fitskeys2table: {name!r} is not a FITS keyword and is ignored{hint}")
     return keywords
 
 
@@ -108,17 +108,17 @@ def _column(name: str, keywords: list[str], figures: dict[str, str]) -> PageColu
 
 def _unknown(parameter: str, name: str, keywords: list[str], figures: dict[str, str]) -> str:
     if picture_filetype(name) in KNOWN_PICTURES:
-        where = "a picture; a page cannot be sorted by it" if parameter == "webpage_sortcols" else "not listed in"
+        where = "an image; a page cannot be sorted by it" if parameter == "webpage_sortcols" else "not listed in"
         more = "" if parameter == "webpage_sortcols" else " webpage_level12_jpgs"
         return f"{parameter}: {name!r} is {where}{more}; it is ignored"
     if name in FITS_KEYS:
         return f"{parameter}: {name!r} is not listed in webpage_fitskeys2table; it is ignored"
     hint = nearest(name, [*tables.FILE_TABLE, *keywords, *figures])
-    return f"{parameter}: {name!r} is neither a column nor a FITS keyword nor a picture and is ignored{hint}"
+    return f"{parameter}: {name!r} is not a column, FITS keyword or image and is ignored{hint}"
 
 
 def missing_keywords(keywords: list[str], found: set[str]) -> list[str]:
-    """A sentence for each keyword that no file has and that looks like a slip of one that they may have."""
+    """One sentence for each keyword that no file has and that looks like a typo of one that they may have."""
     if not found:
         return []
     unusual = [key for key in keywords if key not in found and key not in FITS_KEYS]

@@ -1,4 +1,4 @@
-"""FITS keywords of the page's rows, read from headers only: not a byte of data is touched."""
+"""FITS keywords of the page's rows, read from headers only, without reading any data."""
 
 import warnings
 from collections.abc import Collection, Iterator
@@ -9,7 +9,7 @@ from astropy.io import fits
 BLOCK = 2880
 CARD = 80
 MAX_BLOCKS = 2000
-"""A header that has not ended after so many blocks is none (JWST's have about ten)."""
+"""A header that has not ended after this many blocks is not valid (JWST's have about ten)."""
 
 MAX_EXTENSIONS = 20
 """How many extensions to go through in search of SCI; in JWST files it is the first."""
@@ -18,7 +18,7 @@ Cards = dict[str, bytes]
 
 
 class NotFits(Exception):
-    """Why a file's header cannot be read, in words."""
+    """Why a file's header cannot be read."""
 
 
 def read_keywords(path: str, keys: Collection[str]) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def read_keywords(path: str, keys: Collection[str]) -> dict[str, Any]:
     Raises
     ------
     NotFits
-        If the file cannot be opened or is no FITS file.
+        If the file cannot be opened or is not a FITS file.
     """
     values: dict[str, Any] = {}
     wanted = [key.upper() for key in keys]
@@ -51,7 +51,7 @@ def read_keywords(path: str, keys: Collection[str]) -> dict[str, Any]:
 
 
 def _headers(path: str) -> Iterator[Cards]:
-    """The primary header, then that of SCI where there is one."""
+    """The primary header, then that of SCI if there is one."""
     try:
         with open(path, "rb") as file:
             primary = _header(file)
@@ -79,7 +79,7 @@ def _header(file: BinaryIO) -> Cards | None:
         if not block and number == 0:
             return None
         if number == 0 and not block.startswith((b"SIMPLE  =", b"XTENSION=")):
-            raise NotFits("it is no FITS file")
+            raise NotFits("it is not a FITS file")
         if len(block) < BLOCK:
             raise NotFits("it ends within a header")
         for start in range(0, BLOCK, CARD):
@@ -111,7 +111,7 @@ def _integer(cards: Cards, key: str, default: int = 0) -> int:
 
 
 def _value(card: bytes) -> Any:
-    """A card's value; None where it has none or one that cannot be read."""
+    """A card's value; None if it has none or it cannot be read."""
     if not card:
         return None
     with warnings.catch_warnings():
@@ -122,5 +122,5 @@ def _value(card: bytes) -> Any:
             return None
     if isinstance(value, str):
         return value.strip() or None
-    # NaN is no value either; it is the one that differs from itself.
+    # NaN is not a value either; it is the only one that differs from itself.
     return value if isinstance(value, bool | int | float) and value == value else None

@@ -1,4 +1,4 @@
-"""The head of the page: what is known of the proposal as a whole, and of each of its observations."""
+"""The head of the page: what is known about the proposal as a whole, and about each of its observations."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.webpage.rows import EXCLUSIVE, FAILED, MISSING, PRESENT, File
 
 MAX_NAMED = 4
-"""So many titles, targets, ... are spelled out; of more, the number."""
+"""This many titles, targets, ... are listed; for the others, only their number."""
 
 
 class Fact(NamedTuple):
@@ -89,7 +89,7 @@ def _instruments(values: Iterable[Any]) -> str:
 
 
 def make_summary(summary: pd.DataFrame, observations: pd.DataFrame, files: list[File]) -> Summary:
-    """One row per observation number that anything is known of.
+    """One row per known observation number.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def make_summary(summary: pd.DataFrame, observations: pd.DataFrame, files: list[
     observations = tables.conform(observations, tables.OBS_TABLE)
     given = tables.conform(summary, tables.SUMMARY_FIXED)
     filetypes = [str(name) for name in summary.columns if name not in tables.SUMMARY_FIXED]
-    # A column without a single file says nothing.
+    # A column without any file is useless.
     filetypes = [name for name in filetypes if (pd.to_numeric(summary[name]).fillna(0) > 0).any()]
     by_number: dict[int | None, list[File]] = {}
     for file in files:
@@ -117,7 +117,7 @@ def make_summary(summary: pd.DataFrame, observations: pd.DataFrame, files: list[
         if number is None and not own and row.empty:
             continue
         if mine.empty:
-            # Only a level-3 candidate tells of it.
+            # Known only from a level-3 candidate.
             mine = observations[observations["obsid"].isin({file.values["parent_obsid"] for file in own})]
         rows.append(
             {

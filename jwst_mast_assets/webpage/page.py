@@ -36,7 +36,7 @@ HERE = Path(__file__).parent
 PROGRAM_PAGE = "https://www.stsci.edu/jwst/science-execution/program-information?id="
 TITLES = {EXPOSURE: "Exposures", LEVEL3: "Level 3", GUIDE_STAR: "Guide stars"}
 MAX_PROBLEMS = 100
-"""So many problems are listed in the page; of more, the number."""
+"""This many problems are listed in the page; for the others, only their number."""
 
 
 class Page(NamedTuple):
@@ -46,7 +46,7 @@ class Page(NamedTuple):
     rows: int
     thumbnails_made: int
     problems: list[str]
-    """A sentence for each name in the configuration and each file that could not be used."""
+    """One sentence for each name in the configuration and each file that could not be used."""
 
 
 class Section(NamedTuple):
@@ -131,7 +131,7 @@ def write_page(
 
 
 def _read_headers(rows: Iterable[Row], keywords: list[str]) -> list[str]:
-    """Fill in the rows' keywords, each row's from its first FITS file that can be read; what cannot, as sentences."""
+    """Fill in the rows' keywords, each row's from its first readable FITS file; returns the problems."""
     if not keywords:
         return []
     problems, found = [], set()
@@ -191,7 +191,7 @@ def _make_figures(
 
 
 def _section(kind: str, rows: list[Row], columns: Columns, folder: Path, figures: dict[str, Figure]) -> Section:
-    """One of the page's tables. The name stands first in it already; level-3 rows bring pictures of their own."""
+    """One of the page's tables. The name is already its first column; level-3 rows have their own pictures."""
     rows = [row for row in rows if row.kind == kind]
     wanted = [column for column in columns.shown if column.name != "obs_id" or kind == GUIDE_STAR]
     if kind == LEVEL3:
@@ -209,7 +209,7 @@ def _section(kind: str, rows: list[Row], columns: Columns, folder: Path, figures
 
 
 def _text_table(rows: Sequence[Row], columns: Columns) -> pd.DataFrame:
-    """The page's table without its pictures, for ``products.txt``; no value has a blank in it."""
+    """The page's table without its pictures, for ``products.txt``; no value contains a space."""
     shown = [column for column in columns.shown if column.kind != FIGURE]
     table = {column.name: [_word(value_of(row, column)) for row in rows] for column in shown}
     table["state"] = [row.state for row in rows]

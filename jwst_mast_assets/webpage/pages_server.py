@@ -1,7 +1,7 @@
 """Serves the pages, pictures and files of an output folder to this machine's browser, read-only.
 
-What is recorded (``.jwst_mast_assets``), every other hidden name, and whatever a symbolic link has outside of the
-folder, is not there. A folder without a page lists its proposals' pages only.
+The records (``.jwst_mast_assets``), other hidden names, and targets of symbolic links outside the folder are not
+served. A folder without a page lists only its proposals' pages.
 """
 
 import html
@@ -26,7 +26,7 @@ class PagesServer:
     Parameters
     ----------
     root : Path
-        The output folder; it may come into being later.
+        The output folder; it may be created later.
     port : int
         0 for any free one.
 
@@ -68,7 +68,7 @@ class Pages(http.server.SimpleHTTPRequestHandler):
 
     def send_head(self) -> BinaryIO | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Send the headers; returns the file, at the first byte that was asked for."""
-        # Another page that the user has open must not read the data under a name that it makes point here.
+        # Another open web page must not read the data through a host name that it points here (DNS rebinding).
         if (self.headers.get("Host") or "").partition(":")[0] not in (HOST, "localhost"):
             return self._refuse(HTTPStatus.FORBIDDEN)
         path = self._found()
@@ -87,7 +87,7 @@ class Pages(http.server.SimpleHTTPRequestHandler):
             return self._refuse(HTTPStatus.NOT_FOUND)
 
     def copyfile(self, source: BinaryIO, outputfile: BinaryIO) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Send what was asked for; a browser that has had enough is no error."""
+        """Send what was requested; a browser that disconnects is not an error."""
         left = self._left if self._left is not None else os.fstat(source.fileno()).st_size
         try:
             while left > 0 and (block := source.read(min(COPY, left))):
@@ -97,10 +97,10 @@ class Pages(http.server.SimpleHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: nobody reads it."""
+        """Log nothing."""
 
     def _found(self) -> Path | None:
-        """What the address names, if it is to be seen."""
+        """What the address names, if it may be seen."""
         parts = [part for part in unquote(urlsplit(self.path).path).split("/") if part]
         if any(part.startswith(".") or "\0" in part or os.sep in part for part in parts):
             return None
@@ -135,7 +135,7 @@ class Pages(http.server.SimpleHTTPRequestHandler):
         return file
 
     def _asked(self, size: int) -> tuple[int, int]:
-        """First and last byte asked for; a form of range that we do not know means the whole file."""
+        """First and last byte requested; an unknown form of range means the whole file."""
         match = RANGE.match(self.headers.get("Range") or "")
         if not match or size == 0:
             return 0, size - 1
@@ -146,7 +146,7 @@ class Pages(http.server.SimpleHTTPRequestHandler):
     def _list(self) -> None:
         pages = [page.parent.name for page in sorted(self.root.glob("*/index.html")) if self._is_shown(page)]
         items = "".join(f'<li><a href="{quote(name)}/">{html.escape(name)}</a></li>' for name in pages)
-        body = f"<ul>{items}</ul>" if items else "<p>There is no page yet: the job jwst_download makes them.</p>"
+        body = f"<ul>{items}</ul>" if items else "<p>There are no pages yet: the job jwst_download makes them.</p>"
         page = f"<!doctype html><html lang=en><meta charset=utf-8><title>Pages</title><h1>Proposals</h1>{body}"
         self._send_html(HTTPStatus.OK, page)
 

@@ -30,7 +30,7 @@ class File:
     path: str | None
     state: str
     note: str
-    """What to know beside the state, in a sentence or word; may be empty."""
+    """What to know in addition to the state; may be empty."""
     selected: bool
     bytes_on_disk: int | None
     values: dict[str, Any]
@@ -102,14 +102,14 @@ class Row:
         return sum(file.state == state for file in self.files)
 
     def picture(self, filetype: str) -> File | None:
-        """The row's picture of a type; the one named after the row goes before others."""
+        """The row's picture of a type; the one named after the row takes precedence."""
         found = [file for file in self.files if file.filetype == filetype]
         own = (self.name + filetype).lower()
         return next((file for file in found if file.name.lower() == own), found[0] if found else None)
 
 
 def make_files(table: pd.DataFrame, now: Any, disk: Disk | None = None) -> list[File]:
-    """The files to show: selected, failed or on disk; each once, with its state at this moment.
+    """The files to show: selected, failed or on disk; without duplicates, with their state now.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def _file(record: dict[Hashable, Any], found: OnDisk | str | None, until: str | 
 
 
 def _state(values: dict[str, Any], on_disk: bool, until: str | None) -> tuple[str, str]:
-    """State and note. What is on disk goes before what was recorded, except where the record tells of a fault."""
+    """State and note. The disk takes precedence over the record, unless the record has a fault."""
     code = values["dl_code"]
     if code in FAILURES and code != Code.VANISHED:
         return FAILED, values["dl_message"] or CODES[code].meaning

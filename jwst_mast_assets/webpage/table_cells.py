@@ -1,4 +1,4 @@
-"""What stands in the page's cells: values made readable, links and pictures."""
+"""The contents of the page's cells: readable values, links and pictures."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ class Cell(NamedTuple):
 
     text: str = ""
     sort: str | None = None
-    """What to sort by where it is not the text."""
+    """What to sort by, if not the text."""
     title: str = ""
     link: str = ""
     figure: Figure | None = None
@@ -52,7 +52,7 @@ def link_to(path: str, folder: Path) -> str:
 
 
 def value_of(row: Row, column: PageColumn) -> Any:
-    """What a row has in a column that is no figure; None where it has nothing."""
+    """A row's value in a column without figures; None if it has none."""
     if column.kind == KEYWORD:
         return row.keywords.get(column.name)
     if column.name == "sca":
@@ -135,7 +135,7 @@ def _decimals(value: Any) -> int:
 
 
 def _number(value: Any, digits: int) -> str:
-    """A number with its column's decimals, so that the points stand in line."""
+    """A number with its column's decimals, so that the decimal points line up."""
     if isinstance(value, float) and value != 0 and not 1e-4 <= abs(value) < 1e12:
         return f"{value:.6g}"
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)

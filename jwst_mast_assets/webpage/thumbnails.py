@@ -15,10 +15,10 @@ from jwst_mast_assets.records.files import atomic_path
 
 FORMATS = ("JPEG", "PNG")
 MAX_PIXELS = 150_000_000
-"""A picture of more is not decoded: it is an accident or an attack."""
+"""A picture with more pixels is not decoded: it is a mistake or an attack."""
 
 MAX_SIDE = 5000
-"""A thumbnail of a longer side is not made: the picture is a line, not a picture."""
+"""A thumbnail with a longer side is not made: such a picture is only a line."""
 
 Size = tuple[int, int]
 
@@ -32,10 +32,10 @@ class Picture(NamedTuple):
 
 
 class Thumbnails(NamedTuple):
-    """What came of a number of pictures."""
+    """The result for some pictures."""
 
     pictures: dict[str, Picture]
-    """Path of each picture to what the page shows of it: the thumbnail, or itself where there is none."""
+    """Path of each picture to what the page shows of it: the thumbnail, or itself if there is none."""
     made: int
     problems: list[str]
 
@@ -52,11 +52,11 @@ def thumbnail_path(path: str) -> str:
     Raises
     ------
     ValueError
-        If the name ends neither in ``jpg`` nor in ``jpeg`` or ``png``.
+        If the name does not end in ``jpg``, ``jpeg`` or ``png``.
     """
     name, found = re.subn(r"(jpe?g|png)$", r"TN.\1", path)
     if not found:
-        raise ValueError(f"{path} is no picture")
+        raise ValueError(f"{path} is not an image")
     return name
 
 
@@ -123,12 +123,12 @@ def measure(paths: Collection[str]) -> Thumbnails:
     return Thumbnails(pictures, 0, problems)
 
 
-# Pillow's decoders raise these for files that are cut, wrong, or made to hurt.
+# Pillow's decoders raise these for truncated, broken or malicious files.
 _UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError)
 
 
 def _look(path: str, width: int | None, height: int | None, overwrite: bool) -> _Result:
-    """Size of the thumbnail, and its content where it is to be written."""
+    """Size of the thumbnail, and its content if it must be written."""
     try:
         thumbnail = thumbnail_path(path)
         if not overwrite and (size := _current(thumbnail, path)):
@@ -184,9 +184,9 @@ def _write(path: Path, content: bytes) -> str | None:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "it is no JPEG or PNG picture"
+        return "it is not a JPEG or PNG image"
     if isinstance(error, OSError) and error.strerror:
         return f"it cannot be read ({error.strerror})"
     if isinstance(error, Image.DecompressionBombError):
         return "it has too many pixels for a thumbnail"
-    return f"the picture does not decode ({error})"
+    return f"the image cannot be decoded ({error})"

@@ -31,9 +31,9 @@ import pytest
         (["-f", "$NO_SUCH_NAME"], "filetypes: the environment variable $NO_SUCH_NAME is not defined"),
         (["-c", "nowhere.cfg"], "config file nowhere.cfg: cannot be read (No such file or directory)"),
         (["-c", "broken.cfg"], "config file broken.cfg: is not YAML: "),
-        (["-c", "list.cfg"], "config file list.cfg: must hold lines like 'instrument: nircam', not a list"),
+        (["-c", "list.cfg"], "config file list.cfg: must contain lines like 'instrument: nircam', not a list"),
         (["-c", "unknown.cfg"], "config file unknown.cfg: unknown parameter 'instrumnt'; did you mean 'instrument'?"),
-        (["--login", "me", "secret"], "--login: MAST takes tokens only"),
+        (["--login", "me", "secret"], "--login: MAST only accepts tokens"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(archive, command, tmp_path, argv, sentence):

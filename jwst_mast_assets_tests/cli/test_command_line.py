@@ -82,7 +82,7 @@ def test_a_public_file_that_mast_does_not_give_out_yet_is_named_and_the_status_i
     assert outcome.status == 0
     assert "9 files, " in outcome.out
     assert "0 failed; 1 waiting" in outcome.out
-    assert f"waiting: {name}: MAST lists it as public but does not give it out yet (HTTP status 401)" in outcome.out
+    assert f"waiting: {name}: MAST lists it as public but does not provide it yet (HTTP status 401)" in outcome.out
     assert outcome.err == ""
     assert command.data() == UNCAL - {name}
 

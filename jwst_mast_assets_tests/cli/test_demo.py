@@ -98,7 +98,7 @@ def test_a_folder_with_files_that_nobody_recorded_is_refused(tmp_path, capsys, c
 def test_two_at_the_same_time_in_one_folder_are_refused(tmp_path):
     with (
         embedded_archive_in(str(tmp_path)) as place,
-        pytest.raises(JwstMastError, match=f"already running with the Dagster home {place.home}; end that first"),
+        pytest.raises(JwstMastError, match=f"already running with the Dagster home {place.home}; stop that first"),
         embedded_archive_in(str(tmp_path)),
     ):
         pass

@@ -58,7 +58,7 @@ def test_an_interrupted_download_says_what_is_complete_and_is_canceled_in_dagste
     assert download.process.wait(PATIENCE) == status
     complete = len(list(command.root.rglob("*_uncal.fits")))
     assert 0 < complete < 30
-    sentence = f"Interrupted; {complete} of 30 files are complete. Run the same command again to continue."
+    sentence = f"Interrupted; {complete} of 30 files are complete. Run the same command again to resume."
     assert download.said.splitlines()[-1] == sentence
     assert "Traceback" not in download.said
     assert last_run() == ("jwst_download", "CANCELED")

@@ -1,4 +1,4 @@
-"""What the commands print: for a person, for a narrow terminal, for a pipe, and when nobody reads on."""
+"""What the commands print: for a person, a narrow terminal, a pipe, and a reader that has gone."""
 
 import subprocess
 import sys

@@ -81,8 +81,8 @@ def test_what_is_on_disk_already_is_not_to_be_fetched(archive, command, proposal
 def test_add_refuses_what_mast_does_not_know_and_takes_the_others(archive, command, proposals):
     said = proposals("add", "1138", "99998", "2221")
     assert said.status == 1
-    assert "99998: not watched, because MAST has no data of it" in said.err
-    assert "02221: not watched, because MAST has no data of it" in said.err
+    assert "99998: not watched, because MAST has no data for it" in said.err
+    assert "02221: not watched, because MAST has no data for it" in said.err
     assert "--force" in said.err
     assert watched(command) == ["01138"]
     assert proposals("add", "99998", "--force").status == 0

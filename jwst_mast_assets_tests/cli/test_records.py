@@ -208,7 +208,7 @@ def test_the_calendar_says_what_becomes_public_when(ask, story):
     asked = ask("calendar")
     assert asked.row(str(day_of_mjd(story.release)))[1:] == ["09231", "1", "2", "202 kB", "0", "to come"]
     assert asked.lines[-1] == "2 files, 202 kB"
-    assert ask("calendar", "1138").out == "No selected file waits for its release; --all shows past ones\n"
+    assert ask("calendar", "1138").out == "No selected file is waiting for its release; use --all to see past ones\n"
     assert [line.split()[1] for line in ask("calendar", "--all").lines[1:3]] == ["01138", "09231"]
 
 
@@ -217,8 +217,11 @@ def test_the_calendar_says_what_becomes_public_when(ask, story):
     [
         (["manifest", "abc"], ["'abc' is not a proposal number"]),
         (["manifest", "1138", "--at", "soon"], ["'soon' is not a date", "2026-01-15"]),
-        (["manifest", "1138", "--at", "2022-01-01"], ["Nothing was on disk of 01138", "its history begins"]),
-        (["manifest", "1410"], ["of 01410", "(there is of 01138)", "jwst_download.py --propID 1410 --all_dates"]),
+        (["manifest", "1138", "--at", "2022-01-01"], ["Nothing of 01138 was on disk", "its history starts"]),
+        (
+            ["manifest", "1410"],
+            ["of 01410", "(there are records of 01138)", "jwst_download.py --propID 1410 --all_dates"],
+        ),
         (["diff", "1138", "2026"], ["'2026' is not a date"]),
         (["diff", "1138", "2022-01-02", "2022-01-01"], ["DATE1 is later than DATE2"]),
         (["status", "1138", "1410"], ["Nothing is recorded of 01410", "--outrootdir"]),

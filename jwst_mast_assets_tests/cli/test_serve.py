@@ -173,14 +173,14 @@ def test_a_port_that_is_taken_or_does_not_exist_is_refused_and_not_replaced(tmp_
         assert main(["serve", *rest, option, port]) == 2
     assert f"{option}: port {port} is in use by another program; choose another" in capsys.readouterr().err
     assert main(["serve", *rest, option, "99999"]) == 2
-    assert f"{option}: there is no port 99999" in capsys.readouterr().err
+    assert f"{option}: 99999 is not a valid port" in capsys.readouterr().err
 
 
 def test_a_host_that_is_not_of_this_machine_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
     for host in ("192.0.2.1", "no such host"):
         assert main(["serve", "--port", "0", "--host", host]) == 2
-        assert f"--host: {host!r} is not an address of this machine" in capsys.readouterr().err
+        assert f"--host: {host!r} is not an address of this computer" in capsys.readouterr().err
 
 
 def test_without_an_output_folder_nothing_is_started(capsys):

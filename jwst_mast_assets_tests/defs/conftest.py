@@ -83,4 +83,4 @@ def runner(instance: dg.DagsterInstance, tmp_path: Path) -> Runner:
 def messages(result: Any) -> list[str]:
     """The sentences with which a run failed."""
     failures = [event.step_failure_data.user_failure_data for event in result.all_events if event.is_step_failure]
-    return [failure.description if failure else "an error that nobody foresaw" for failure in failures]
+    return [failure.description if failure else "an unexpected error" for failure in failures]

@@ -137,7 +137,7 @@ def test_a_full_disk_is_tried_again_when_there_is_room(watch, mounted, monkeypat
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(folder))
     watch_only(folder, "01138")
     failed = watch.attempt()
-    assert "make room" in messages(failed)[0]
+    assert "free some space" in messages(failed)[0]
     tags = watch.tags(failed)
     assert tags[FAILURE] == "permanent"
     assert int(tags[NEEDS]) > 300_000

@@ -44,13 +44,13 @@ def test_a_killed_run_is_ended_and_a_living_one_is_not(archive, tmp_path, monkey
             assert time.monotonic() < end
             time.sleep(0.1)
         with dg.DagsterInstance.get() as instance:
-            assert look(instance) == "Every run that has begun is alive."
+            assert look(instance) == "Every started run is alive."
             assert runs(instance) == {dg.DagsterRunStatus.STARTED}
             process.send_signal(signal.SIGKILL)
             process.wait()
             assert "Ended: " in look(instance)
             assert runs(instance) == {dg.DagsterRunStatus.FAILURE}
-            assert look(instance) == "Every run that has begun is alive."
+            assert look(instance) == "Every started run is alive."
     finally:
         process.kill()
 

@@ -124,7 +124,7 @@ def test_the_job_refuses_what_mast_does_not_know_but_not_the_others(archive, ins
     assert WatchList(TableStore(root)).read() == ["01138"]
     result, log = watch(instance, proposals=["99998"], force=True)
     assert result.success
-    assert "99998: watched; MAST has no data of it yet" in log
+    assert "99998: watched; MAST has no data for it yet" in log
     assert WatchList(TableStore(root)).read() == ["01138", "99998"]
 
 

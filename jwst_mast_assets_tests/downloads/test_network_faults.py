@@ -80,11 +80,11 @@ NAMED = {
     "410": (Fault("status", status=410), Code.NOT_FOUND, "410"),
     "400": (Fault("status", status=400), Code.FAILED, "400"),
     "403 of a public file": (Fault("status", status=403), Code.FAILED, "403"),
-    "500 for ever": (Fault("status", status=500), Code.FAILED, "tried 5 times"),
-    "dropped for ever": (Fault("drop", after_bytes=0), Code.FAILED, "tried 5 times"),
-    "HTML for ever": (Fault("html"), Code.UNVERIFIED, "page of HTML"),
-    "cut for ever": (Fault("truncate", after_bytes=57_600), Code.UNVERIFIED, "57600"),
-    "a byte wrong for ever": (Fault("corrupt", after_bytes=60_000), Code.UNVERIFIED, "md5"),
+    "500 forever": (Fault("status", status=500), Code.FAILED, "tried 5 times"),
+    "dropped forever": (Fault("drop", after_bytes=0), Code.FAILED, "tried 5 times"),
+    "HTML forever": (Fault("html"), Code.UNVERIFIED, "HTML page"),
+    "cut forever": (Fault("truncate", after_bytes=57_600), Code.UNVERIFIED, "57600"),
+    "a byte wrong forever": (Fault("corrupt", after_bytes=60_000), Code.UNVERIFIED, "md5"),
 }
 
 
@@ -137,7 +137,7 @@ def test_redirects_without_end_are_not_followed_again(embedded: EmbeddedArchive,
     row, asked = from_scripted(
         embedded, tmp_path, JPG, reply(b"", "302 Found", Location="/again", Content_Length=0), download_retries=3
     )
-    assert (row["dl_code"], row["dl_message"]) == (Code.FAILED, "MAST redirects without end")
+    assert (row["dl_code"], row["dl_message"]) == (Code.FAILED, "MAST redirects endlessly")
     assert len([request for request in asked if b"uri=" in request.split(b"\r\n")[0]]) == 1
 
 
@@ -224,7 +224,7 @@ def test_a_public_file_that_mast_does_not_give_out_yet_is_waited_for(
     config = config_for(tmp_path)
     files = fetch(own_archive, config, PRIVATE, CAL, token=token)
     assert files["dl_str"].to_dict() == {PRIVATE: "waiting", CAL: "downloaded"}
-    assert "does not give it out yet (HTTP status 401)" in cell(files, PRIVATE, "dl_message")
+    assert "does not provide it yet (HTTP status 401)" in cell(files, PRIVATE, "dl_message")
     assert [request.status for request in own_archive.requests if PRIVATE in request.uri] == [401]
     assert (summary(files)["waiting"], summary(files)["failed"]) == (1, 0)
     own_archive.catalogue.migrate(1345)
@@ -238,7 +238,7 @@ def test_a_restricted_file_is_waited_for_and_the_older_one_kept(embedded: Embedd
     files = fetch(embedded, config.model_copy(update={"clobber": True}), CAL, token="good-token")
     assert files["dl_str"].tolist() == ["waiting"]
     message = files["dl_message"].item()
-    assert "MAST restricts access to it (HTTP status 403), and the token that is set does not give it" in message
+    assert "MAST restricts access to it (HTTP status 403), and your token does not grant it" in message
     assert message.endswith("the older version is kept")
     assert md5_of(files["outfilename"].item()) == embedded.md5(CAL)
 
@@ -262,7 +262,7 @@ def test_a_token_without_access_is_reported(embedded: EmbeddedArchive, tmp_path:
     embedded.faults.add(Fault("status", status=403, match="mirimage"))
     files = fetch(embedded, config_for(tmp_path), PRIVATE, token="good-token")
     assert files["dl_str"].tolist() == ["exclusive"]
-    assert "the token that is set gives no access" in files["dl_message"].item()
+    assert "your token does not grant access" in files["dl_message"].item()
 
 
 def test_the_token_is_in_no_message_or_log(
@@ -520,11 +520,11 @@ def test_without_checksum_what_is_shorter_than_in_mast_is_not_taken(verify: str,
 
 
 FOREIGN = {
-    "JSON of a gateway": (ASSOCIATION, b'{"error": "not found"}', "no association"),
-    "a list": (ASSOCIATION, b"[1, 2]", "no association"),
+    "JSON of a gateway": (ASSOCIATION, b'{"error": "not found"}', "not an association"),
+    "a list": (ASSOCIATION, b"[1, 2]", "not an association"),
     "a sentence": (POOL, b"Service Unavailable\n", "one column"),
-    "HTML after a comment": (POOL, b"\n<!-- a, gateway -->\n<HTML><body>Sorry</body></HTML>", "page of HTML"),
-    "HTML as a text": ("jw01138_notes.txt", b"<!-- x -->\n<html>\n<p>Sorry", "page of HTML"),
+    "HTML after a comment": (POOL, b"\n<!-- a, gateway -->\n<HTML><body>Sorry</body></HTML>", "HTML page"),
+    "HTML as a text": ("jw01138_notes.txt", b"<!-- x -->\n<html>\n<p>Sorry", "HTML page"),
 }
 
 

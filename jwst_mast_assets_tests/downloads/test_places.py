@@ -119,7 +119,7 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(embedded: EmbeddedArc
     products["outfilename"] = products["outfilename"].iloc[0]
     files = download(products, config, Archive(embedded.url))
     assert files["dl_code"].tolist() == [Code.DOWNLOADED, Code.BAD_NAME]
-    assert f"the place of another file, mast:JWST/product/{CAL}" in files["dl_message"].iloc[1]
+    assert f"already used for another file, mast:JWST/product/{CAL}" in files["dl_message"].iloc[1]
     assert md5_of(files["outfilename"].iloc[0]) == embedded.md5(CAL)
 
 
@@ -146,7 +146,7 @@ def test_names_that_differ_in_capitals_are_one_place_where_the_disk_ignores_case
     monkeypatch.setattr(filesystem, "ignores_case", lambda folder: True)
     files = with_capitals(embedded, tmp_path)
     assert files["dl_code"].tolist() == [Code.DOWNLOADED, Code.BAD_NAME]
-    assert "is the place of another file" in files["dl_message"].iloc[1]
+    assert "is already used for another file" in files["dl_message"].iloc[1]
 
 
 def test_this_file_system_is_asked_whether_it_ignores_case(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_disk_that_fills_up_ends_new_files_but_no_good_ones(embedded: Embedded
 
 def test_too_little_room_is_reported_before_the_first_byte(embedded: EmbeddedArchive, mounted) -> None:
     folder = mounted("-t", "tmpfs", "-o", "size=200k", "tmpfs")
-    with pytest.raises(OutputError, match=rf"415 kB are to be fetched to {folder}, but only 20\d kB are free"):
+    with pytest.raises(OutputError, match=rf"415 kB would be downloaded to {folder}, but only 20\d kB are free"):
         fetch(embedded, config_for(folder), CAL, OTHER)
     assert not [request for request in embedded.requests if request.endpoint == "download"]
 

@@ -214,7 +214,7 @@ def test_previews_of_a_reprocessed_file_are_fetched_again(
 
 
 def test_max_download_gb_is_kept(embedded: EmbeddedArchive, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"2 files with 415 kB are to be fetched, but max_download_gb is 0\.0001;"):
+    with pytest.raises(ConfigError, match=r"2 files with 415 kB would be downloaded, but max_download_gb is 0\.0001;"):
         fetch(embedded, config_for(tmp_path, max_download_gb=0.0001), CAL, OTHER)
 
 

@@ -67,7 +67,7 @@ def test_a_page_of_html_is_nothing_else(name: str, tmp_path: Path) -> None:
         b"<?xml version='1.0'?><Error/>",
         b"<!--x-->\n<HEAD >",
     ):
-        assert problem(tmp_path, name, page) == "it is a page of HTML"
+        assert problem(tmp_path, name, page) == "it is an HTML page"
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -106,12 +106,12 @@ def test_files_of_the_archive_open_for_us_and_for_astropy(embedded: EmbeddedArch
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("a_cat.ecsv", b"label flux\n1 2\n", "does not begin as ECSV"),
-        ("a_cat.ecsv", GOOD["a_cat.ecsv"] + b"4 c\n", "row 5 has 2 columns of 3"),
+        ("a_cat.ecsv", b"label flux\n1 2\n", "does not start like ECSV"),
+        ("a_cat.ecsv", GOOD["a_cat.ecsv"] + b"4 c\n", "row 5 has 2 columns instead of 3"),
         ("a_cat.ecsv", b"# %ECSV 1.0\n# ---\n# datatype: [\nlabel\n", "does not open as ECSV"),
-        ("a_pool.csv", GOOD["a_pool.csv"] + b"c.fits\n", "row 4 has 1 columns of 2"),
+        ("a_pool.csv", GOOD["a_pool.csv"] + b"c.fits\n", "row 4 has 1 columns instead of 2"),
         ("a_pool.csv", b"\xff\xfe\x00", "does not open as CSV"),
-        ("a_asn.json", b'{"error": "not found"}', "no association"),
+        ("a_asn.json", b'{"error": "not found"}', "not an association"),
         ("a_pool.csv", b"Service Unavailable\n", "one column"),
         ("a_asn.json", b"[" * 100_000, "does not open as JSON"),
         ("a_asn.json", b"{'a': 1}", "does not open as JSON"),

@@ -1,4 +1,4 @@
-"""The configuration: what it takes, what it refuses, and in which words."""
+"""The configuration: what it takes, what it refuses, and the messages for bad ones."""
 
 import pytest
 
@@ -94,7 +94,7 @@ def test_the_output_folder_defaults_to_the_environment(monkeypatch, tmp_path):
     ("text", "sentence"),
     [
         ("instrument: [nircam", "is not YAML"),
-        ("- instrument\n- nircam\n", "must hold lines like"),
+        ("- instrument\n- nircam\n", "must contain lines like"),
         ("instrument: nircam\nlookbaktime: 3\n", "unknown parameter 'lookbaktime'; did you mean 'lookbacktime'?"),
         ("filetypes: {a: 1}\n", "filetypes: "),
     ],

@@ -67,7 +67,7 @@ def test_a_notice_that_cannot_be_sent_is_reported_without_its_address_and_blocks
     addresses = Addresses((f"nonsense://{SECRET}", closed_port(), receiver.url))
     problems = notices.send(Notice("title", "body"), addresses)
     assert problems == [
-        "notify_urls: address 1 is none that apprise knows",
+        "notify_urls: address 1 is not one that apprise knows",
         "a notice could not be sent to address 2 of notify_urls",
     ]
     assert len(receiver.received) == 1

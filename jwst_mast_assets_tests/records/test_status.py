@@ -1,4 +1,4 @@
-"""How a proposal stands, from its tables and its disk."""
+"""The status of a proposal, from its tables and its disk."""
 
 import datetime as dt
 import os

@@ -41,10 +41,10 @@ def test_data_are_not_needed(tmp_path: Path):
     ("content", "reason"),
     [
         (b"", "empty"),
-        (b"nonsense", "no FITS file"),
+        (b"nonsense", "not a FITS file"),
         (b"SIMPLE  =                    T", "ends within a header"),
         ((b"SIMPLE  =                    T" + b" " * 50).ljust(2880 * 2001), "does not end"),
-        ((b"SIMPLE  =                    T" + b" " * 50 + b"END").ljust(2880) + b"\0" * 2880, "no FITS file"),
+        ((b"SIMPLE  =                    T" + b" " * 50 + b"END").ljust(2880) + b"\0" * 2880, "not a FITS file"),
     ],
 )
 def test_what_is_no_fits_file_says_why(tmp_path: Path, content: bytes, reason: str):

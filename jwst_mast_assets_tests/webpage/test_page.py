@@ -172,7 +172,7 @@ def test_states(filled: Proposal):
     for text in (
         "failed: MAST answered 503 <five> times",
         "exclusive until 2129-12-06",
-        "recorded as on disk and is gone",
+        "recorded as on disk but is no longer there",
         "1 of them not selected",
     ):
         assert text in reader.text
@@ -194,7 +194,7 @@ def test_keywords_come_from_the_uncalibrated_file_else_from_one_that_can_be_read
     proposal.path(EXPOSURE + "_uncal.fits").write_bytes(b"nonsense")
     page = make(proposal)
     assert "RATE" in read(page).text
-    assert page.problems == [f"{EXPOSURE}_uncal.fits: it is no FITS file"]
+    assert page.problems == [f"{EXPOSURE}_uncal.fits: it is not a FITS file"]
 
 
 def test_numbers_stand_in_line(proposal: Proposal):
@@ -209,7 +209,7 @@ def test_numbers_stand_in_line(proposal: Proposal):
 def test_broken_pictures_are_problems(filled: Proposal):
     filled.path(f"{EXPOSURE}_rate.jpg").write_bytes(b"nonsense")
     page = make(filled)
-    assert page.problems == [f"{EXPOSURE}_rate.jpg: it is no JPEG or PNG picture"]
+    assert page.problems == [f"{EXPOSURE}_rate.jpg: it is not a JPEG or PNG image"]
     assert page.problems[0] in read(page).text
 
 
@@ -227,8 +227,8 @@ def test_unknown_names_are_reported_and_ignored(filled: Proposal):
     assert "webpage_level12_jpgs" in first_words["webpage_cols4table: 'crf'"]
     assert "did you mean 'sca'?" in first_words["webpage_sortcols: 'scaa'"]
     assert "cannot be sorted by" in first_words["webpage_sortcols: 'rate'"]
-    assert "did you mean '_rate.jpg'?" in next(p for p in page.problems if "picture 'rat'" in p)
-    assert any("'uncal.fits' is no picture" in problem for problem in page.problems)
+    assert "did you mean '_rate.jpg'?" in next(p for p in page.problems if "image 'rat'" in p)
+    assert any("'uncal.fits' is not an image" in problem for problem in page.problems)
     assert read(page).heads.count("rate") == 1
     assert "cal.jpg" in "".join(read(page).heads)
 

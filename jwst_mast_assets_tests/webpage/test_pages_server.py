@@ -108,4 +108,4 @@ def test_a_folder_that_comes_later(tmp_path):
     with PagesServer(tmp_path / "later") as server:
         assert requests.get(server.url, timeout=10).status_code == 404
         (tmp_path / "later").mkdir()
-        assert "There is no page yet" in requests.get(server.url, timeout=10).text
+        assert "There are no pages yet" in requests.get(server.url, timeout=10).text

@@ -27,7 +27,7 @@ def size_of(path: Path) -> tuple[int, int]:
 def test_name_is_the_originals():
     assert thumbnail_path("/a/x_rate.jpg") == "/a/x_rate.TN.jpg"
     assert thumbnail_path("/a/x_x1d.png") == "/a/x_x1d.TN.png"
-    with pytest.raises(ValueError, match="no picture"):
+    with pytest.raises(ValueError, match="not an image"):
         thumbnail_path("/a/x_rate.fits")
 
 
@@ -81,7 +81,7 @@ def test_too_many_pixels_are_a_problem(picture: Path, monkeypatch: pytest.Monkey
     result = make_thumbnails([str(picture)], 100, None)
     assert (result.made, result.problems) == (
         0,
-        ["x_rate.jpg: the picture does not decode (400 x 200 pixels are too many for a thumbnail)"],
+        ["x_rate.jpg: the image cannot be decoded (400 x 200 pixels are too many for a thumbnail)"],
     )
 
 
@@ -108,4 +108,4 @@ def test_every_kind_of_pixel(tmp_path: Path, mode: str, name: str):
 def test_full_pictures_where_none_are_wanted(picture: Path):
     assert measure([str(picture)]).pictures[str(picture)] == (str(picture), (400, 200))
     picture.write_bytes(b"")
-    assert measure([str(picture)]).problems == ["x_rate.jpg: it is no JPEG or PNG picture"]
+    assert measure([str(picture)]).problems == ["x_rate.jpg: it is not a JPEG or PNG image"]
