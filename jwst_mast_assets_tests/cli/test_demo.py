@@ -45,7 +45,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 def test_a_demo_changes_nothing_of_the_users_whatever_is_exported(real, folder, capsys):
     before = snapshot(real)
     assert main(["demo", "--folder", str(folder)]) == 0
-    assert re.search(r"downloaded now: 2\d\d files", capsys.readouterr().out)
+    assert re.search(r"Download complete: 2\d\d files", capsys.readouterr().out)
     assert snapshot(real) == before
     assert (folder / "data" / "01138" / "index.html").exists()
     assert (folder / "dagster" / "dagster.yaml").exists()
@@ -56,7 +56,7 @@ def test_a_second_demo_finds_everything_there_also_in_a_folder_of_the_version_be
     first = note.read_text()
     note.unlink()
     assert main(["demo", "--folder", str(folder)]) == 0
-    assert "downloaded now: 0 files" in capsys.readouterr().out
+    assert "Download complete: 0 files" in capsys.readouterr().out
     assert note.read_text() != first
 
 
