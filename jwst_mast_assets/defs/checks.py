@@ -139,7 +139,7 @@ def _sentence(failures: pd.DataFrame) -> str:
 
 
 def build_checks(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """The checks, those of files and products partitioned as the assets are."""
+    """The checks; those of files and products are partitioned like the assets."""
 
     def check(name: str, asset: dg.AssetKey, description: str) -> dg.AssetCheckSpec:
         with warnings.catch_warnings():
@@ -149,12 +149,12 @@ def build_checks(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition
     answered = check(
         ANSWERED,
         PRODUCTS,
-        "MAST answered for every observation; of others what is on record is kept. Fails the run if not.",
+        "MAST answered for every observation; for others the recorded products are kept. Fails the run if not.",
     )
     present = check(
         PRESENT,
         FILES,
-        "Every selected file is on disk; those not yet public are not asked for. Fails the run if not.",
+        "Every selected file is on disk; those not yet public are not requested. Fails the run if not.",
     )
     agree = check(
         AGREE,

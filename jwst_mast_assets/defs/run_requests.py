@@ -1,4 +1,4 @@
-"""Belongs here: the one loop from partitions that want a run to the runs that are requested."""
+"""The one loop from partitions that want a run to the runs that are requested."""
 
 import datetime as dt
 from collections.abc import Collection, Iterable
