@@ -49,7 +49,7 @@ def run_requests(
     now : datetime
         Aware.
     around : Situation, optional
-        What decides whether a permanent failure has been mended.
+        What decides whether a permanent failure has been fixed.
     most : int, optional
         Runs that may be under way, those requested here included.
     prefix : str

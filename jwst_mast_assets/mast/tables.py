@@ -340,7 +340,9 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
         try:
             columns[name] = _typed(values, column.dtype)
         except (TypeError, ValueError) as error:
-            raise SchemaError(f"MAST's reply of {what} has a {name} that is no {column.dtype}: {error}") from None
+            raise SchemaError(
+                f"MAST's reply of {what} has a {name} that is not a valid {column.dtype}: {error}"
+            ) from None
     return pd.DataFrame(columns)
 
 
