@@ -116,7 +116,8 @@ def one_place_each(products: pd.DataFrame, recorded: pd.DataFrame) -> pd.Series:
     uri, own = products["dataURI"], products["outfilename"]
     on_disk = recorded[recorded["bytes_on_disk"].notna()].drop_duplicates("dataURI", keep="last")
     first = products.drop_duplicates("dataURI").set_index("dataURI")["outfilename"]
-    place = uri.map(on_disk.set_index("dataURI")["outfilename"]).fillna(uri.map(first)).astype("string")
+    there = uri.map(on_disk.set_index("dataURI")["outfilename"]).astype("string")
+    place = there.fillna(uri.map(first).astype("string"))
     shared = names.obsnum(products["productFilename"]).isna() & own.notna() & place.notna()
     return own.mask(shared, place)
 

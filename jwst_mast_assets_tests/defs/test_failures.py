@@ -121,8 +121,9 @@ def test_a_permanent_failure_is_tried_again_only_when_the_configuration_changes(
 
 
 def test_a_permanent_failure_is_tried_again_when_mast_has_something_new(
-    own_archive, instance, monkeypatch, config_file
+    own_archive, instance, monkeypatch, config_file, tmp_path
 ):
+    watch_only(tmp_path / "data", "01138")
     watch = Watch(instance, monkeypatch)
     config_file.write_text("sca: [a1]\nmax_download_gb: 0.000001\n")
     assert not watch.attempt().success
@@ -134,6 +135,7 @@ def test_a_permanent_failure_is_tried_again_when_mast_has_something_new(
 def test_a_full_disk_is_tried_again_when_there_is_room(watch, mounted, monkeypatch):
     folder = mounted("-t", "tmpfs", "-o", "size=300k", "tmpfs")
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(folder))
+    watch_only(folder, "01138")
     failed = watch.attempt()
     assert "free some space" in messages(failed)[0]
     tags = watch.tags(failed)

@@ -10,7 +10,7 @@ import pytest
 
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import reprocessing
-from jwst_mast_assets.defs.resources import ArchiveResource
+from jwst_mast_assets.defs.resources import build_resources
 from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import load_config
@@ -219,7 +219,7 @@ def test_a_change_of_a_proposal_that_is_no_partition_is_not_requested(own_archiv
 def tick_for_reprocessed(instance, first_day) -> Any:
     (sensor,) = reprocessing.build_sensors(first_day)
     with dg.build_sensor_context(instance=instance) as context:
-        return sensor(context, archive=ArchiveResource())
+        return sensor(context, archive=build_resources(load_config())["archive"])
 
 
 def test_more_proposals_than_dagster_carries_leave_the_others_in_peace(archive, instance, root, monkeypatch):
