@@ -294,7 +294,7 @@ class Command:
         size = int(fetch["size"].fillna(0).sum())
         free = human_bytes(shutil.disk_usage(self.config.root).free)
         self._say(f"\n### Downloading {len(fetch)} files, {human_bytes(size)}; free in {self.config.root}: {free}")
-        self._say(f"### {int(there.sum())} of {len(chosen)} selected files are there already")
+        self._say(f"### {int(there.sum())} of {len(chosen)} selected files are already there")
         if self.assume_yes or not len(fetch) or not sys.stdin.isatty():
             return True
         answer = input("Do you want to continue and download these products [y/n]? ")

@@ -12,7 +12,7 @@ from jwst_mast_assets.defs.partitions import RANGE_START, SINGLE_KEY, cells_of_r
 from jwst_mast_assets.mast.errors import JwstMastError
 
 CAUSE, REASON, ATTEMPT = "jwst/cause", "jwst/reason", "jwst/attempt"
-"""Tags of a requested run: what it is for (short), in words, and the attempt number."""
+"""Tags of a requested run: its cause (short), its reason as text, and the attempt number."""
 
 FIRST_WAIT = dt.timedelta(minutes=10)
 LONGEST_WAIT = dt.timedelta(days=7)
@@ -49,7 +49,7 @@ class Tries(NamedTuple):
     last: float
     """When the last one ended, seconds since 1970."""
     verdict: Verdict = TRANSIENT_FAILURE
-    """What is to be thought of its failure."""
+    """The classification of its failure."""
 
 
 def under_way(instance: dg.DagsterInstance) -> UnderWay:

@@ -28,7 +28,7 @@ def all_selected_files_present(
         files = _files(context, jwst_config)
         selected = files[files["selected"].fillna(False).astype(bool)]
         failures = selected[selected["dl_code"].isin(downloads.FAILURES)]
-        # The files as the download of this run left them; a run of the check alone lists them anew.
+        # The files as the download of this run left them; a run of the check alone lists them again.
         state = downloads.state_on_disk(selected, jwst_config.checked(), files, jwst_config.snapshot().disk)
         there = state["dl_code"] == downloads.Code.EXISTS
         missing = selected[~there.astype(bool) & ~selected["dl_code"].isin(downloads.AWAITED)]
@@ -43,7 +43,7 @@ def all_selected_files_present(
             "files": preview(missing[["productFilename", "dl_str", "dl_message"]]),
         },
     )
-    # The page and the tables are made all the same, as they do not wait for this check; but the run is not green.
+    # The page and the tables are still made, because they do not wait for this check; but the run is not green.
     if len(failures):
         verdict = classify_files(failures)
         raise failure(context.instance, context.run.run_id, _sentence(failures), verdict, failed_files=len(failures))
@@ -61,7 +61,7 @@ def every_list_answered(
         passed=not failed,
         metadata={"failed": len(failed), "lists": named[:25]},
     )
-    # The other observations' files are downloaded all the same, as they do not wait for this check.
+    # The other observations' files are still downloaded, because they do not wait for this check.
     if failed:
         more = f"; and {len(failed) - 10} more" if len(failed) > 10 else ""
         sentence = (
@@ -139,7 +139,7 @@ def _sentence(failures: pd.DataFrame) -> str:
 
 
 def build_checks(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """The checks, those of files and products partitioned as the assets are."""
+    """The checks; those of files and products are partitioned like the assets."""
 
     def check(name: str, asset: dg.AssetKey, description: str) -> dg.AssetCheckSpec:
         with warnings.catch_warnings():
@@ -149,12 +149,12 @@ def build_checks(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition
     answered = check(
         ANSWERED,
         PRODUCTS,
-        "MAST answered for every observation; of others what is on record is kept. Fails the run if not.",
+        "MAST answered for every observation; for others the recorded products are kept. Fails the run if not.",
     )
     present = check(
         PRESENT,
         FILES,
-        "Every selected file is on disk; those not yet public are not asked for. Fails the run if not.",
+        "Every selected file is on disk; those not yet public are not requested. Fails the run if not.",
     )
     agree = check(
         AGREE,

@@ -85,7 +85,7 @@ def cells_of_run(tags: Mapping[str, str], instance: dg.DagsterInstance) -> tuple
                 "is no proposal is removed with: jwst-mast proposals remove KEY"
             )
     if not cells:
-        raise ConfigError(unusable[0] if unusable else "This run's range has no partition any more; launch it again")
+        raise ConfigError(unusable[0] if unusable else "This run's range no longer has any partition; launch it again")
     return list(cells), unusable
 
 
@@ -101,7 +101,7 @@ def keys_of_run(tags: Mapping[str, str], instance: dg.DagsterInstance) -> list[s
     """
     if not tags.get(RANGE_START):
         if not tags.get(SINGLE_KEY):
-            raise ConfigError("This run has no partition; choose a proposal and a day, as 2022-04-10|01138")
+            raise ConfigError("This run has no partition; choose a proposal and a day, for example 2022-04-10|01138")
         return [tags[SINGLE_KEY]]
     (first_day, _, first), (last_day, _, last) = (tags[side].partition("|") for side in (RANGE_START, RANGE_END))
     chosen = [first]
@@ -136,7 +136,7 @@ def _not_registered(proposal: str) -> UnknownProposal:
     try:
         padded = names.proposal_key(proposal)
     except ValueError as error:
-        return UnknownProposal(f"{error}; choose a proposal and a day, as 2022-04-10|01138")
+        return UnknownProposal(f"{error}; choose a proposal and a day, for example 2022-04-10|01138")
     if padded != proposal:
         return UnknownProposal(f"A proposal's partitions have five digits: choose {padded}, not {proposal}")
     return UnknownProposal(

@@ -26,7 +26,7 @@ MOST_REQUESTS = 20
 jwst_reprocessing = dg.define_asset_job(
     "jwst_reprocessing",
     selection=dg.AssetSelection.assets("reprocessed_files") | freshness,
-    description="Compares all files on disk with MAST's checksums and versions, and says how each proposal stands; "
+    description="Compares all files on disk with MAST's checksums and versions, and shows each proposal's status; "
     "downloads nothing.",
 )
 

@@ -1,4 +1,4 @@
-"""Belongs here: the one loop from partitions that want a run to the runs that are requested."""
+"""The one loop from partitions that want a run to the runs that are requested."""
 
 import datetime as dt
 from collections.abc import Collection, Iterable
@@ -49,7 +49,7 @@ def run_requests(
     now : datetime
         Aware.
     around : Situation, optional
-        What decides whether a permanent failure has been mended.
+        What decides whether a permanent failure has been fixed.
     most : int, optional
         Runs that may be under way, those requested here included.
     prefix : str

@@ -226,13 +226,13 @@ def _locked(path: str, stop: threading.Event) -> int | None:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EMLINK):
-                raise Blocked(f"something that is no file has the name of its partial, {path}") from None
+                raise Blocked(f"something other than a file has the name of its partial, {path}") from None
             raise
         keep = False
         status = os.fstat(descriptor)
         try:
             if not stat.S_ISREG(status.st_mode):
-                raise Blocked(f"something that is no file has the name of its partial, {path}")
+                raise Blocked(f"something other than a file has the name of its partial, {path}")
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The previous owner may have renamed or removed it since it was opened.
             keep = _is_same(path, descriptor)
@@ -248,7 +248,7 @@ def _locked(path: str, stop: threading.Event) -> int | None:
             if status.st_size != seen:
                 seen, since = status.st_size, time.monotonic()
             if time.monotonic() - since > LOCK_PATIENCE:
-                raise Busy(f"another process has had it for {LOCK_PATIENCE:.0f} s without adding to it") from None
+                raise Busy(f"another process has held it for {LOCK_PATIENCE:.0f} s without adding to it") from None
         finally:
             if not keep:
                 os.close(descriptor)

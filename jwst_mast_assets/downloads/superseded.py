@@ -17,7 +17,7 @@ FOLDER = "superseded"
 def keep(path: str) -> Path:
     """Give a file a second name, ``<folder>/superseded/<stem>.<version>.<ext>``; it also keeps its own.
 
-    The version is its ``CAL_VER``; the date (UTC) on which it was written where it has none. A hard link where the
+    The version is its ``CAL_VER``; if it has none, the date (UTC) on which it was written. A hard link if the
     file system has them, else a copy.
 
     Returns
@@ -28,7 +28,7 @@ def keep(path: str) -> Path:
     Raises
     ------
     Blocked
-        If something that is no folder has the folder's name.
+        If something other than a folder has the folder's name.
     OSError
         If it cannot be written.
     """

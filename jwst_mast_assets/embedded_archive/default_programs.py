@@ -155,7 +155,7 @@ def _program_2731() -> list[Declared]:
             2731, 1, 59733.6801, ("nrcalong", "nrcblong"), exposures=4, activity="04101", filter="F444W",
             pupil="F470N", **nebula,
         ),
-        # goes on until after midnight
+        # continues past midnight
         Observation(2731, 2, 59741.9905, ("mirimage",), exposures=6, filter="F770W", **miri, **nebula),
         Observation(2731, 3, 59734.0401, NIRCAM_SHORT, exposures=2, filter="F090W", **nebula),
         Candidate(2731, 1006, (1, 3), "F090W"),

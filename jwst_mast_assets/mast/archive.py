@@ -270,9 +270,9 @@ class Archive:
     def remember_observations(
         self, proposals: Iterable[str | int], t_min: tuple[float, float] | None, columns: Sequence[str]
     ) -> None:
-        """Ask for all observations of some proposals, so that :meth:`observations` need not ask for a part of them.
+        """Request all observations of some proposals, so that :meth:`observations` need not query parts of them.
 
-        For one command that asks several times within moments; what runs for long does without. Parameters, and
+        For one command that asks several times within moments; not for long-running processes. Parameters, and
         errors raised, as for :meth:`observations`.
         """
         keys = frozenset(names.proposal_key(proposal) for proposal in proposals)

@@ -166,7 +166,9 @@ CHANGE_TABLE: Schema = {
     "new_crds_ctx": Column("string", "context of the reference files that made MAST's file"),
     "successor": Column("string", "name of the newer file that stands for the same, of a superseded one"),
     "compared_by": Column("string", "how it was found: checksum, etag, last-modified, size, sibling"),
-    "new_tag": Column("string", "what told it of a file without a checksum: ETag, Last-Modified, size, sibling's md5"),
+    "new_tag": Column(
+        "string", "what showed it for a file without a checksum: ETag, Last-Modified, size, sibling's md5"
+    ),
     "old_mtime": Column("Float64", "when the file that was compared was last changed", "s since 1970 (UTC)"),
 }
 
@@ -176,7 +178,9 @@ COMPARISON_TABLE: Schema = {
     "mtime": Column("Float64", "when the file on disk was last changed", "s since 1970 (UTC)"),
     "compared_by": Column("string", "checksum, etag, last-modified, size, sibling; missing: not comparable"),
     "changed": Column("boolean", "whether MAST has another version; of files without a checksum"),
-    "new_tag": Column("string", "what told it of a file without a checksum: ETag, Last-Modified, size, sibling's md5"),
+    "new_tag": Column(
+        "string", "what showed it for a file without a checksum: ETag, Last-Modified, size, sibling's md5"
+    ),
     "asked": Column("string", "when MAST's server was last asked about a file without a checksum, ISO", "UTC"),
     "etag": Column("string", "ETag of the file on disk at MAST"),
     "last_modified": Column("string", "Last-Modified of the file on disk at MAST"),
@@ -236,12 +240,12 @@ STATUS_TABLE: Schema = {
     "observations": Column("Int64", "observations that MAST lists and the configuration wants"),
     "files": Column("Int64", "selected files"),
     "present": Column("Int64", "those on disk as MAST has them, as far as is known"),
-    "stale": Column("Int64", "those on disk of which MAST has another version"),
+    "stale": Column("Int64", "those on disk for which MAST has another version"),
     "missing": Column("Int64", "those that are not on disk"),
     "failed": Column("Int64", "those that could not be downloaded"),
     "waiting": Column("Int64", "those that MAST does not give out yet: exclusive, or public only just now"),
     "queued": Column("Int64", "those on disk that MAST has queued to be processed again"),
-    "not_comparable": Column("Int64", "those on disk of which MAST says nothing to compare with, so may be old"),
+    "not_comparable": Column("Int64", "those on disk that cannot be compared with MAST, so may be old"),
     "bytes": Column("Int64", "size of those on disk, as MAST has it", "byte"),
     "bytes_to_come": Column("Int64", "size of the others, as MAST has it", "byte"),
     "last_checked": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),
@@ -336,7 +340,9 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
         try:
             columns[name] = _typed(values, column.dtype)
         except (TypeError, ValueError) as error:
-            raise SchemaError(f"MAST's reply of {what} has a {name} that is no {column.dtype}: {error}") from None
+            raise SchemaError(
+                f"MAST's reply of {what} has a {name} that is not a valid {column.dtype}: {error}"
+            ) from None
     return pd.DataFrame(columns)
 
 

@@ -5,7 +5,7 @@
     {"server": "https://mast.stsci.edu", "since": "2026-03-01T06:00:03+00:00"}
 
 The embedded archive of ``jwst-mast demo`` and ``jwst-mast dev`` has another port each time; in their folders
-``"embedded": true`` stands beside the server, and only these two commands may write down the new one.
+``"embedded": true`` is recorded with the server, and only these two commands may record the new one.
 """
 
 import datetime as dt
@@ -43,7 +43,7 @@ def open_archive(root: Path, server: str | None = None, **options: Any) -> Archi
 
 
 def check(root: Path, server: str) -> None:
-    """See that an output folder was filled from this server, or from none yet.
+    """Check that an output folder was filled from this server, or from none yet.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def check(root: Path, server: str) -> None:
 
 
 def claim(root: Path, server: str) -> None:
-    """Write down that an output folder is filled from this server, where that is not known yet.
+    """Record that an output folder is filled from this server, if that is not recorded yet.
 
     Raises
     ------
@@ -77,9 +77,9 @@ def claim(root: Path, server: str) -> None:
 
 
 def claim_for_embedded(root: Path, server: str) -> None:
-    """Write down that an output folder belongs to the embedded archive, which is now at this address.
+    """Record that an output folder belongs to the embedded archive, which is now at this address.
 
-    The caller has seen to it that a folder without a note holds no other archive's files.
+    The caller has checked that a folder without a note holds no other archive's files.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def claim_for_embedded(root: Path, server: str) -> None:
 
 
 def is_claimed(root: Path) -> bool:
-    """Whether it is written down which archive an output folder is filled from."""
+    """Whether it is recorded which archive an output folder is filled from."""
     return _read(root) is not None
 
 
@@ -106,7 +106,7 @@ def normalized(server: str) -> str:
     Raises
     ------
     ConfigError
-        If it is no address.
+        If it is not an address.
     """
     try:
         parts = urlsplit(server)

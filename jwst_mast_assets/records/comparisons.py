@@ -1,7 +1,7 @@
-"""All files on disk compared with MAST: by checksum, else by what its server says of the file, size, or FITS sibling.
+"""All files on disk compared with MAST: by checksum, else by its server's headers, size, or FITS sibling.
 
 The keyword service has FITS files only. For JPEGs, associations, pools and catalogs MAST's server is asked (HEAD) for
-``ETag`` and ``Last-Modified``: one request per file, so a slice of them per look, those that have waited longest first.
+``ETag`` and ``Last-Modified``: one request per file, so each check asks for some, longest-waiting first.
 """
 
 import datetime as dt
@@ -22,13 +22,13 @@ from jwst_mast_assets.records.files import read_parquet, write_parquet
 from jwst_mast_assets.records.store import TableStore
 
 HEADS_PER_LOOK = 2000
-"""Files that MAST's server is asked for at one look; at a daily look 60,000 a month."""
+"""Files that MAST's server is asked about per check; with a daily check 60,000 a month."""
 
 FILE = "compared_files.parquet"
 
 
 class Comparison(NamedTuple):
-    """What a look at MAST found."""
+    """The result of a comparison with MAST."""
 
     changes: pd.DataFrame
     """``tables.CHANGE_TABLE`` of kinds ``content`` and ``versions``."""
@@ -49,14 +49,14 @@ def compare_with_mast(
     products : DataFrame
         ``tables.PRODUCT_TABLE``: MAST's lists, for their sizes.
     earlier : DataFrame
-        ``tables.COMPARISON_TABLE`` of the look before.
+        ``tables.COMPARISON_TABLE`` of the previous check.
     now : datetime
         Aware.
 
     Raises
     ------
     ArchiveError
-        If the keyword service does not answer. A file that the server is silent about keeps what was known of it.
+        If the keyword service does not answer. If the server gives no answer for a file, its earlier result is kept.
     """
     table = reprocessing.on_disk_once(files)
     said = current_keywords(archive, table["productFilename"])
@@ -89,7 +89,7 @@ def write_compared(store: TableStore, compared: pd.DataFrame) -> None:
 
 
 def read_compared(store: TableStore) -> pd.DataFrame:
-    """The table as it was written last; no rows where it never was. Raises OutputError."""
+    """The table as it was last written; no rows if it never was. Raises OutputError."""
     path = store.folder / FILE
     if not path.exists():
         return tables.empty(tables.COMPARISON_TABLE)
@@ -139,7 +139,7 @@ def _others(
     )
     work["sibling"] = [sibling_stem(str(name), siblings) for name in work["productFilename"]]
     work["sibling_changed"] = [sibling_stem(str(name), changed_siblings) for name in work["productFilename"]]
-    # First those that are doubtful, then those that have waited longest.
+    # First the doubtful ones, then those that have waited longest.
     calm = work["sibling_changed"].isna() & ~work["changed_before"]
     order = work.assign(calm=calm).sort_values(["calm", "asked_before"], na_position="first", kind="stable")
     told = versions_at_mast(archive, order["dataURI"].head(HEADS_PER_LOOK))
@@ -155,7 +155,7 @@ def _others(
 
 
 def _known(row: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """ETag and Last-Modified of the file on disk: as MAST sent them with it, else as of the first look after that."""
+    """ETag and Last-Modified of the file on disk: as MAST sent them with it, else from the first check after that."""
     from_mast = row["source"] == "mast"
     etag = row["etag"] if from_mast else None
     date = row["last_modified"] if from_mast else None
@@ -171,7 +171,7 @@ def _by_version(row: Mapping[str, Any], version: Version, moving: bool, now: dt.
     if version.size is not None and version.size != row["bytes_on_disk"]:
         way, changed = "size", True
     elif same_tag is not None:
-        # Servers that share the work may disagree about one of the two; of another file both are others.
+        # Servers behind one address may disagree about one of the two; for a different file both differ.
         way, changed = "etag", not (same_tag or same_date)
     elif same_date is not None:
         way, changed = "last-modified", not same_date
@@ -182,12 +182,12 @@ def _by_version(row: Mapping[str, Any], version: Version, moving: bool, now: dt.
     tag = (version.etag or version.last_modified or str(version.size)) if changed else None
     asked = f"{now:%Y-%m-%dT%H:%M:%S}"
     verdict = {"compared_by": way, "changed": changed, "new_tag": tag, "asked": asked}
-    # Of a changed file what MAST says now must not become what the next look compares with.
+    # For a changed file, what MAST says now must not become what the next check compares with.
     return {**verdict, "etag": etag, "last_modified": date}
 
 
 def _kept(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The verdict of the look before, of a file that was not asked for now."""
+    """The verdict of the previous check, for a file that was not requested now."""
     etag, date = _known(row)
     kept = {"asked": row["asked_before"], "etag": etag, "last_modified": date}
     if row["way_before"] in ("etag", "last-modified") or row["changed_before"]:
@@ -198,7 +198,7 @@ def _kept(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_version(row: Mapping[str, Any], changed_siblings: Mapping[str, str]) -> dict[str, Any]:
-    """The verdict where the server says nothing: by MAST's list, else by the FITS file that it belongs to."""
+    """The verdict if the server says nothing: by MAST's list, else by the FITS file that it belongs to."""
     if row["listed"] is not None and row["listed"] not in (row["bytes_on_disk"], row["size"]):
         return {"compared_by": "size", "changed": True, "new_tag": str(row["listed"])}
     if row["sibling_changed"]:
@@ -209,7 +209,7 @@ def _without_version(row: Mapping[str, Any], changed_siblings: Mapping[str, str]
 
 
 def _with_moving_tags(archive: Archive, work: pd.DataFrame, told: Mapping[str, Version]) -> set[str]:
-    """Files whose ETag is another at every question: it says nothing of them."""
+    """Files whose ETag changes with every request, so it is useless."""
     suspects = [
         row["dataURI"]
         for row in work.astype(object).where(work.notna(), None).to_dict("records")

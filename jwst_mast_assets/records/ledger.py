@@ -211,7 +211,7 @@ class Ledger:
         try:
             content = json.loads((self.folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            # Files are written in one step; one that is damaged all the same costs a second look, no data.
+            # Files are written in one step; if one is damaged anyway, that costs a second look but no data.
             return {}
         return content if isinstance(content, dict) else {}
 

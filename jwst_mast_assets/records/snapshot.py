@@ -29,7 +29,7 @@ class Snapshot:
         self.disk = Disk()
 
     def list_again(self) -> None:
-        """Forget what is in the folders: so much time has passed that it may be otherwise."""
+        """Forget what is in the folders: enough time has passed that it may have changed."""
         self.disk = Disk()
 
     def recorded_files(self, proposal: str) -> pd.DataFrame:

@@ -114,7 +114,7 @@ class TableStore:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"The folder {folder} cannot be made ({error.strerror})") from None
+            raise OutputError(f"The folder {folder} cannot be created ({error.strerror})") from None
         try:
             with filelock.FileLock(folder / f"{proposal}.lock", timeout=LOCK_TIMEOUT):
                 yield

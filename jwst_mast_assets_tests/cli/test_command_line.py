@@ -35,7 +35,7 @@ def test_a_download_fetches_says_so_and_a_second_one_finds_all_there(archive, co
     assert command.data() == UNCAL
     second = command.download(*DAY)
     assert second.status == 0
-    assert "### 10 of 10 selected files are there already" in second.out
+    assert "### 10 of 10 selected files are already there" in second.out
     assert "### Download complete: 0 files" in second.out
 
 

@@ -161,4 +161,4 @@ def test_tables_of_the_version_before_are_read(unusual_archive, command):
     assert command.query(*BACKGROUND, "-i", "niriss").status == 0
     outcome = command.download(*BACKGROUND, "--obsnums", "5", "-f", "i2d", "-w")
     assert (outcome.status, outcome.err) == (0, "")
-    assert "### 1 of 1 selected files are there already" in outcome.out
+    assert "### 1 of 1 selected files are already there" in outcome.out

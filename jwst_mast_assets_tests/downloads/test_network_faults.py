@@ -327,7 +327,7 @@ def test_an_interrupted_run_keeps_its_partials(embedded: EmbeddedArchive, tmp_pa
 
 @contextmanager
 def scripted_server(*replies: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """A server that sends given bytes, one reply per connection (the last one for ever); and what it was asked."""
+    """A server that sends given bytes, one reply per connection (the last repeatedly), and its requests."""
     asked: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -429,7 +429,7 @@ def test_the_token_is_not_shown_to_whom_mast_redirects_to(embedded: EmbeddedArch
 
 
 def test_a_line_that_always_drops_at_the_same_place_ends(own_archive: EmbeddedArchive, tmp_path: Path) -> None:
-    """Without ETag and checksum each attempt begins anew, and 2 MB again are no progress."""
+    """Without ETag and checksum each attempt restarts, and the same 2 MB again are not progress."""
     (obsid,) = own_archive.add_observation(
         1138, 9, suffixes=("cal.jpg",), sizes={"cal.jpg": 4_000_000}, guide_stars=False, detectors=("b1",)
     )

@@ -324,7 +324,7 @@ def test_a_lock_that_is_never_released_is_named(
         fcntl.flock(file, fcntl.LOCK_EX)
         files = fetch(embedded, config_for(tmp_path), CAL, JPG)
     assert files["dl_code"].tolist() == [Code.FAILED, Code.DOWNLOADED]
-    assert "another process has had it for" in files["dl_message"].iloc[0]
+    assert "another process has held it for" in files["dl_message"].iloc[0]
     assert_fetched(fetch(embedded, config_for(tmp_path), CAL), embedded)
 
 

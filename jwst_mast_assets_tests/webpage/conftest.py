@@ -60,7 +60,7 @@ class Proposal:
         return self.config.root / self.key
 
     def add(self, obs_id: str, suffix: str, **columns: Any) -> dict[str, Any]:
-        """A product ``<obs_id><suffix>``, selected unless told otherwise."""
+        """A product ``<obs_id><suffix>``, selected by default."""
         name = columns.pop("productFilename", obs_id + suffix)
         product = {
             "obsID": 1000 + len({row["obs_id"] for row in self.products} - {obs_id}),

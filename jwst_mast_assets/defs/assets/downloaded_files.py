@@ -76,7 +76,7 @@ def downloaded_files(
         if len(changes := reprocessing.changes_of_run(table, known)):
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
         if len(waiting := downloads.waiting(table)):
-            context.log.info(f"{len(waiting)} public files that MAST does not give out yet are asked for again later")
+            context.log.info(f"{len(waiting)} public files that MAST does not provide yet are requested again later")
             metadata["waiting_files"] = preview(waiting)
         version = data_version(table, ["cell", "dataURI", "bytes_on_disk", "md5"])
         return dg.MaterializeResult(value=table, metadata=metadata, data_version=version)

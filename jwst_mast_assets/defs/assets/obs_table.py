@@ -31,12 +31,12 @@ from jwst_mast_assets.records.listings import Listings
         dg.AssetCheckSpec(
             "columns_as_expected",
             asset="obs_table",
-            description="MAST sends every column that it was asked for. One that the pipeline needs fails the run.",
+            description="MAST sends every requested column. A missing one that the pipeline needs fails the run.",
         ),
         dg.AssetCheckSpec(
             "no_sudden_fall",
             asset="obs_table",
-            description="MAST lists all observations that are on record. Where not, also when asked again, the "
+            description="MAST lists all observations that are on record. If not, even after retries, the "
             "recorded ones are kept until they have been missing on several days.",
         ),
     ],

@@ -1,4 +1,4 @@
-"""The asset of files that MAST has processed again."""
+"""The asset of files that MAST has reprocessed."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""The asset of totals, and the tables for people beside the page."""
+"""The asset of totals, and the text tables next to the page."""
 
 import dagster as dg
 import pandas as pd
