@@ -162,3 +162,18 @@ def test_tables_of_the_version_before_are_read(unusual_archive, command):
     outcome = command.download(*BACKGROUND, "--obsnums", "5", "-f", "i2d", "-w")
     assert (outcome.status, outcome.err) == (0, "")
     assert "### 1 of 1 selected files are already there" in outcome.out
+
+
+def test_a_file_that_several_days_list_has_one_place_whichever_day_brought_it(unusual_archive, command):
+    program = ("--propID", "1101", "-f", "_pool.csv")
+    assert command.download(*program, "--all_dates").status == 0
+    at_first = sorted(command.root.rglob("*_pool.csv"))
+    assert len({path.name for path in at_first}) == len(at_first) > 0
+    observations = Table.read(command.root / "01101" / "01101.obs.ecsv")
+    days = sorted({day[:10] for day in observations["date_min"]})
+    assert len(days) > 1
+    for day in days:
+        unusual_archive.clear_requests()
+        assert command.download(*program, "--date_select", day).status == 0
+        assert not [request for request in unusual_archive.requests if request.endpoint == "download"]
+    assert sorted(command.root.rglob("*_pool.csv")) == at_first
