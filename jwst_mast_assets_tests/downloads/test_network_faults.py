@@ -173,7 +173,7 @@ def test_a_stall_that_stays_is_named(embedded: EmbeddedArchive, tmp_path: Path) 
     embedded.faults.add(Fault("stall", after_bytes=0, seconds=3))
     files = fetch(embedded, config_for(tmp_path, download_timeout=0.2, download_retries=1), CAL)
     assert files["dl_code"].item() == Code.FAILED
-    assert "no byte came" in files["dl_message"].item()
+    assert "no data arrived" in files["dl_message"].item()
 
 
 @pytest.mark.parametrize("wrong", [1234, -1234])
