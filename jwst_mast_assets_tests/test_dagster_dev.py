@@ -222,7 +222,8 @@ def test_a_pool_limits_how_many_runs_talk_to_mast_at_once(server):
 
     wait_for(look, 150)
     server.archive.faults.clear()
-    assert most == 2
+    # On a busy machine a run may be over before the next one is launched.
+    assert 1 <= most <= 2
 
 
 def test_a_new_observation_is_on_disk_within_two_intervals_with_nobody_touching_anything(server):
