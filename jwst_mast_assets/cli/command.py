@@ -21,7 +21,7 @@ from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, config_resource, opened
 from jwst_mast_assets.defs.watching import adopt_registered
-from jwst_mast_assets.mast import selection
+from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.archive import OBS_COLUMNS
 from jwst_mast_assets.mast.config import SECRETS, Config
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
@@ -282,10 +282,10 @@ class Command:
     def _on_disk(self, recorded: Recorded) -> tuple[pd.DataFrame, pd.Series]:
         """The selected products, and whether their files are there."""
         products = recorded.products.drop_duplicates("dataURI")
-        chosen = products[products["selected"].fillna(False).astype(bool)]
+        chosen = products[tables.is_true(products["selected"])]
         look = self.config.model_copy(update={"skip_check_if_outfile_exists": False})
         state = downloads.state_on_disk(chosen, look, recorded.files, self.snapshot.disk)["dl_code"]
-        return chosen, (state == downloads.Code.EXISTS).fillna(False).astype(bool)
+        return chosen, tables.is_true(state == downloads.Code.EXISTS)
 
     def _confirmed(self, recorded: Recorded) -> bool:
         chosen, there = self._on_disk(recorded)
@@ -309,7 +309,7 @@ class Command:
         files = files.drop_duplicates("dataURI")
         of_runs = files["run_id"].isin(run_ids)
         totals = downloads.summary(files[of_runs])
-        chosen = files[files["selected"].fillna(False).astype(bool)]
+        chosen = files[tables.is_true(files["selected"])]
         failed = chosen[chosen["dl_code"].isin(downloads.FAILURES)]
         fetched = human_bytes(totals["bytes_fetched"])
         waiting = downloads.waiting(files)
@@ -369,7 +369,7 @@ class Command:
             self._say(f"### MAST has none of {what} at all.")
             return
         whenever = self.config.model_copy(update={"all_dates": True})
-        outside = everything[selection.observation_is_wanted(everything, whenever).fillna(False).astype(bool)]
+        outside = everything[tables.is_true(selection.observation_is_wanted(everything, whenever))]
         if outside.empty:
             excluded = excluded_observations(everything, whenever, self.now)
             self._say(f"### {excluded or f'The configuration excludes all {len(everything)} observations of {what}'}.")

@@ -13,6 +13,7 @@ from jwst_mast_assets.defs.metadata import preview
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.watching import watched_proposals
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.listings import Listings
 
@@ -26,7 +27,7 @@ def all_selected_files_present(
 ) -> Iterator[dg.AssetCheckResult]:
     with plain_failures(context):
         files = _files(context, jwst_config)
-        selected = files[files["selected"].fillna(False).astype(bool)]
+        selected = files[tables.is_true(files["selected"])]
         failures = selected[selected["dl_code"].isin(downloads.FAILURES)]
         # The files as the download of this run left them; a run of the check alone lists them again.
         state = downloads.state_on_disk(selected, jwst_config.checked(), files, jwst_config.snapshot().disk)

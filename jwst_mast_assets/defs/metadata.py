@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets import downloads
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.sizes import human_bytes
 
 OWNERS = ["team:jwst_mast_assets"]
@@ -37,7 +38,7 @@ def files_preview(files: pd.DataFrame) -> dg.MarkdownMetadataValue:
         ``tables.FILE_TABLE``.
     """
     once = files.drop_duplicates("dataURI")
-    failed = once["selected"].fillna(False).astype(bool) & once["dl_code"].isin(downloads.FAILURES)
+    failed = tables.is_true(once["selected"]) & once["dl_code"].isin(downloads.FAILURES)
     once = pd.concat([once[failed], once[~failed]])
     size = once["bytes_on_disk"].fillna(once["size"])
     table = pd.DataFrame(

@@ -10,6 +10,7 @@ from jwst_mast_assets.defs.partitions import registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
 from jwst_mast_assets.defs.run_requests import run_requests
 from jwst_mast_assets.defs.watching import watched_proposals
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, list_observations
@@ -45,7 +46,7 @@ def build_schedules(first_day: dt.date) -> list[dg.ScheduleDefinition]:
         except JwstMastError as error:
             return dg.SkipReason(f"Skipped: {error}")
         day = f"{now:%Y-%m-%d}"
-        cells = cells_with_data(observations[observations["wanted"].fillna(False).astype(bool)])
+        cells = cells_with_data(observations[tables.is_true(observations["wanted"])])
         asked = run_requests(
             context.instance,
             [DueCell(cell, f"daily, {day}", day) for cell in cells],

@@ -9,6 +9,7 @@ import pandas as pd
 from jwst_mast_assets.downloads import filesystem
 from jwst_mast_assets.downloads.codes import FAILURES, FETCHED, PRESENT, Code, word
 from jwst_mast_assets.downloads.verify import content_problem, file_md5
+from jwst_mast_assets.mast import tables
 
 MOST_FAILURES = 25
 
@@ -31,7 +32,7 @@ def summary(files: pd.DataFrame, seconds: float | None = None) -> dict[str, Any]
         ``failures``, see :func:`failures`.
     """
     once = files.drop_duplicates("dataURI")
-    chosen = once[once["selected"].fillna(False).astype(bool)]
+    chosen = once[tables.is_true(once["selected"])]
     codes = chosen["dl_code"]
     fetched = int(once["bytes_fetched"].fillna(0).sum())
     counts: dict[str, Any] = {
@@ -70,7 +71,7 @@ def waiting(files: pd.DataFrame) -> pd.DataFrame:
 
 
 def _selected_with(files: pd.DataFrame, codes: Collection[int]) -> pd.DataFrame:
-    chosen = files[files["selected"].fillna(False).astype(bool) & files["dl_code"].isin(codes)]
+    chosen = files[tables.is_true(files["selected"]) & files["dl_code"].isin(codes)]
     columns = ["productFilename", "dl_code", "dl_str", "dl_message"]
     return chosen.drop_duplicates("dataURI")[columns].reset_index(drop=True)
 

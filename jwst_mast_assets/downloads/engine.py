@@ -185,7 +185,7 @@ def _table(
     table = table.assign(**plan.disk.table(paths)[["bytes_on_disk", "mtime"]])
     table = table.assign(**on_disk.recorded_of_same_file(table, known))
     table["bytes_fetched"] = table["bytes_fetched"].fillna(0)
-    selected = table["selected"].fillna(False).astype(bool)
+    selected = tables.is_true(table["selected"])
     chosen = table.loc[selected, "dataURI"]
     rows = {uri: _row(plan.items[uri], outcomes.get(uri)) for uri in chosen.dropna().unique()}
     told = chosen.map(rows).map(lambda row: row if isinstance(row, dict) else NAMELESS)

@@ -75,7 +75,7 @@ def recorded_of_same_file(files: pd.DataFrame, known: pd.DataFrame | None) -> pd
     path = files["outfilename"]
     same = pd.Series(True, index=files.index)
     for name in ("bytes_on_disk", "mtime"):
-        same &= (path.map(earlier[name]).astype(files[name].dtype) == files[name]).fillna(False).astype(bool)
+        same &= tables.is_true(path.map(earlier[name]).astype(files[name].dtype) == files[name])
     kinds = {name: pd.api.types.pandas_dtype(tables.FILE_TABLE[name].dtype) for name in RECORDED}
     return pd.DataFrame({name: path.map(earlier[name]).astype(kind).where(same) for name, kind in kinds.items()})
 
@@ -109,7 +109,7 @@ def state_on_disk(
         bad = filesystem.bad_names(paths, config.root).notna()
         found = (disk or filesystem.Disk()).table(paths.mask(bad))
         size = found["bytes_on_disk"]
-        other = (size != products["size"]).fillna(False).astype(bool) & (not config.skip_check_filesize)
+        other = tables.is_true(size != products["size"]) & (not config.skip_check_filesize)
         if other.any():
             other &= ~_proven_although(products[other], found[other], known).reindex(other.index, fill_value=False)
         codes[:] = Code.NOT_THERE

@@ -206,7 +206,7 @@ def exclusive_message(item: Item, with_token: bool) -> str:
 def _items(products: pd.DataFrame, config: Config) -> dict[str, Item]:
     """One item per selected dataURI; those without a usable path of their own have a code."""
     columns = ["dataURI", "productFilename", "outfilename", "size", "dataRights", "t_obs_release"]
-    chosen = products[products["selected"].fillna(False).astype(bool)]
+    chosen = products[tables.is_true(products["selected"])]
     chosen = chosen[chosen["dataURI"].notna()]
     chosen = tables.conform(chosen, tables.PRODUCT_TABLE)[columns].drop_duplicates("dataURI")
     items: dict[str, Item] = {}

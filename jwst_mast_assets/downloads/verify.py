@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import yaml
-from astropy.io import fits
 from PIL import Image
 
-FITS_BLOCK = 2880
-LONGEST_HEADER = 10_000 * FITS_BLOCK
+from jwst_mast_assets.downloads import fits_headers
+
 READ_SIZE = 1 << 20
 PICTURES = (".jpg", ".jpeg", ".png")
 """They cannot be opened if their end is missing."""
@@ -163,31 +162,10 @@ def _anything(path: str) -> str | None:
 
 def _fits(path: str) -> str | None:
     size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        position, number = 0, 0
-        while position < size or number == 0:
-            file.seek(position)
-            header, length = _fits_header(file, first=number == 0)
-            if header is None:
-                return f"it is not FITS at byte {position} of {size}"
-            position += length + header.data_size_padded
-            if position > size:
-                return f"its extension {number} ends at byte {position}, the file at {size}"
-            number += 1
+    for number, header in enumerate(fits_headers.walk(path)):
+        if header.end > size:
+            return f"its extension {number} ends at byte {header.end}, the file at {size}"
     return None
-
-
-def _fits_header(file: io.BufferedReader, first: bool) -> tuple[fits.Header | None, int]:
-    """The header at the file's position and its length; None where there is none."""
-    start = b"SIMPLE  =" if first else b"XTENSION="
-    parts: list[bytes] = []
-    while len(block := file.read(FITS_BLOCK)) == FITS_BLOCK and len(parts) * FITS_BLOCK < LONGEST_HEADER:
-        if not parts and not block.startswith(start):
-            return None, 0
-        parts.append(block)
-        if any(block[card : card + 8] == b"END     " for card in range(0, FITS_BLOCK, 80)):
-            return fits.Header.fromstring(b"".join(parts)), len(parts) * FITS_BLOCK
-    return None, 0
 
 
 def _picture(path: str) -> str | None:

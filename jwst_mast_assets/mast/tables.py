@@ -286,6 +286,11 @@ def conform(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     )
 
 
+def is_true(flags: pd.Series) -> "pd.Series[bool]":
+    """Where a column of flags says so: a missing value is not true. A Series of plain bool, to index with."""
+    return flags.astype("boolean").fillna(False).astype(bool)
+
+
 def actual_names(wanted: Collection[str], fields: Collection[str]) -> dict[str, str]:
     """A reply's names of the wanted columns, in any case; missing ones are left out.
 

@@ -73,7 +73,7 @@ def compare_with_mast(
     for name in others:
         table.loc[others.index, name] = others[name]
     compared = tables.conform(table, tables.COMPARISON_TABLE)
-    differ = others.index[others["changed"].fillna(False).astype(bool)]
+    differ = others.index[tables.is_true(others["changed"])]
     found = table.loc[differ].assign(kind="content", old_mtime=table.loc[differ, "mtime"])
     found = tables.conform(found, tables.CHANGE_TABLE)
     parts = [part for part in (changes[~changes["dataURI"].isin(found["dataURI"])], found) if len(part)]
@@ -101,7 +101,7 @@ def of_files_on_disk(compared: pd.DataFrame, files: pd.DataFrame) -> pd.DataFram
     """The rows of a comparison for some files, indexed as these; missing where the file was replaced since."""
     by_uri = compared.drop_duplicates("dataURI", keep="last").set_index("dataURI")
     rows = by_uri.reindex(files["dataURI"]).set_axis(files.index)
-    same = (rows["mtime"] == files["mtime"]).fillna(False).astype(bool)
+    same = tables.is_true(rows["mtime"] == files["mtime"])
     return rows.where(same)
 
 
@@ -133,7 +133,7 @@ def _others(
         asked_before=before["asked"],
         etag_before=before["etag"],
         date_before=before["last_modified"],
-        changed_before=before["changed"].astype("boolean").fillna(False),
+        changed_before=tables.is_true(before["changed"]),
         way_before=before["compared_by"],
         tag_before=before["new_tag"],
     )

@@ -87,10 +87,12 @@ def files_to_list(
     code, word = uri.map(recorded["dl_code"]).astype("Int64"), uri.map(recorded["dl_str"]).astype("string")
     why_missing = (state["dl_code"] == 0) & (code >= 3)
     fetched_now = (state["dl_code"] == 2) & everything["run_id"].isin(list(run_ids))
-    known = (why_missing | fetched_now).fillna(False)
+    known = tables.is_true(why_missing | fetched_now)
     everything["dl_code"] = state["dl_code"].where(~known, code)
     everything["dl_str"] = state["dl_str"].where(~known, word)
-    listed = everything["selected"].fillna(False) | uri.isin(recorded.index) | (everything["dl_code"] > 0).fillna(False)
+    listed = (
+        tables.is_true(everything["selected"]) | uri.isin(recorded.index) | tables.is_true(everything["dl_code"] > 0)
+    )
     return tables.conform(everything[listed.astype(bool)].reset_index(drop=True), tables.FILE_TABLE)
 
 
@@ -191,7 +193,7 @@ def run_reports(
 ) -> Reports:
     """The tables of one call: what it selected; `run_ids` are the runs whose files count as fetched now."""
     files = files_to_list(observations, products, recorded, config, run_ids, disk)
-    return make_reports(observations, files[files["selected"].fillna(False).astype(bool)], config)
+    return make_reports(observations, files[tables.is_true(files["selected"])], config)
 
 
 def save_run_reports(run: Reports, config: Config) -> list[Path]:
@@ -217,7 +219,7 @@ def summaries_of_cells(observations: pd.DataFrame, products: pd.DataFrame) -> pd
     DataFrame
         Columns of ``tables.SUMMARY_FIXED`` and one Int64 column per file type.
     """
-    selected = products[products["selected"].fillna(False).astype(bool)]
+    selected = products[tables.is_true(products["selected"])]
     filetypes = sorted(selected["filetype"].dropna().unique())
     parts = []
     for cell, rows in selected.groupby("cell"):

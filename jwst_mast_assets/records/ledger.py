@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from jwst_mast_assets.downloads import PRESENT, Code
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.files import write_text
@@ -82,7 +83,7 @@ def fingerprints(observations: pd.DataFrame) -> dict[str, tuple[str, int]]:
         Partition key to (fingerprint, number). A new observation, another start or another level changes it, and the
         end of exclusive access or another date for it.
     """
-    wanted = observations[observations["wanted"].fillna(False).astype(bool)].sort_values("obsid")
+    wanted = observations[tables.is_true(observations["wanted"])].sort_values("obsid")
     lines: dict[str, list[str]] = {}
     columns = ["cell", "obsid", "t_min", "calib_level", "dataRights", "t_obs_release"]
     for cell, obsid, t_min, level, rights, release in wanted[columns].itertuples(index=False, name=None):
@@ -136,7 +137,7 @@ class Ledger:
             Whether the run had a token that MAST accepts.
         """
         found = fingerprints(observations)
-        selected = files[files["selected"].fillna(False).astype(bool)]
+        selected = files[tables.is_true(files["selected"])]
         exclusive, waiting = selected["dl_code"] == Code.EXCLUSIVE, selected["dl_code"] == Code.WAITING
         missing = set(selected.loc[~selected["dl_code"].isin(PRESENT) & ~exclusive & ~waiting, "cell"])
         missing |= set(open_cells)

@@ -29,15 +29,15 @@ def releases(files: pd.DataFrame, now: dt.datetime, past: bool = False) -> pd.Da
         the first release of that day.
     """
     release, code = files["t_obs_release"], files["dl_code"]
-    public = (release <= mjd_of(now)).fillna(False).astype(bool)
+    public = tables.is_true(release <= mjd_of(now))
     refused = code.isin(AWAITED)
     to_come = ~public & (refused | (files["dataRights"] == "EXCLUSIVE_ACCESS"))
-    shown = (to_come | refused | (public & past)).fillna(False).astype(bool)
+    shown = tables.is_true(to_come | refused | (public & past))
     chosen = files[shown].assign(
         public=public[shown],
         public_from=iso_of_mjd(release[shown]).str[:19],
         proposal=files.loc[shown, "proposal_id"].astype("string").str.zfill(5),
-        there=code[shown].isin(PRESENT) | (code[shown] == Code.BAD_SIZE).fillna(False),
+        there=code[shown].isin(PRESENT) | tables.is_true(code[shown] == Code.BAD_SIZE),
     )
     chosen["day"] = chosen["public_from"].str[:10]
     groups = chosen.groupby(["day", "proposal", "public"], dropna=False, sort=False)

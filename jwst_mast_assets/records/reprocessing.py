@@ -117,7 +117,7 @@ def superseded(products: pd.DataFrame, files: pd.DataFrame, gone: Collection[str
     newest = stamped.dropna().sort_values("stamp").drop_duplicates("stands_for", keep="last").set_index("stands_for")
     own = time_stamp(table["productFilename"])
     successor = stands_for(table["productFilename"]).map(newest["name"]).astype("string")
-    is_old = (own < time_stamp(successor)).fillna(False)
+    is_old = tables.is_true(own < time_stamp(successor))
     is_gone = ~table["dataURI"].isin(products["dataURI"])
     if gone is not None:
         is_gone &= table["dataURI"].isin(list(gone))
@@ -180,7 +180,7 @@ def events_of(changes: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     """
     event = changes["kind"].replace({"content": "superseded"})
     status = changes["dataURI"].map(held.drop_duplicates("dataURI").set_index("dataURI")["status"])
-    new = event.isin(["superseded", "gone"]) & status.notna() & (status != event).fillna(False)
+    new = event.isin(["superseded", "gone"]) & status.notna() & tables.is_true(status != event)
     columns = {"old_md5": "md5", "old_cal_ver": "cal_ver", "old_crds_ctx": "crds_ctx"}
     return changes[["dataURI", "productFilename", *columns]].rename(columns=columns).assign(event=event)[new]
 
@@ -261,7 +261,7 @@ def _compared(table: pd.DataFrame) -> pd.DataFrame:
 
 def _differ(table: pd.DataFrame, name: str) -> pd.Series:
     """Where both are known and not the same."""
-    return (table[f"old_{name}"] != table[f"new_{name}"]).fillna(False).astype(bool)
+    return tables.is_true(table[f"old_{name}"] != table[f"new_{name}"])
 
 
 def _conformed(table: pd.DataFrame) -> pd.DataFrame:

@@ -54,7 +54,7 @@ def read_selected(store: TableStore, proposal: str, config: Config) -> pd.DataFr
     files = holdings.files_to_list(observations, products, recorded, look)
     # What MAST no longer lists is neither missing nor stale: there is nothing to fetch.
     brought = files["dataURI"].isin(recorded.loc[recorded["bytes_on_disk"].notna(), "dataURI"])
-    listed = (files["selected"].fillna(False).astype(bool) | brought) & files["dataURI"].isin(products["dataURI"])
+    listed = (tables.is_true(files["selected"]) | brought) & files["dataURI"].isin(products["dataURI"])
     return files[listed].reset_index(drop=True)
 
 
@@ -67,7 +67,7 @@ def _selected(products: pd.DataFrame, observations: pd.DataFrame, config: Config
 def here(files: pd.DataFrame, config: Config) -> pd.DataFrame:
     """A table with the files' present paths, even if the output folder was moved."""
     path = files["outfilename"]
-    inside = path.str.startswith(f"{config.root}/").fillna(False).astype(bool)
+    inside = tables.is_true(path.str.startswith(f"{config.root}/"))
     return files.assign(outfilename=path.where(inside, layout.outfilenames(files, config)))
 
 
@@ -92,17 +92,17 @@ def states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> pd.S
     # After a query MAST's size is newer than the file's, after a plan its md5; a look for changes asks only for that.
     seen = changes[changes["kind"] == "content"].drop_duplicates("dataURI", keep="last").set_index("dataURI")
     checksums = files["dataURI"].map(seen["new_md5"]).astype("string").fillna(files["checksum"])
-    other = (files["md5"] != checksums).fillna(False)
+    other = tables.is_true(files["md5"] != checksums)
     # Files without a checksum: the result is valid as long as the file on disk is the one that was compared.
     unnamed = seen["old_mtime"].where(seen["new_md5"].isna())
-    other |= (files["dataURI"].map(unnamed).astype("Float64") == files["mtime"]).fillna(False)
+    other |= tables.is_true(files["dataURI"].map(unnamed).astype("Float64") == files["mtime"])
     stale = (code == Code.BAD_SIZE) | (there & other)
     exclusive = (files["dataRights"] == "EXCLUSIVE_ACCESS") & (files["t_obs_release"] > mjd_of(now))
     waiting = code.isin(AWAITED) | ((code == Code.NOT_THERE) & exclusive)
     state = pd.Series("missing", index=files.index, dtype="string")
     failed = code.isin(FAILURES) & (code != Code.VANISHED)
     for word, rows in (("failed", failed), ("waiting", waiting), ("present", there), ("stale", stale)):
-        state = state.mask(rows.fillna(False).astype(bool), word)
+        state = state.mask(tables.is_true(rows), word)
     return state
 
 
@@ -141,7 +141,7 @@ def _counts(files: pd.DataFrame, changes: pd.DataFrame, compared: pd.DataFrame, 
     state = states(files, changes, now)
     on_disk = state.isin(["present", "stale"])
     look = of_files_on_disk(compared, files)
-    queued = look["isStale"].astype("boolean").fillna(files["isStale"]).fillna(False)
+    queued = tables.is_true(look["isStale"].astype("boolean").fillna(files["isStale"]))
     silent = look["productFilename"].notna() & look["compared_by"].isna()
     size = files["size"].fillna(0)
     return {
@@ -156,7 +156,7 @@ def _counts(files: pd.DataFrame, changes: pd.DataFrame, compared: pd.DataFrame, 
 
 def _observations(store: TableStore, proposal: str) -> int:
     observations = store.read_proposal("obs_table", proposal).drop_duplicates("obsid")
-    return int(observations["wanted"].fillna(False).sum())
+    return int(tables.is_true(observations["wanted"]).sum())
 
 
 def _last_checked(folder: Path, compared: str | None) -> str | None:

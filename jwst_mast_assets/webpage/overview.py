@@ -126,7 +126,7 @@ def make_summary(summary: pd.DataFrame, observations: pd.DataFrame, files: list[
                 "target": _few(mine["target_name"]),
                 "instrument": _instruments(mine["instrument_name"]),
                 "filters": _few(mine["filters"]),
-                "planned": bool(len(mine)) and bool((mine["calib_level"] < 0).fillna(False).all()),
+                "planned": bool(len(mine)) and bool(tables.is_true(mine["calib_level"] < 0).all()),
                 "present": sum(file.state == PRESENT for file in own),
                 "states": [(s, n) for s in (FAILED, MISSING, EXCLUSIVE) if (n := sum(f.state == s for f in own))],
                 "bytes": human_bytes(sum(file.bytes_on_disk or 0 for file in own)) if own else "",
@@ -143,7 +143,7 @@ def _whole(number: Any) -> int | None:
 def _of(table: pd.DataFrame, number: int | None) -> pd.DataFrame:
     if "obsnum" not in table:
         return table.iloc[:0]
-    return table[table["obsnum"].isna() if number is None else (table["obsnum"] == number).fillna(False)]
+    return table[table["obsnum"].isna() if number is None else tables.is_true(table["obsnum"] == number)]
 
 
 def _few(values: pd.Series) -> str:

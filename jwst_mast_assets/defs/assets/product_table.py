@@ -10,6 +10,7 @@ from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
 from jwst_mast_assets.downloads import state_on_disk
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.exclusions import excluded_files
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
@@ -71,7 +72,7 @@ def product_table(
         table = table.assign(**state_on_disk(table, config, disk=snapshot.disk))
         if mast.unusable_rows:
             context.log.warning(f"{mast.unusable_rows} rows of MAST name no file or observation and are left out")
-        selected = table[table["selected"].fillna(False)]
+        selected = table[tables.is_true(table["selected"])]
         if excluded := excluded_files(table, obs_table, config):
             context.log.warning(excluded)
         refused = table.loc[table["outfilename"].isna(), "productFilename"]
