@@ -312,7 +312,7 @@ class Command:
         chosen = files[tables.is_true(files["selected"])]
         failed = chosen[chosen["dl_code"].isin(downloads.FAILURES)]
         fetched = human_bytes(totals["bytes_fetched"])
-        waiting = downloads.waiting(files)
+        waiting = downloads.not_provided_yet(files)
         awaited = f"; {len(waiting)} waiting" if len(waiting) else ""
         done = f"{totals['fetched']} files, {fetched} fetched; {len(failed)} failed{awaited}"
         self._say(f"\n### Download complete: {done}")

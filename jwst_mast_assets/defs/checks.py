@@ -40,7 +40,7 @@ def all_selected_files_present(
         metadata={
             "selected": len(selected),
             "missing": len(missing),
-            "waiting": preview(downloads.waiting(files)),
+            "waiting": preview(downloads.not_provided_yet(files)),
             "files": preview(missing[["productFilename", "dl_str", "dl_message"]]),
         },
     )

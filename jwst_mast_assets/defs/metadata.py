@@ -45,7 +45,8 @@ def files_preview(files: pd.DataFrame) -> dg.MarkdownMetadataValue:
         {
             "name": once["productFilename"],
             "size": [human_bytes(None if pd.isna(value) else value) for value in size],
-            "state": once["dl_str"].fillna("missing"),
+            "state": once["dl_code"].map({code: meaning.state.value for code, meaning in downloads.CODES.items()}),
+            "dl_str": once["dl_str"],
             "message": once["dl_message"],
         }
     )
@@ -68,7 +69,7 @@ def outcome(files: pd.DataFrame, seconds: float) -> dict[str, Any]:
     sentence = f"{totals['present']} of {totals['selected']} selected files are on disk"
     if totals["fetched"]:
         sentence += f"; {totals['fetched']} fetched now, {fetched} in {seconds:.1f} s ({rate})"
-    for name, word in (("failed", "failed"), ("not_public", "not public yet"), ("waiting", "waiting for MAST")):
+    for name, word in (("failed", "failed"), ("waiting", "waiting for release")):
         if totals[name]:
             sentence += f"; {totals[name]} {word}"
     sizes = {"size_fetched": fetched, "size_on_disk": human_bytes(totals["bytes_on_disk"]), "rate": rate}

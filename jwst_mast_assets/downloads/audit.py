@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jwst_mast_assets.downloads import filesystem
-from jwst_mast_assets.downloads.codes import FAILURES, FETCHED, PRESENT, Code, word
+from jwst_mast_assets.downloads.codes import AWAITED, FAILURES, FETCHED, PRESENT, Code, word
 from jwst_mast_assets.downloads.verify import content_problem, file_md5
 from jwst_mast_assets.mast import tables
 
@@ -27,7 +27,7 @@ def summary(files: pd.DataFrame, seconds: float | None = None) -> dict[str, Any]
     Returns
     -------
     dict
-        ``selected``, ``fetched``, ``present``, ``failed``, ``not_public``, ``waiting`` (files); ``bytes_fetched``
+        ``selected``, ``fetched``, ``present``, ``failed``, ``waiting`` (files); ``bytes_fetched``
         (this run, from the network), ``bytes_on_disk``; ``rate`` (bytes per second) if `seconds` is given;
         ``failures``, see :func:`failures`.
     """
@@ -40,8 +40,7 @@ def summary(files: pd.DataFrame, seconds: float | None = None) -> dict[str, Any]
         "fetched": int(codes.isin(FETCHED).sum()),
         "present": int(codes.isin(PRESENT).sum()),
         "failed": int(codes.isin(FAILURES).sum()),
-        "not_public": int((codes == Code.EXCLUSIVE).sum()),
-        "waiting": int((codes == Code.WAITING).sum()),
+        "waiting": int(codes.isin(AWAITED).sum()),
         "bytes_fetched": fetched,
         "bytes_on_disk": int(once["bytes_on_disk"].fillna(0).sum()),
     }
@@ -65,7 +64,7 @@ def failures(files: pd.DataFrame, most: int = MOST_FAILURES) -> pd.DataFrame:
     return shown
 
 
-def waiting(files: pd.DataFrame) -> pd.DataFrame:
+def not_provided_yet(files: pd.DataFrame) -> pd.DataFrame:
     """The selected public files that MAST does not provide yet, with the columns of :func:`failures`."""
     return _selected_with(files, (Code.WAITING,))
 

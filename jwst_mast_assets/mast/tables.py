@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from jwst_mast_assets.mast.errors import SchemaError
+from jwst_mast_assets.mast.file_states import State
 
 
 class Column(NamedTuple):
@@ -220,11 +221,11 @@ MANIFEST_TABLE: Schema = {
         for name in ("path", "productFilename", "proposal_id", "obsnum", *VERSION_COLUMNS, "verified", "dataURI")
     },
     "since": Column("string", "when this version was recorded, ISO", "UTC"),
-    "status": Column("string", "current, superseded or gone, see history.EVENTS"),
+    "status": Column("string", "present, stale, superseded or gone, see file_states"),
 }
 
 DIFF_TABLE: Schema = {
-    "change": Column("string", "added, changed, superseded, or gone"),
+    "change": Column("string", "added, changed, stale, superseded, or gone"),
     "path": HISTORY_TABLE["path"],
     "productFilename": HISTORY_TABLE["productFilename"],
     "dataURI": HISTORY_TABLE["dataURI"],
@@ -239,13 +240,13 @@ STATUS_TABLE: Schema = {
     "proposal": Column("string", "program number, five digits"),
     "observations": Column("Int64", "observations that MAST lists and the configuration wants"),
     "files": Column("Int64", "selected files"),
-    "present": Column("Int64", "those on disk as MAST has them, as far as is known"),
-    "stale": Column("Int64", "those on disk for which MAST has another version"),
-    "missing": Column("Int64", "those that are not on disk"),
-    "failed": Column("Int64", "those that could not be downloaded"),
-    "waiting": Column("Int64", "those that MAST does not give out yet: exclusive, or public only just now"),
-    "queued": Column("Int64", "those on disk that MAST has queued to be processed again"),
-    "not_comparable": Column("Int64", "those on disk that cannot be compared with MAST, so may be old"),
+    **{
+        state.value: Column("Int64", state.meaning)
+        for state in (State.PRESENT, State.STALE, State.MISSING, State.FAILED, State.WAITING)
+    },
+    **{state.value: Column("Int64", state.meaning) for state in (State.REFUSED, State.SUPERSEDED, State.GONE)},
+    "queued": Column("Int64", "on disk, and queued by MAST to be processed again"),
+    "not_comparable": Column("Int64", "on disk, but cannot be compared with MAST, so may be old"),
     "bytes": Column("Int64", "size of those on disk, as MAST has it", "byte"),
     "bytes_to_come": Column("Int64", "size of the others, as MAST has it", "byte"),
     "last_checked": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),

@@ -15,6 +15,7 @@ import pyarrow as pa
 from jwst_mast_assets.downloads.codes import FETCHED, Code
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.dates import moment
+from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.names import proposal_key
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.tables import DIFF_TABLE, HISTORY_TABLE, MANIFEST_TABLE, VERSION_COLUMNS
@@ -25,11 +26,16 @@ EVENTS = {
     "downloaded": "a run fetched it; it was not there before",
     "replaced": "a run fetched it in place of an older version",
     "adopted": "a run found it on disk for the first time, as another tool or a broken run left it",
-    "superseded": "MAST has a newer version, under this name or another; this one is still on disk",
+    "stale": "MAST has a newer version under this name; this one is still on disk",
+    "superseded": "MAST has a newer version under another name; this one is still on disk",
     "gone": "MAST no longer lists it; it is still on disk",
     "vanished": "it is no longer on disk",
 }
 """What can happen to a file."""
+
+NEWS_OF_MAST = (State.STALE.value, State.SUPERSEDED.value, State.GONE.value)
+"""Events that leave a file as it is on disk; the state that it is in from then on. Records of earlier versions of this
+package say ``superseded`` for ``stale``, too."""
 
 ARRIVALS = ("downloaded", "replaced", "adopted")
 """Events that bring a version of a file."""
@@ -204,7 +210,7 @@ def manifest_at(history: pd.DataFrame, when: dt.datetime | str | None = None) ->
     on_disk = events[events["event"].isin([*ARRIVALS, "vanished"])].drop_duplicates("dataURI", keep="last")
     held = on_disk[on_disk["event"] != "vanished"]
     status = held["dataURI"].map(last).astype("string")
-    held = held.assign(since=held["when"], status=status.mask(status.isin(ARRIVALS), "current"))
+    held = held.assign(since=held["when"], status=status.mask(status.isin(ARRIVALS), State.PRESENT.value))
     return tables.conform(held, MANIFEST_TABLE).sort_values(["path", "dataURI"], ignore_index=True)
 
 
@@ -222,8 +228,8 @@ def diff(history: pd.DataFrame, when1: dt.datetime | str, when2: dt.datetime | s
     -------
     DataFrame
         Columns of ``tables.DIFF_TABLE``, sorted by ``change`` and path: ``added`` (there only at the second time),
-        ``changed`` (another version, by its md5, else its size), ``superseded`` (MAST had a newer one), ``gone`` (from
-        disk, or from MAST's lists).
+        ``changed`` (another version, by its md5, else its size), ``stale`` and ``superseded`` (MAST had
+        a newer one, under this name or another), ``gone`` (from disk, or from MAST's lists).
     """
     return compare(manifest_at(history, when1), manifest_at(history, when2))
 
@@ -234,7 +240,7 @@ def compare(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     only_old, only_new = both["side"] == "left_only", both["side"] == "right_only"
     status = both["status_new"].where(~tables.is_true(both["status_new"].eq(both["status_old"])))
     change = pd.Series(pd.NA, index=both.index, dtype="string")
-    change = change.mask(status.isin(["superseded", "gone"]), status).mask(_other_version(both), "changed")
+    change = change.mask(status.isin(NEWS_OF_MAST), status).mask(_other_version(both), "changed")
     both["change"] = change.mask(only_new, "added").mask(only_old, "gone")
     for name in ("path", "productFilename"):
         both[name] = both[f"{name}_new"].fillna(both[f"{name}_old"])

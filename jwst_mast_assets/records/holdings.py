@@ -15,6 +15,7 @@ from jwst_mast_assets.mast.config import Config, fill_in
 from jwst_mast_assets.mast.products import closest_parent_first
 from jwst_mast_assets.records import reports
 from jwst_mast_assets.records.reports import Reports, make_reports, write_reports
+from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.snapshot import Snapshot
 
 NOT_SHOWN = ("bytes_fetched", "run_id", "cell", "dl_message", *tables.ORIGIN_COLUMNS, "isStale")
@@ -29,6 +30,8 @@ class Holdings(NamedTuple):
     files: pd.DataFrame
     """Columns of ``tables.FILE_TABLE``, one row per ``dataURI``: selected now, selected once, or on disk."""
     reports: Reports
+    changes: pd.DataFrame
+    """Columns of ``tables.CHANGE_TABLE``: the files among these of which MAST has another version."""
 
 
 def read_proposal(snapshot: Snapshot, proposal: str) -> Holdings:
@@ -38,7 +41,9 @@ def read_proposal(snapshot: Snapshot, proposal: str) -> Holdings:
     products = store.read_proposal("product_table", proposal)
     recorded = snapshot.recorded_files(proposal)
     files = files_to_list(observations, products, recorded, config, disk=snapshot.disk)
-    return Holdings(observations, files, make_reports(observations, files, config))
+    changes = read_changes(store)
+    changes = changes[changes["dataURI"].isin(files["dataURI"])]
+    return Holdings(observations, files, make_reports(observations, files, config), changes)
 
 
 def files_to_list(
@@ -176,7 +181,8 @@ def page_fingerprint(known: Holdings, config: Config) -> str:
     """Sixteen hexadecimal digits that change when anything that a proposal's page shows does."""
     shown = [name for name in tables.FILE_TABLE if name not in NOT_SHOWN]
     parts = [repr(sorted(config.model_dump(exclude={"verbose"}).items(), key=str)), __version__]
-    for table in (known.observations, known.files[shown], known.reports.summary):
+    changes = known.changes[["dataURI", "kind", "new_md5"]]
+    for table in (known.observations, known.files[shown], known.reports.summary, changes):
         # Whether a file was fetched just now or was there already makes no other page.
         rows = table.replace({"dl_code": {1: 2, 5: 2}, "dl_str": {"downloaded": "exists", "replaced": "exists"}})
         parts += map(str, pd.util.hash_pandas_object(rows.astype("string"), index=False))

@@ -14,8 +14,10 @@ from jwst_mast_assets.downloads import PRESENT, Code
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.current_keywords import current_keywords
+from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.keywords import UNKNOWN, Keywords
 from jwst_mast_assets.records.files import read_parquet, write_parquet
+from jwst_mast_assets.records.history import NEWS_OF_MAST
 from jwst_mast_assets.records.store import TableStore
 
 KINDS = {
@@ -176,11 +178,13 @@ def events_of(changes: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        For ``history.record_events``: ``superseded`` for changed contents and newer names, ``gone``.
+        For ``history.record_events``: ``stale`` for changed contents, ``superseded`` for newer names, ``gone``.
     """
-    event = changes["kind"].replace({"content": "superseded"})
+    event = changes["kind"].replace({"content": State.STALE.value})
     status = changes["dataURI"].map(held.drop_duplicates("dataURI").set_index("dataURI")["status"])
-    new = event.isin(["superseded", "gone"]) & status.notna() & tables.is_true(status != event)
+    # Earlier versions of this package recorded both as superseded.
+    known = (status == event) | ((status == State.SUPERSEDED) & (event == State.STALE))
+    new = event.isin(NEWS_OF_MAST) & status.notna() & ~tables.is_true(known)
     columns = {"old_md5": "md5", "old_cal_ver": "cal_ver", "old_crds_ctx": "crds_ctx"}
     return changes[["dataURI", "productFilename", *columns]].rename(columns=columns).assign(event=event)[new]
 

@@ -6,26 +6,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from jwst_mast_assets.downloads import AWAITED, FAILURES, PRESENT, Code
 from jwst_mast_assets.mast import layout, selection, tables
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.dates import mjd_of
+from jwst_mast_assets.mast.file_states import ON_DISK, State
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.comparisons import of_files_on_disk, read_compared
+from jwst_mast_assets.records.file_states import file_states
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import TableStore
 
-STATES = ("present", "stale", "missing", "failed", "waiting")
-"""The states of a selected file; ``tables.STATUS_TABLE`` has their meanings."""
-
 SELECTING = {"instrument", "obsmode", "obsnums", "date_select", "filetypes", "calib_levels", "sca", "guidestars"}
 SELECTING |= {"guidestar_data_only", "obsid_select", "obsid_list"}
 """The parameters that select."""
-
-NOT_WELL = ("stale", "missing", "failed")
-"""States that need attention."""
 
 
 def recorded_proposals(store: TableStore) -> list[str]:
@@ -71,41 +65,6 @@ def here(files: pd.DataFrame, config: Config) -> pd.DataFrame:
     return files.assign(outfilename=path.where(inside, layout.outfilenames(files, config)))
 
 
-def states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> pd.Series:
-    """What each selected file is, one of ``STATES``.
-
-    Parameters
-    ----------
-    files : DataFrame
-        Columns of ``tables.FILE_TABLE``, with the state on disk now.
-    changes : DataFrame
-        Columns of ``tables.CHANGE_TABLE``: what is known about MAST's versions, of any date.
-    now : datetime
-        Aware. A file that is not on disk and not public at that time is waiting.
-
-    Returns
-    -------
-    Series of string
-    """
-    code = files["dl_code"]
-    there = code.isin(PRESENT)
-    # After a query MAST's size is newer than the file's, after a plan its md5; a look for changes asks only for that.
-    seen = changes[changes["kind"] == "content"].drop_duplicates("dataURI", keep="last").set_index("dataURI")
-    checksums = files["dataURI"].map(seen["new_md5"]).astype("string").fillna(files["checksum"])
-    other = tables.is_true(files["md5"] != checksums)
-    # Files without a checksum: the result is valid as long as the file on disk is the one that was compared.
-    unnamed = seen["old_mtime"].where(seen["new_md5"].isna())
-    other |= tables.is_true(files["dataURI"].map(unnamed).astype("Float64") == files["mtime"])
-    stale = (code == Code.BAD_SIZE) | (there & other)
-    exclusive = (files["dataRights"] == "EXCLUSIVE_ACCESS") & (files["t_obs_release"] > mjd_of(now))
-    waiting = code.isin(AWAITED) | ((code == Code.NOT_THERE) & exclusive)
-    state = pd.Series("missing", index=files.index, dtype="string")
-    failed = code.isin(FAILURES) & (code != Code.VANISHED)
-    for word, rows in (("failed", failed), ("waiting", waiting), ("present", there), ("stale", stale)):
-        state = state.mask(tables.is_true(rows), word)
-    return state
-
-
 def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.datetime) -> pd.DataFrame:
     """The status of some proposals.
 
@@ -138,15 +97,15 @@ def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.dat
 
 
 def _counts(files: pd.DataFrame, changes: pd.DataFrame, compared: pd.DataFrame, now: dt.datetime) -> dict[str, int]:
-    state = states(files, changes, now)
-    on_disk = state.isin(["present", "stale"])
+    state = file_states(files, changes, now)
+    on_disk = state.isin(ON_DISK)
     look = of_files_on_disk(compared, files)
     queued = tables.is_true(look["isStale"].astype("boolean").fillna(files["isStale"]))
     silent = look["productFilename"].notna() & look["compared_by"].isna()
     size = files["size"].fillna(0)
     return {
         "files": len(files),
-        **{name: int((state == name).sum()) for name in STATES},
+        **{name.value: int((state == name).sum()) for name in State},
         "queued": int((on_disk & queued).sum()),
         "not_comparable": int((on_disk & silent).sum()),
         "bytes": int(size[on_disk].sum()),

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.webpage.columns import FIGURE, KEYWORD, PageColumn
-from jwst_mast_assets.webpage.rows import EXCLUSIVE, PRESENT, File, Row
+from jwst_mast_assets.webpage.rows import File, Row
 from jwst_mast_assets.webpage.thumbnails import Picture, Size, thumbnail_size
 
 MAX_DECIMALS = 6
@@ -119,7 +120,7 @@ def _path_cell(file: File, folder: Path) -> Cell:
         os.path.basename(file.path),
         title=file.path,
         link=link_to(file.path, folder) if file.on_disk else "",
-        css="path" if file.state in (PRESENT, EXCLUSIVE) else f"path {file.state}",
+        css="path" if file.state in (State.PRESENT, State.WAITING) else f"path {file.state}",
     )
 
 

@@ -171,7 +171,7 @@ def test_states(filled: Proposal):
     assert (states.count("failed"), states.count("missing"), states.count("present")) == (1, 2, 11)
     for text in (
         "failed: MAST answered 503 <five> times",
-        "exclusive until 2129-12-06",
+        "waiting until 2129-12-06",
         "recorded as on disk but is no longer there",
         "1 of them not selected",
     ):
@@ -181,7 +181,7 @@ def test_states(filled: Proposal):
 
 def test_exclusive_until_the_day_it_is_public(proposal: Proposal):
     proposal.add(EXPOSURE, "_rate.fits", t_obs_release=60828.0)  # 2025-06-02
-    assert read(make(proposal)).rows[0]["data-state"] == "exclusive"
+    assert read(make(proposal)).rows[0]["data-state"] == "waiting"
     page = write_page(proposal.config, proposal.key, *proposal.tables(), now=NOW + dt.timedelta(days=2))
     assert read(page).rows[0]["data-state"] == "missing"
 
@@ -285,11 +285,11 @@ def test_odd_characters_in_paths_and_texts(proposal: Proposal):
     assert_all_there(page, reader)
 
 
-def test_a_product_without_a_path_is_shown_as_failed(proposal: Proposal):
+def test_a_product_without_a_path_is_shown_as_refused(proposal: Proposal):
     proposal.add(EXPOSURE, "_rate.fits", productFilename="../../etc/passwd_rate.fits", dl_code=Code.BAD_NAME)
     page = make(proposal)
     reader = read(page)
-    assert reader.rows[0]["data-state"] == "failed"
+    assert reader.rows[0]["data-state"] == "refused"
     assert not any("passwd" in link for link in reader.links)
 
 

@@ -75,7 +75,7 @@ def downloaded_files(
         metadata = {"dagster/row_count": len(table), **totals, "files": files_preview(table)}
         if len(changes := reprocessing.changes_of_run(table, known)):
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
-        if len(waiting := downloads.waiting(table)):
+        if len(waiting := downloads.not_provided_yet(table)):
             context.log.info(f"{len(waiting)} public files that MAST does not provide yet are requested again later")
             metadata["waiting_files"] = preview(waiting)
         version = data_version(table, ["cell", "dataURI", "bytes_on_disk", "md5"])

@@ -56,6 +56,7 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
                         known.files,
                         known.reports.summary,
                         disk=snapshot.disk,
+                        changes=known.changes,
                     )
                     write_text(marker, version)
                     problems += len(page.problems)
