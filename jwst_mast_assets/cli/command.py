@@ -23,22 +23,20 @@ from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, config_resource, o
 from jwst_mast_assets.defs.watching import adopt_registered
 from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.archive import OBS_COLUMNS
-from jwst_mast_assets.mast.config import SECRETS, Config
+from jwst_mast_assets.mast.config import Config, parameters_with
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.exclusions import excluded_files, excluded_observations
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
+from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.archive_identity import open_archive
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.watched import WatchList
-
-LEFT_OUT = (*SECRETS, "savetables")
-"""Parameters that the command itself takes care of."""
 
 STEPS = {"jwst_query": "Asking MAST for the files of", "jwst_download": "Downloading files of"}
 
@@ -163,7 +161,7 @@ class Command:
 
     def _run_config(self) -> Config:
         """The configuration of the runs: what the launchpad cannot set is left out, as the command sees to it."""
-        own = {name: Config.model_fields[name].get_default(call_default_factory=True) for name in LEFT_OUT}
+        own = {name: Config.model_fields[name].get_default() for name in parameters_with(Role.WHOLE_CALL)}
         place = {"outrootdir": str(self.config.root), "outsubdir": None}
         dates = {"date_select": self._dates(), "all_dates": False}
         return self.config.model_copy(update={**own, **place, **dates})
@@ -217,7 +215,7 @@ class Command:
         parameters: dict[str, Any] = {
             name: value
             for name, value in config.model_dump(exclude_unset=True).items()
-            if name not in NOT_IN_LAUNCHPAD and name not in LEFT_OUT
+            if name not in (*NOT_IN_LAUNCHPAD, *parameters_with(Role.WHOLE_CALL))
         }
         log_level = {0: "CRITICAL", 1: "CRITICAL", 2: "INFO"}.get(self.config.verbose, "DEBUG")
         results = []

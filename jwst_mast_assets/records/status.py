@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from jwst_mast_assets.mast import layout, selection, tables
-from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.config import Config, parameters_with
 from jwst_mast_assets.mast.file_states import ON_DISK, State
+from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.comparisons import of_files_on_disk, read_compared
@@ -16,10 +17,6 @@ from jwst_mast_assets.records.file_states import file_states
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import TableStore
-
-SELECTING = {"instrument", "obsmode", "obsnums", "date_select", "filetypes", "calib_levels", "sca", "guidestars"}
-SELECTING |= {"guidestar_data_only", "obsid_select", "obsid_list"}
-"""The parameters that select."""
 
 
 def recorded_proposals(store: TableStore) -> list[str]:
@@ -40,7 +37,7 @@ def read_selected(store: TableStore, proposal: str, config: Config) -> pd.DataFr
     """
     observations = store.read_proposal("obs_table", proposal)
     products = store.read_proposal("product_table", proposal)
-    if SELECTING & config.model_fields_set:
+    if config.model_fields_set.intersection(parameters_with(Role.SELECTS)):
         products = products.assign(selected=_selected(products, observations, config))
     products = here(products, config)
     recorded = here(store.read_proposal("downloaded_files", proposal), config)
