@@ -71,7 +71,7 @@ def test_of_many_files_25_are_shown_and_those_that_failed_come_first():
     )
     lines = files_preview(files).value.splitlines()
     assert lines[2] == "| file39.fits | 83.9 MB | failed | ERRORdownload | time-out |"
-    assert lines[3] == "| file0.fits | 83.9 MB | exists |  |"
+    assert lines[3] == "| file0.fits | 83.9 MB | present | exists |  |"
     assert len([line for line in lines if line.startswith("| file")]) == 25
     assert lines[-1] == "... and 15 more"
     said = outcome(files, 14.23456)
