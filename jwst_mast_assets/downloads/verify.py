@@ -26,7 +26,7 @@ HTML = re.compile(rb"\A\s*(?:\xef\xbb\xbf)?\s*<\?xml|<(?:!doctype\s+html|html|he
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verification:
     """What a verification found.
 
     Parameters
@@ -53,7 +53,7 @@ class Expected:
     checksum: str | None = None
 
 
-def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed: bool) -> Verdict:
+def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed: bool) -> Verification:
     """Verify a downloaded file.
 
     Parameters
@@ -71,14 +71,14 @@ def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed
 
     Returns
     -------
-    Verdict
+    Verification
         A size other than MAST's is a note, not a problem, if the md5 shows that the file is whole: MAST's tables
         can lag behind its files. Without md5 the content must open and the response must confirm the length, and a
         shorter file is accepted only if it is an image: for others (a table that ends after a row, FITS that ends
         after an extension) a cut cannot be detected.
     """
     if level == "none":
-        return Verdict("none")
+        return Verification("none")
     size = os.path.getsize(path)
     note = None
     if expected.size is not None and size != expected.size:
@@ -86,20 +86,20 @@ def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed
     if level == "checksum" and expected.checksum:
         if md5 != expected.checksum:
             what = content_problem(path, expected.name) or note or f"the md5 is {md5}"
-            return Verdict("checksum", f"{what}; MAST's md5 is {expected.checksum}")
-        return Verdict("checksum", None, note)
+            return Verification("checksum", f"{what}; MAST's md5 is {expected.checksum}")
+        return Verification("checksum", None, note)
     if note and md5 == expected.checksum:
-        return Verdict("checksum", None, note)
+        return Verification("checksum", None, note)
     if level == "size" and expected.size is not None and not note:
-        return Verdict("size")
+        return Verification("size")
     problem = content_problem(path, expected.name)
     if problem:
-        return Verdict("content", f"{problem} ({note})" if note else problem)
+        return Verification("content", f"{problem} ({note})" if note else problem)
     if too_short(expected.name, size, expected.size):
-        return Verdict("content", f"{note}, and without MAST's md5 nothing shows that it is complete")
+        return Verification("content", f"{note}, and without MAST's md5 nothing shows that it is complete")
     if note and not length_confirmed:
-        return Verdict("content", f"{note}, and the response did not give its length")
-    return Verdict("content", None, note)
+        return Verification("content", f"{note}, and the response did not give its length")
+    return Verification("content", None, note)
 
 
 def too_short(name: str, size: int, listed: int | None) -> bool:

@@ -13,7 +13,7 @@ from jwst_mast_assets.mast.names import GUIDE_STAR
 
 FILES_PER_QUERY = 500
 
-INSTRUMENTS = {"nrc": "nircam", "nrs": "nirspec", "nis": "niriss", "mir": "miri", "gui": "fgs"}
+INSTRUMENT_OF_DETECTOR = {"nrc": "nircam", "nrs": "nirspec", "nis": "niriss", "mir": "miri", "gui": "fgs"}
 """The instrument of a detector, by its first letters."""
 
 DETECTOR = re.compile(r"_(nrc|nrs|nis|mir|gui)[a-z0-9]*_")
@@ -49,7 +49,7 @@ def instrument_of(name: str) -> str | None:
     if match := NAMED.search(name):
         return match[1]
     match = DETECTOR.search(name)
-    return INSTRUMENTS[match[1]] if match else None
+    return INSTRUMENT_OF_DETECTOR[match[1]] if match else None
 
 
 def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:

@@ -177,12 +177,12 @@ def carry_over(
     return tables.conform(pd.concat([files, others], ignore_index=True), tables.FILE_TABLE)
 
 
-def page_fingerprint(known: Holdings, config: Config) -> str:
+def page_fingerprint(held: Holdings, config: Config) -> str:
     """Sixteen hexadecimal digits that change when anything that a proposal's page shows does."""
     shown = [name for name in tables.FILE_TABLE if name not in NOT_SHOWN]
     parts = [repr(sorted(config.model_dump(exclude={"verbose"}).items(), key=str)), __version__]
-    changes = known.changes[["dataURI", "kind", "new_md5"]]
-    for table in (known.observations, known.files[shown], known.reports.summary, changes):
+    changes = held.changes[["dataURI", "kind", "new_md5"]]
+    for table in (held.observations, held.files[shown], held.reports.summary, changes):
         # Whether a file was fetched just now or was there already makes no other page.
         rows = table.replace({"dl_code": {1: 2, 5: 2}, "dl_str": {"downloaded": "exists", "replaced": "exists"}})
         parts += map(str, pd.util.hash_pandas_object(rows.astype("string"), index=False))
@@ -213,8 +213,8 @@ def save_run_reports(run: Reports, config: Config) -> list[Path]:
 def write_proposal_reports(snapshot: Snapshot, proposal: str) -> list[Path]:
     """Write a proposal's tables over all its days beside its page, ``<PPPPP>/<PPPPP>.obs.txt`` and so on."""
     with snapshot.store.locked(proposal):
-        known = read_proposal(snapshot, proposal)
-        return write_reports(known.reports, snapshot.config.root / proposal, proposal)
+        held = read_proposal(snapshot, proposal)
+        return write_reports(held.reports, snapshot.config.root / proposal, proposal)
 
 
 def summaries_of_cells(observations: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:

@@ -41,8 +41,8 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
         paths, versions, problems, unchanged = [], [], 0, 0
         for proposal in proposals_of(cells):
             with store.locked(proposal):
-                known = holdings.read_proposal(snapshot, proposal)
-                version = holdings.page_fingerprint(known, config)
+                held = holdings.read_proposal(snapshot, proposal)
+                version = holdings.page_fingerprint(held, config)
                 path = config.root / proposal / "index.html"
                 marker = store.state / "pages" / f"{proposal}.txt"
                 made = marker.read_text(encoding="utf-8") if path.exists() and marker.exists() else None
@@ -52,11 +52,11 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
                     page = write_page(
                         config,
                         proposal,
-                        known.observations,
-                        known.files,
-                        known.reports.summary,
+                        held.observations,
+                        held.files,
+                        held.reports.summary,
                         disk=snapshot.disk,
-                        changes=known.changes,
+                        changes=held.changes,
                     )
                     write_text(marker, version)
                     problems += len(page.problems)
