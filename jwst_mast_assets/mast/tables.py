@@ -292,6 +292,11 @@ def is_true(flags: pd.Series) -> "pd.Series[bool]":
     return flags.astype("boolean").fillna(False).astype(bool)
 
 
+def plain(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of Python's own values, with None for a missing one."""
+    return table.astype(object).where(table.notna(), None)
+
+
 def actual_names(wanted: Collection[str], fields: Collection[str]) -> dict[str, str]:
     """A reply's names of the wanted columns, in any case; missing ones are left out.
 
@@ -336,7 +341,7 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
     missing = [name for name, column in schema.items() if column.required and name not in there]
     if missing and rows:
         raise SchemaError(
-            f"MAST's reply of {what} lacks the column {', '.join(missing)}: MAST renamed or dropped it, "
+            f"MAST's reply of {what} does not have the column {', '.join(missing)}: MAST has renamed or removed it, "
             "or MAST_SERVER is another service; please report it"
         )
     columns = {}

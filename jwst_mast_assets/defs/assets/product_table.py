@@ -5,7 +5,7 @@ import pandas as pd
 
 from jwst_mast_assets.defs.failures import plain_failures
 from jwst_mast_assets.defs.list_checks import columns_as_expected, no_sudden_fall
-from jwst_mast_assets.defs.metadata import OWNERS, TAGS, data_version, table_metadata
+from jwst_mast_assets.defs.metadata import PARTITIONED, data_version, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
@@ -22,12 +22,8 @@ from jwst_mast_assets.records.store import TableStore
 
 
 @dg.asset(
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="jwst",
-    owners=OWNERS,
-    tags=TAGS,
+    **PARTITIONED,
     kinds={"mast", "parquet"},
-    code_version="1",
     pool="mast",
     dagster_type=TABLE,
     metadata={"dagster/column_schema": column_schema("product_table")},
