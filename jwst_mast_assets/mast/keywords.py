@@ -77,7 +77,7 @@ def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
         if failed:
             first, why = next(iter(failed.items()))
             archive.warn(
-                f"MAST's {instrument} keywords of {len(failed)} file(s) could not be asked for, {first} among them "
+                f"MAST's {instrument} keywords of {len(failed)} file(s) could not be requested, {first} among them "
                 f"({why}); without them checksums and versions are not compared"
             )
     return found

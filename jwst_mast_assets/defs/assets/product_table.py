@@ -36,8 +36,8 @@ from jwst_mast_assets.records.store import TableStore
         dg.AssetCheckSpec(
             "no_sudden_fall",
             asset="product_table",
-            description="MAST lists at least as many products of each observation as are on record. Where not, also "
-            "when asked again, the recorded ones are kept until they have been missing on several days.",
+            description="MAST lists all products of each observation that are on record. If not, even after "
+            "retries, the recorded ones are kept until they have been missing on several days.",
         ),
     ],
 )
@@ -67,7 +67,7 @@ def product_table(
         table = table.assign(outfilename=one_place_each(table, files))
         table = table.assign(**state_on_disk(table, config, disk=snapshot.disk))
         if mast.unusable_rows:
-            context.log.warning(f"{mast.unusable_rows} rows of MAST name no file or observation and are left out")
+            context.log.warning(f"{mast.unusable_rows} rows of MAST have no file or observation and are left out")
         selected = table[tables.is_true(table["selected"])]
         if excluded := excluded_files(table, obs_table, config):
             context.log.warning(excluded)
