@@ -15,7 +15,7 @@ from jwst_mast_assets.mast.dates import day_of_mjd, moment
 from jwst_mast_assets.mast.errors import NothingRecorded
 from jwst_mast_assets.mast.file_states import NEED_ATTENTION, State
 from jwst_mast_assets.mast.names import proposal_key
-from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import history, manifests
 from jwst_mast_assets.records.file_states import file_states
@@ -48,7 +48,7 @@ def manifest(arguments: argparse.Namespace) -> int:
     if held.empty:
         raise NothingRecorded(f"Nothing of {proposal} was on disk then; its history starts {_short(events['when'][0])}")
     about = manifests.about(proposal, held, events, arguments.at)
-    totals = f"{proposal} at {about['at']} (UTC): {_files(len(held))}, {human_bytes(about['bytes'])}"
+    totals = f"{proposal} at {about['at']} (UTC): {counted(len(held), 'file')}, {human_bytes(about['bytes'])}"
     if arguments.output:
         manifests.write_manifest(held, about, Path(arguments.output))
         print(f"{totals}: {arguments.output}")
@@ -151,7 +151,7 @@ def calendar(arguments: argparse.Namespace) -> int:
         [
             *_table(shown),
             "",
-            f"{_files(int(table['files'].sum()))}, {human_bytes(int(table['bytes'].sum()))}",
+            f"{counted(int(table['files'].sum()), 'file')}, {human_bytes(int(table['bytes'].sum()))}",
         ]
     )
     return 0
@@ -194,10 +194,6 @@ def _refuse(store: TableStore, unknown: Sequence[str], recorded: Sequence[str]) 
     what = f" of {', '.join(unknown)}" if unknown else ""
     known = f" (there are records of {', '.join(recorded)})" if recorded else ""
     raise NothingRecorded(f"Nothing is recorded{what} in {store.root}{known}; {todo}")
-
-
-def _files(number: int) -> str:
-    return f"{number} file{'' if number == 1 else 's'}"
 
 
 def _short(when: str) -> str:

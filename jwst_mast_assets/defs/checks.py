@@ -30,7 +30,7 @@ def all_selected_files_present(
         files = _files(context, jwst_config)
         selected = files[tables.is_true(files["selected"])]
         failures = selected[selected["dl_code"].isin(downloads.FAILURES)]
-        # The files as the download of this run left them; a run of the check alone lists them again.
+        # In a run that downloads, the folders as the download left them; a run of the check alone lists them again.
         state = downloads.state_on_disk(selected, jwst_config.checked(), files, jwst_config.snapshot().disk)
         there = state["dl_code"] == downloads.Code.EXISTS
         missing = selected[~there.astype(bool) & ~selected["dl_code"].isin(downloads.AWAITED)]
@@ -116,7 +116,7 @@ def obs_table_is_fresh(context: dg.AssetCheckExecutionContext, jwst_config: Jwst
 
 
 def _files(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> pd.DataFrame:
-    """What is recorded of the files of the run's cells, once each."""
+    """The recorded files of the run's cells, once each."""
     return jwst_config.store().read("downloaded_files", cells_of(context)).drop_duplicates("dataURI")
 
 

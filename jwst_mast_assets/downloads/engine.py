@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from jwst_mast_assets.downloads import backoff, filesystem, on_disk
-from jwst_mast_assets.downloads.codes import AWAITED, PRESENT, Code, word
+from jwst_mast_assets.downloads.codes import FAILURES, Code, word
 from jwst_mast_assets.downloads.fetch import Outcome, fetch
 from jwst_mast_assets.downloads.partial import Stopped
 from jwst_mast_assets.downloads.plan import Item, Plan, plan_download
@@ -157,7 +157,7 @@ def _fetch_all(
             done, pending = wait(pending, EVENT_INTERVAL, FIRST_COMPLETED)
             for future in done:
                 outcomes[futures[future]] = outcome = future.result()
-                failed += outcome.code not in (*PRESENT, *AWAITED)
+                failed += outcome.code in FAILURES
             if progress and (not pending or time.monotonic() >= due):
                 progress(Event(len(outcomes), len(items), run.bytes_fetched, total, failed))
                 due = time.monotonic() + EVENT_INTERVAL
