@@ -51,7 +51,7 @@ class Entry(NamedTuple):
     wants_token: bool = False
     """Whether files were left out because there was no token that MAST accepts."""
     waiting: int = 0
-    """Number of public files that MAST does not provide yet, if nothing else is missing."""
+    """Public files that MAST did not give out yet; where these are all that is missing."""
 
 
 def selection_fingerprint(config: Config) -> str:
