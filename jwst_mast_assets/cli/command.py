@@ -5,7 +5,7 @@ import math
 import shutil
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -14,7 +14,7 @@ import pandas as pd
 from jwst_mast_assets import downloads
 from jwst_mast_assets.cli import screen
 from jwst_mast_assets.cli.interrupts import Interrupts
-from jwst_mast_assets.cli.outcome import exclusive_sentences, failed_lines
+from jwst_mast_assets.cli.outcome import count_files, exclusive_sentences, failed_lines
 from jwst_mast_assets.cli.progress import TqdmProgress
 from jwst_mast_assets.cli.runs import Result, materialize, open_instance, ranges
 from jwst_mast_assets.definitions import build_defs
@@ -23,6 +23,7 @@ from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, config_resource, o
 from jwst_mast_assets.defs.watching import adopt_registered
 from jwst_mast_assets.mast import selection
 from jwst_mast_assets.mast.archive import OBS_COLUMNS
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import SECRETS, Config
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
@@ -40,12 +41,14 @@ from jwst_mast_assets.records.watched import WatchList
 LEFT_OUT = (*SECRETS, "savetables")
 """Parameters that the command itself takes care of."""
 
-STEPS = {"jwst_query": "Asking MAST for the files of", "jwst_download": "Downloading files of"}
+ASKING, DOWNLOADING, CHECKING = "Asking MAST for the files of", "Downloading files of", "Checking the files of"
+"""What a command says it is doing, in front of a proposal."""
 
 FIRST_COLUMNS = ("outfilename", "proposal_id", "obsnum", "date_min", "date_start", "dl_str", "size", "filetype", "sca")
 """Columns of the tables that stay longest where the terminal is narrow."""
 
 MOST_NOTES = 10
+MOST_WAITING = 5
 
 
 class Recorded(NamedTuple):
@@ -132,7 +135,7 @@ class Command:
             register_proposals(instance, proposals_of(cells), self.config.first_day)
             if self.watch and (new := WatchList(self.store).add(proposals_of(cells))):
                 self._say(f"watched from now on: {' '.join(new)}")
-            results = self._materialize(instance, "jwst_query", cells, self._query_assets(download))
+            results = self._materialize(instance, "jwst_query", cells, self._query_assets(download), ASKING)
             recorded = self._read(cells)
             if not all(result.success or result.files_failed for result in results):
                 self._save_tables(recorded)
@@ -188,11 +191,13 @@ class Command:
         return assets
 
     def _download(self, instance: dg.DagsterInstance, cells: list[Cell], recorded: Recorded) -> int:
-        if not self._confirmed(recorded):
+        to_fetch = self._to_fetch(recorded)
+        if not self._confirmed(to_fetch):
             return 0
         assets = ["downloaded_files", "summary_table", *(["index_html"] if self.config.makewebpages else [])]
         self._to_download = cells
-        results = self._materialize(instance, "jwst_download", cells, assets)
+        step = DOWNLOADING if len(to_fetch) else CHECKING
+        results = self._materialize(instance, "jwst_download", cells, assets, step)
         run_ids = [result.run_id for result in results]
         if not all(result.success or result.files_failed for result in results):
             self._say("\n### Download failed.")
@@ -204,7 +209,7 @@ class Command:
         return self._status(results, files_named=True)
 
     def _materialize(
-        self, instance: dg.DagsterInstance, job: str, cells: list[Cell], assets: list[str]
+        self, instance: dg.DagsterInstance, job: str, cells: list[Cell], assets: list[str], step: str
     ) -> list[Result]:
         progress = TqdmProgress(shown=not self.quiet)
         config = self.snapshot.config
@@ -221,8 +226,12 @@ class Command:
         }
         log_level = {0: "CRITICAL", 1: "CRITICAL", 2: "INFO"}.get(self.config.verbose, "DEBUG")
         results = []
+        told = set()
         for first, last in ranges(cells):
-            self._say(f"{STEPS[job]} {first.proposal}, {_between([first.day, last.day])}")
+            if first.proposal not in told:
+                told.add(first.proposal)
+                days = [cell.day for cell in cells if cell.proposal == first.proposal]
+                self._say(f"{step} {first.proposal}, {_between(days)}")
             run_id = str(uuid.uuid4())
             with progress, self.interrupts.canceling(instance, run_id):
                 results.append(
@@ -287,15 +296,24 @@ class Command:
         state = downloads.state_on_disk(chosen, look, recorded.files, self.snapshot.disk)["dl_code"]
         return chosen, (state == downloads.Code.EXISTS).fillna(False).astype(bool)
 
-    def _confirmed(self, recorded: Recorded) -> bool:
+    def _to_fetch(self, recorded: Recorded) -> pd.DataFrame:
+        """The selected products that will be requested, as far as is known without MAST's checksums."""
         chosen, there = self._on_disk(recorded)
-        there &= not self.config.clobber
-        fetch = chosen[~there]
+        missing = chosen[~(there & (not self.config.clobber))]
+        if self.archive.token:
+            return missing
+        exclusive = (missing["dataRights"] == "EXCLUSIVE_ACCESS") & (missing["t_obs_release"] > mjd_of(self.now))
+        return missing[~exclusive.fillna(False).astype(bool)]
+
+    def _confirmed(self, fetch: pd.DataFrame) -> bool:
+        if fetch.empty:
+            return True
         size = int(fetch["size"].fillna(0).sum())
         free = human_bytes(shutil.disk_usage(self.config.root).free)
-        self._say(f"\n### Downloading {len(fetch)} files, {human_bytes(size)}; free in {self.config.root}: {free}")
-        self._say(f"### {int(there.sum())} of {len(chosen)} selected files are already there")
-        if self.assume_yes or not len(fetch) or not sys.stdin.isatty():
+        self._say(
+            f"\n### Downloading {count_files(len(fetch))}, {human_bytes(size)}; free in {self.config.root}: {free}"
+        )
+        if self.assume_yes or not sys.stdin.isatty():
             return True
         answer = input("Do you want to continue and download these products [y/n]? ")
         # That may have been hours ago.
@@ -308,16 +326,16 @@ class Command:
     def _print_outcome(self, files: pd.DataFrame, run_ids: list[str]) -> None:
         files = files.drop_duplicates("dataURI")
         of_runs = files["run_id"].isin(run_ids)
-        totals = downloads.summary(files[of_runs])
         chosen = files[files["selected"].fillna(False).astype(bool)]
         failed = chosen[chosen["dl_code"].isin(downloads.FAILURES)]
-        fetched = human_bytes(totals["bytes_fetched"])
         waiting = downloads.waiting(files)
-        awaited = f"; {len(waiting)} waiting" if len(waiting) else ""
-        done = f"{totals['fetched']} files, {fetched} fetched; {len(failed)} failed{awaited}"
-        self._say(f"\n### Download complete: {done}")
-        for row in waiting.itertuples():
+        self._say(f"\n### {_outcome(downloads.summary(files[of_runs]), chosen, len(failed), len(waiting))}")
+        for row in waiting.head(MOST_WAITING).itertuples():
             self._say(f"waiting: {row.productFilename}: {row.dl_message or row.dl_str}")
+        if len(waiting) > MOST_WAITING:
+            numbers = " ".join(sorted({str(int(proposal)) for proposal in chosen["proposal_id"].dropna()}))
+            command = suggest(f"status {numbers} --details")
+            self._say(f"waiting: and {len(waiting) - MOST_WAITING} more: {command}")
         for sentence in exclusive_sentences(chosen, with_token=self.token_given):
             self._say(sentence)
         for line in failed_lines(failed):
@@ -384,6 +402,21 @@ class Command:
         if not self.quiet:
             for line in lines:
                 print(line, flush=True)
+
+
+def _outcome(totals: Mapping[str, Any], chosen: pd.DataFrame, failed: int, waiting: int) -> str:
+    """What became of the selected files, in a sentence."""
+    present = int(chosen["dl_code"].isin(downloads.PRESENT).sum())
+    if not totals["fetched"] and not failed and not waiting:
+        if not present:
+            return "Nothing to fetch yet"
+        there = "all" if present == len(chosen) else f"{present} of"
+        return f"Nothing to fetch: {there} {len(chosen)} selected files are already there"
+    already = present - totals["fetched"]
+    done = f"{count_files(totals['fetched'])}, {human_bytes(totals['bytes_fetched'])} fetched; {failed} failed"
+    return "Download complete: " + "; ".join(
+        [done, *([f"{waiting} waiting"] if waiting else []), *([f"{already} were there"] if already else [])]
+    )
 
 
 def _between(days: Sequence[dt.date]) -> str:

@@ -39,6 +39,9 @@ def download_main(argv: Sequence[str] | None = None) -> int:
 
 def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -> int:
     parser = build_parser(program, text)
+    # A query has nothing to ask, but scripts may pass the same options to both commands.
+    help_of_yes = "do not ask before downloading" if download else argparse.SUPPRESS
+    parser.add_argument("--yes", action="store_true", default=False, help=help_of_yes)
     if download:
         parser.add_argument(
             "--watch",

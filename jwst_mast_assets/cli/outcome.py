@@ -1,4 +1,4 @@
-"""Messages about files that a download did not get."""
+"""Messages about files, and about those that a download did not get."""
 
 import pandas as pd
 
@@ -26,6 +26,11 @@ def exclusive_sentences(files: pd.DataFrame, with_token: bool) -> list[str]:
         f"{number} {'file is' if number == 1 else 'files are'} exclusive{until}; {hint}"
         for until, number in days.value_counts().sort_index().items()
     ]
+
+
+def count_files(number: int) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number} file{'' if number == 1 else 's'}"
 
 
 def failed_lines(failed: pd.DataFrame) -> list[str]:

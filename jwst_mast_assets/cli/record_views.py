@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from jwst_mast_assets.cli.outcome import count_files
 from jwst_mast_assets.cli.screen import as_lines, show, width_of_screen
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, load_config
@@ -37,7 +38,7 @@ def manifest(arguments: argparse.Namespace) -> int:
     if held.empty:
         raise NothingRecorded(f"Nothing of {proposal} was on disk then; its history starts {_short(events['when'][0])}")
     about = manifests.about(proposal, held, events, arguments.at)
-    totals = f"{proposal} at {about['at']} (UTC): {_files(len(held))}, {human_bytes(about['bytes'])}"
+    totals = f"{proposal} at {about['at']} (UTC): {count_files(len(held))}, {human_bytes(about['bytes'])}"
     if arguments.output:
         manifests.write_manifest(held, about, Path(arguments.output))
         print(f"{totals}: {arguments.output}")
@@ -84,11 +85,23 @@ def status(arguments: argparse.Namespace) -> int:
     if not arguments.proposal:
         others = sorted(set(recorded_proposals(store)) - set(proposals))
         lines += ["", f"recorded but not watched: {' '.join(others)}"] if others else []
-        lines += [f"note: {sentence}" for sentence in Ledger(store).skipped()]
+        lines += [f"note: {sentence}" for sentence in dict.fromkeys([*_odd_keys(), *Ledger(store).skipped()])]
     show(lines)
     if arguments.details:
         show(_details(store, proposals, config))
     return 1 if arguments.check and any(total[state] for state in NOT_WELL) else 0
+
+
+def _odd_keys() -> list[str]:
+    """What is wrong with the partition keys in Dagster, where there is a Dagster home."""
+    from jwst_mast_assets.cli.runs import dagster_home, open_instance
+
+    if not dagster_home().is_dir():
+        return []
+    from jwst_mast_assets.defs.watching import unusable_keys
+
+    with open_instance() as instance:
+        return unusable_keys(instance)
 
 
 def _watched(store: TableStore, config: Config) -> list[str]:
@@ -142,7 +155,7 @@ def calendar(arguments: argparse.Namespace) -> int:
         [
             *_table(shown),
             "",
-            f"{_files(int(table['files'].sum()))}, {human_bytes(int(table['bytes'].sum()))}",
+            f"{count_files(int(table['files'].sum()))}, {human_bytes(int(table['bytes'].sum()))}",
         ]
     )
     return 0
@@ -185,10 +198,6 @@ def _refuse(store: TableStore, unknown: Sequence[str], recorded: Sequence[str]) 
     what = f" of {', '.join(unknown)}" if unknown else ""
     known = f" (there are records of {', '.join(recorded)})" if recorded else ""
     raise NothingRecorded(f"Nothing is recorded{what} in {store.root}{known}; {todo}")
-
-
-def _files(number: int) -> str:
-    return f"{number} file{'' if number == 1 else 's'}"
 
 
 def _short(when: str) -> str:

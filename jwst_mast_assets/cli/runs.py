@@ -19,7 +19,10 @@ from jwst_mast_assets.mast.partition_cells import Cell
 MERGE_GAP = 10
 """Longest gap of days without data within a run: starting another run costs about as much as this many empty cells."""
 
-LOCATION_TAG = {".dagster/repository": "__repository__@jwst_mast_assets"}
+LOCATION = "jwst_mast_assets"
+"""The name of the code location."""
+
+LOCATION_TAG = {".dagster/repository": f"__repository__@{LOCATION}"}
 """Makes the web page list a run of this process with its job's other runs."""
 
 NO_OUTPUT_CAPTURED = {

@@ -1,5 +1,6 @@
 """What the commands print: for a person, a narrow terminal, a pipe, and a reader that has gone."""
 
+import re
 import subprocess
 import sys
 
@@ -43,7 +44,7 @@ def test_each_thing_is_said_once_and_what_was_made_is_named(archive, command):
     outcome = command.download(*ONE, "-w")
     name = "jw01138005001_02101_00001_nrca1_uncal.fits"
     assert outcome.out.count(name) == 1
-    for title in ("### Selected Products:", "### Summary propID/obsnum:", "### Download complete: 1 files, "):
+    for title in ("### Selected Products:", "### Summary propID/obsnum:", "### Download complete: 1 file, "):
         assert outcome.out.count(title) == 1
     folder = command.root / "01138"
     assert f"tables: {folder}/01138.summary.txt, .obs.txt, .selprod.txt\n" in outcome.out
@@ -80,10 +81,40 @@ def test_a_failed_file_is_named_once_with_what_to_do(archive, command):
 def test_files_that_are_not_public_are_counted_with_their_date_and_what_to_do(today, command):
     outcome = command.download("--propID", "9231", "--all_dates")
     assert outcome.status == 0
-    assert " fetched; 0 failed\n" in outcome.out
+    assert "### Nothing to fetch yet\n" in outcome.out
+    # They are not going to be requested.
+    assert "### Downloading" not in outcome.out
     (line,) = [line for line in outcome.out.splitlines() if "exclusive" in line]
     assert line.startswith("2 files are exclusive until 20")
     assert line.endswith("; set MAST_API_TOKEN to fetch them")
+
+
+def test_exclusive_files_are_not_announced_as_downloads_but_counted_apart(today, command):
+    outcome = command.download("--propID", "9231", "1138", "--all_dates", "--sca", "a1", "--obsnums", "1", "5")
+    assert re.search(r"### Downloading (\d+) files?, ", outcome.out)[1] == str(len(command.data()))
+    assert f"### Download complete: {len(command.data())} file" in outcome.out
+    assert "exclusive until" in outcome.out
+
+
+def test_many_files_that_mast_does_not_provide_yet_are_counted_and_a_few_are_named(archive, command):
+    archive.faults.add(Fault("status", match="_uncal.fits", status=401))
+    outcome = command.download(*DAY, "--obsnums", "5")
+    lines = [line for line in outcome.out.splitlines() if line.startswith("waiting: ")]
+    assert len(lines) == 6
+    assert "_uncal.fits: MAST lists it as public but does not provide it yet" in lines[0]
+    assert re.fullmatch(r"waiting: and 15 more: \S*jwst-mast status 1138 --details", lines[-1])
+
+
+def test_each_proposal_is_asked_for_in_one_line_however_many_runs_its_days_take(archive, command):
+    outcome = command.query("--propID", "1138", "1410", "--all_dates", "--sca", "a1")
+    lines = [line for line in outcome.out.splitlines() if line.startswith("Asking MAST")]
+    assert len(lines) == 2
+    assert re.fullmatch(r"Asking MAST for the files of 01138, 20..-..-.. to 20..-..-..", lines[0])
+
+
+def test_only_the_command_that_downloads_has_an_option_not_to_ask(command, capsys):
+    assert "--yes" not in command.query("--help").out
+    assert "--yes" in command.download("--help").out
 
 
 @pytest.mark.parametrize(

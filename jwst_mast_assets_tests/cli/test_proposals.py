@@ -6,6 +6,7 @@ import pytest
 
 from jwst_mast_assets.cli.main import main
 from jwst_mast_assets.cli.runs import open_instance
+from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
 
@@ -79,11 +80,13 @@ def test_what_is_on_disk_already_is_not_to_be_fetched(archive, command, proposal
 
 
 def test_add_refuses_what_mast_does_not_know_and_takes_the_others(archive, command, proposals):
-    said = proposals("add", "1138", "99998", "2221")
+    said = proposals("add", "1138", "99998", "2221", "12x")
     assert said.status == 1
-    assert "99998: not watched, because MAST has no data for it" in said.err
-    assert "02221: not watched, because MAST has no data for it" in said.err
+    assert "99998: not watched, because MAST has no program of this number. " in said.err
+    assert "02221: not watched, because its observations are only planned so far: MAST has no data" in said.err
+    assert "12x: not watched, because '12x' is not a proposal number" in said.err
     assert "--force" in said.err
+    assert said.err.splitlines()[-1] == "jwst-mast: 1 of 4 are watched from now on: 01138"
     assert watched(command) == ["01138"]
     assert proposals("add", "99998", "--force").status == 0
     assert watched(command) == ["01138", "99998"]
@@ -113,9 +116,10 @@ def test_add_needs_an_output_folder(archive, command, proposals, monkeypatch):
 
 @pytest.mark.parametrize("given", ["abc", "0", "123456"])
 def test_add_refuses_what_is_no_number(archive, command, proposals, given):
-    said = proposals("add", "1138", given)
+    said = proposals("add", given)
     assert said.status == 2
     assert "is not a proposal number" in said.err
+    assert said.err.count("\n") == 1
     assert watched(command) == []
 
 
@@ -174,3 +178,17 @@ def test_status_is_of_the_watched_proposals_and_names_the_others_and_what_was_sk
     table, _, notes = capsys.readouterr().out.partition("recorded but not watched: ")
     assert "01410" not in table
     assert notes.splitlines() == ["01410", "note: the partition key '1410' is not a proposal"]
+
+
+def test_status_names_odd_partition_keys_until_they_are_removed(archive, command, proposals, capsys):
+    assert command.download(*DAY, "--watch").status == 0
+    with open_instance() as instance:
+        instance.add_dynamic_partitions("proposal", ["1410"])
+    assert main(["status"]) == 0
+    note = "note: the partition key '1410' is not a proposal in five digits and is skipped; remove it with: "
+    assert capsys.readouterr().out.count(note) == 1
+    # The sensor writes down the same sentence.
+    Ledger(TableStore(command.root)).note_skipped([f"{note.removeprefix('note: ')}..."])
+    assert proposals("remove", "1410").status == 0
+    assert main(["status"]) == 0
+    assert "note: " not in capsys.readouterr().out
