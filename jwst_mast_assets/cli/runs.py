@@ -13,6 +13,7 @@ import filelock
 from dagster._core.instance.ref import InstanceRef
 
 from jwst_mast_assets.defs.failures import FAILED_FILES, PERMANENT
+from jwst_mast_assets.defs.home import SETTLED, TO_ADOPT, WATCH_LISTS
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 
@@ -105,7 +106,12 @@ def prepare_home(home: Path) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True)
         there = {path.name for path in home.iterdir()}
-        if "dagster.yaml" in there or (there and not there & DAGSTER_FOLDERS):
+        has_settings, was_used = "dagster.yaml" in there, bool(there & DAGSTER_FOLDERS)
+        if there and not has_settings and not was_used:
+            return
+        if WATCH_LISTS not in there:
+            (home / WATCH_LISTS).write_text(TO_ADOPT if was_used else SETTLED, encoding="utf-8")
+        if has_settings:
             return
         settings = resources.files("jwst_mast_assets").joinpath("dagster.yaml").read_text(encoding="utf-8")
         (home / "dagster.yaml").write_text(settings, encoding="utf-8")

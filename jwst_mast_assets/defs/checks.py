@@ -33,7 +33,8 @@ def all_selected_files_present(
         selected = files[files["selected"].fillna(False).astype(bool)]
         failures = selected[selected["dl_code"].isin(downloads.FAILURES)]
         # The files as the download of this run left them; a run of the check alone lists them again.
-        state = downloads.state_on_disk(selected, jwst_config.checked(), files, jwst_config.snapshot().disk)
+        look = jwst_config.checked().model_copy(update={"skip_check_if_outfile_exists": False})
+        state = downloads.state_on_disk(selected, look, files, jwst_config.snapshot().disk)
         there = state["dl_code"] == downloads.Code.EXISTS
         missing = selected[~there.astype(bool) & ~selected["dl_code"].isin(downloads.AWAITED)]
     yield dg.AssetCheckResult(

@@ -11,6 +11,7 @@ import pydantic
 
 from jwst_mast_assets.defs.daemon_config import check_folder_is_set
 from jwst_mast_assets.defs.failures import Verdict, failure, plain_failures_of
+from jwst_mast_assets.defs.home import is_to_be_adopted, note_adopted
 from jwst_mast_assets.defs.partitions import PROPOSAL, odd_keys, proposal_keys, register_proposals, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig
 from jwst_mast_assets.mast.archive import Archive
@@ -42,13 +43,18 @@ def watched_proposals(instance: dg.DagsterInstance, store: TableStore, config: C
 
 
 def adopt_registered(instance: dg.DagsterInstance, store: TableStore) -> None:
-    """Watch, once, what the previous version watched in a folder that it filled: every registered proposal.
+    """Watch, once, what the previous version watched: every registered proposal.
 
+    That is in a folder that it filled and, as it may not have downloaded anything, with a Dagster home that it used.
     To be called before anything becomes a partition key for another reason.
     """
-    watched = WatchList(store)
-    if watched.is_of_the_version_before:
-        watched.start(registered_proposals(instance))
+    watched, home = WatchList(store), Path(instance.root_directory)
+    of_the_home = is_to_be_adopted(home)
+    registered = registered_proposals(instance) if of_the_home or watched.is_of_the_version_before else []
+    if watched.is_of_the_version_before or registered:
+        watched.start(registered)
+    if of_the_home:
+        note_adopted(home)
 
 
 def stop_watching(

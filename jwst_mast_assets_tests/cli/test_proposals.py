@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import dagster as dg
 import pytest
 
 from jwst_mast_assets.cli.main import main
@@ -161,6 +162,24 @@ def test_a_folder_of_the_version_before_keeps_what_was_registered_also_if_a_quer
     assert command.query(*DAY).status == 0
     assert proposals("list").out.splitlines()[0] == "01410"
     assert watched(command) == ["01410"]
+
+
+def test_a_home_of_the_version_before_keeps_what_was_registered_also_if_nothing_was_downloaded(
+    archive, command, proposals, tmp_path
+):
+    home = tmp_path / "dagster_home"
+    # As that version left it: Dagster's folders, and a registered proposal.
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.get_runs(limit=1)
+        instance.add_dynamic_partitions("proposal", ["01410"])
+    assert command.query(*DAY).status == 0
+    assert proposals("list").out.splitlines()[0] == "01410"
+    assert watched(command) == ["01410"]
+    assert proposals("remove", "1410").status == 0
+    # Once only: what a query registers now is not watched, in no folder.
+    assert keys() == ["01138"]
+    assert command.query(*DAY, "--outrootdir", str(tmp_path / "other")).status == 0
+    assert proposals("list", "--outrootdir", str(tmp_path / "other")).out.startswith("no proposal is watched")
 
 
 def test_status_is_of_the_watched_proposals_and_names_the_others_and_what_was_skipped(archive, command, capsys):
