@@ -414,7 +414,7 @@ def _outcome(totals: Mapping[str, Any], chosen: pd.DataFrame, failed: int, waiti
         return f"Nothing to fetch: {there} {len(chosen)} selected files are already there"
     already = present - totals["fetched"]
     done = f"{count_files(totals['fetched'])}, {human_bytes(totals['bytes_fetched'])} fetched; {failed} failed"
-    return "Download complete: " + "; ".join(
+    return f"Download {'incomplete' if failed else 'complete'}: " + "; ".join(
         [done, *([f"{waiting} waiting"] if waiting else []), *([f"{already} were there"] if already else [])]
     )
 

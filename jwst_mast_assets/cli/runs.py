@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -65,6 +66,18 @@ def open_instance() -> dg.DagsterInstance:
         return instance
     except OSError as error:
         raise JwstMastError(f"DAGSTER_HOME {home} cannot be used ({error.strerror})") from None
+
+
+def trouble_with_home(error: Exception) -> str | None:
+    """A sentence if an error is that of Dagster's database, which may be in the middle of anything."""
+    # SQLAlchemy wraps it.
+    cause = getattr(error, "orig", error)
+    if not isinstance(cause, sqlite3.Error):
+        return None
+    return (
+        f"Dagster's records in {dagster_home()} cannot be used ({cause}): is the disk full, or does a quota or "
+        "another program block it? Files that are on disk are not affected"
+    )
 
 
 def dagster_home() -> Path:

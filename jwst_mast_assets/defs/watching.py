@@ -120,7 +120,7 @@ class Watched(NamedTuple):
     def total(self) -> str:
         """Which of the proposals are watched now, in a sentence."""
         given = len(self.accepted) + len(self.refused)
-        return f"{len(self.accepted)} of {given} are watched from now on: {', '.join(self.accepted) or 'none'}"
+        return f"{len(self.accepted)} of {given} proposals watched from now on: {', '.join(self.accepted) or 'none'}"
 
 
 def watch(
@@ -173,6 +173,8 @@ def watch(
 
 def _numbers(given: Sequence[str | int]) -> tuple[list[str], list[str]]:
     """The proposals, five digits each, sorted, and a sentence for each text that is none; not all may be like that."""
+    if not given:
+        raise ConfigError("proposals: name at least one, for example ['1138']")
     keys: set[str] = set()
     problems = {}
     for text in given:
@@ -248,7 +250,9 @@ def watch_these(
 
 @dg.job(
     description="Watches proposals from now on: asks MAST what it has of them, reports it, and adds them to the list "
-    "of the sensor new_observations. In the launchpad: ops: watch_these: config: proposals: ['1138']."
+    "of the sensor new_observations. In the launchpad: ops: watch_these: config: proposals: ['1138'].",
+    # What the launchpad begins with: not every parameter of a download.
+    config={"ops": {"watch_these": {"config": {"proposals": [], "force": False}}}},
 )
 def watch_proposals() -> None:
     """Watch proposals from the web page."""

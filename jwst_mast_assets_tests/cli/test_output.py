@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from jwst_mast_assets.cli.main import main
+from jwst_mast_assets.cli.runs import open_instance
 from jwst_mast_assets.cli.screen import as_lines
 from jwst_mast_assets.embedded_archive import Fault
 
@@ -76,6 +77,7 @@ def test_a_failed_file_is_named_once_with_what_to_do(archive, command):
     assert outcome.status == 1
     assert outcome.err.count("jw01138005001_02101_00001_nrca1_uncal.fits") == 1
     assert outcome.err.splitlines()[-1] == "Run the same command again to fetch only what is missing."
+    assert "### Download incomplete: 0 files, 0 B fetched; 1 failed\n" in outcome.out
 
 
 def test_files_that_are_not_public_are_counted_with_their_date_and_what_to_do(today, command):
@@ -191,3 +193,24 @@ def test_a_closed_pipe_ends_a_command_silently(archive, command):
         process.stdout.close()
         errors = process.stderr.read()
     assert (process.returncode, errors) == (141, "")
+
+
+def test_a_full_disk_under_dagster_s_records_is_one_sentence(archive, command, tmp_path):
+    home = tmp_path / "dagster_home"
+    with open_instance():
+        pass
+    # The limit on the size of files hits Dagster's databases, and none of the small files here, as a full disk would.
+    limit = max(path.stat().st_size for path in home.rglob("*.db"))
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
+        "from jwst_mast_assets.cli.original import download_main; sys.exit(download_main(sys.argv[1:]))"
+    )
+    argv = ["--propID", "1138", "--date_select", "2022-04-10", "--sca", "a1", "--quiet"]
+    done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    # Dagster may print lines of its own before.
+    sentence = done.stderr.splitlines()[-1]
+    assert sentence.startswith(f"jwst_download.py: Dagster's records in {home} cannot be used (")
+    assert "is the disk full" in sentence
+    assert "Traceback" not in done.stderr

@@ -1,5 +1,6 @@
 """``jwst-mast proposals``, ``--watch``, and what does not make a proposal watched."""
 
+import re
 from typing import NamedTuple
 
 import dagster as dg
@@ -87,7 +88,7 @@ def test_add_refuses_what_mast_does_not_know_and_takes_the_others(archive, comma
     assert "02221: not watched, because its observations are only planned so far: MAST has no data" in said.err
     assert "12x: not watched, because '12x' is not a proposal number" in said.err
     assert "--force" in said.err
-    assert said.err.splitlines()[-1] == "jwst-mast: 1 of 4 are watched from now on: 01138"
+    assert said.err.splitlines()[-1] == "jwst-mast: 1 of 4 proposals watched from now on: 01138"
     assert watched(command) == ["01138"]
     assert proposals("add", "99998", "--force").status == 0
     assert watched(command) == ["01138", "99998"]
@@ -211,3 +212,17 @@ def test_status_names_odd_partition_keys_until_they_are_removed(archive, command
     assert proposals("remove", "1410").status == 0
     assert main(["status"]) == 0
     assert "note: " not in capsys.readouterr().out
+
+
+def test_status_of_a_proposal_that_was_just_added_says_what_is_to_come(archive, command, proposals, capsys):
+    assert proposals("add", "2731").status == 0
+    assert main(["status"]) == 0
+    shown = capsys.readouterr().out
+    assert "Nothing is recorded yet.\n" in shown
+    assert re.search(r"watched, and to be downloaded while \S*jwst-mast serve runs: 02731\n", shown)
+    assert main(["status", "--check"]) == 1
+    assert command.download(*DAY, "--watch").status == 0
+    assert main(["status"]) == 0
+    shown = capsys.readouterr().out
+    assert "01138" in shown.partition("watched, and to be downloaded")[0]
+    assert shown.rstrip().endswith("serve runs: 02731")
