@@ -98,14 +98,16 @@ def obs_table_is_fresh(context: dg.AssetCheckExecutionContext, jwst_config: Jwst
 
 
 @dg.op(out=dg.Out(dg.Nothing))
-def look_at_freshness(context: dg.OpExecutionContext, jwst_config: JwstConfig) -> None:
+def look_at_freshness(
+    context: dg.OpExecutionContext, jwst_config: JwstConfig
+) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
     """Evaluates the check `fresh` of `obs_table` in a job that is made of ops."""
     with plain_failures_of(context.instance, context.run_id):
         stale, metadata = _not_compared(context.instance, jwst_config)
-    evaluation = dg.AssetCheckEvaluation(
+    yield dg.AssetCheckEvaluation(
         OBSERVATIONS, FRESH, passed=not stale, metadata=metadata, severity=dg.AssetCheckSeverity.WARN
     )
-    context.log_event(evaluation)
+    yield dg.Output(None)
 
 
 def _not_compared(instance: dg.DagsterInstance, jwst_config: JwstConfig) -> tuple[list[str], dict[str, Any]]:

@@ -98,7 +98,8 @@ class Page:
 
     def graph(self) -> dict[str, Any]:
         """The assets as the lineage page gets them, by name."""
-        return {node["assetKey"]["path"][0]: node for node in self.ask(GRAPH, {})}
+        nodes: Any = self.ask(GRAPH, {})
+        return {node["assetKey"]["path"][0]: node for node in nodes}
 
     def _carry_out(self) -> None:
         """What the queue's daemon does: launch what is queued."""
