@@ -14,32 +14,30 @@ import pandas as pd
 from jwst_mast_assets import downloads
 from jwst_mast_assets.cli import screen
 from jwst_mast_assets.cli.interrupts import Interrupts
-from jwst_mast_assets.cli.outcome import count_files, exclusive_sentences, failed_lines
+from jwst_mast_assets.cli.outcome import exclusive_sentences, failed_lines
 from jwst_mast_assets.cli.progress import TqdmProgress
 from jwst_mast_assets.cli.runs import Result, materialize, open_instance, ranges
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, config_resource, opened
 from jwst_mast_assets.defs.watching import adopt_registered
-from jwst_mast_assets.mast import selection
+from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.archive import OBS_COLUMNS
 from jwst_mast_assets.mast.commands import suggest
-from jwst_mast_assets.mast.config import SECRETS, Config
+from jwst_mast_assets.mast.config import Config, parameters_with
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.exclusions import excluded_files, excluded_observations
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
+from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
-from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.archive_identity import open_archive
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.watched import WatchList
-
-LEFT_OUT = (*SECRETS, "savetables")
-"""Parameters that the command itself takes care of."""
 
 ASKING, DOWNLOADING, CHECKING = "Asking MAST for the files of", "Downloading files of", "Checking the files of"
 """What a command says it is doing, in front of a proposal."""
@@ -166,7 +164,7 @@ class Command:
 
     def _run_config(self) -> Config:
         """The configuration of the runs: what the launchpad cannot set is left out, as the command sees to it."""
-        own = {name: Config.model_fields[name].get_default(call_default_factory=True) for name in LEFT_OUT}
+        own = {name: Config.model_fields[name].get_default() for name in parameters_with(Role.WHOLE_CALL)}
         place = {"outrootdir": str(self.config.root), "outsubdir": None}
         dates = {"date_select": self._dates(), "all_dates": False}
         return self.config.model_copy(update={**own, **place, **dates})
@@ -222,7 +220,7 @@ class Command:
         parameters: dict[str, Any] = {
             name: value
             for name, value in config.model_dump(exclude_unset=True).items()
-            if name not in NOT_IN_LAUNCHPAD and name not in LEFT_OUT
+            if name not in (*NOT_IN_LAUNCHPAD, *parameters_with(Role.WHOLE_CALL))
         }
         log_level = {0: "CRITICAL", 1: "CRITICAL", 2: "INFO"}.get(self.config.verbose, "DEBUG")
         results = []
@@ -291,10 +289,10 @@ class Command:
     def _on_disk(self, recorded: Recorded) -> tuple[pd.DataFrame, pd.Series]:
         """The selected products, and whether their files are there."""
         products = recorded.products.drop_duplicates("dataURI")
-        chosen = products[products["selected"].fillna(False).astype(bool)]
+        chosen = products[tables.is_true(products["selected"])]
         look = self.config.model_copy(update={"skip_check_if_outfile_exists": False})
         state = downloads.state_on_disk(chosen, look, recorded.files, self.snapshot.disk)["dl_code"]
-        return chosen, (state == downloads.Code.EXISTS).fillna(False).astype(bool)
+        return chosen, tables.is_true(state == downloads.Code.EXISTS)
 
     def _to_fetch(self, recorded: Recorded) -> pd.DataFrame:
         """The selected products that will be requested, as far as is known without MAST's checksums."""
@@ -303,7 +301,7 @@ class Command:
         if self.archive.token:
             return missing
         exclusive = (missing["dataRights"] == "EXCLUSIVE_ACCESS") & (missing["t_obs_release"] > mjd_of(self.now))
-        return missing[~exclusive.fillna(False).astype(bool)]
+        return missing[~tables.is_true(exclusive)]
 
     def _confirmed(self, fetch: pd.DataFrame) -> bool:
         if fetch.empty:
@@ -311,7 +309,7 @@ class Command:
         size = int(fetch["size"].fillna(0).sum())
         free = human_bytes(shutil.disk_usage(self.config.root).free)
         self._say(
-            f"\n### Downloading {count_files(len(fetch))}, {human_bytes(size)}; free in {self.config.root}: {free}"
+            f"\n### Downloading {counted(len(fetch), 'file')}, {human_bytes(size)}; free in {self.config.root}: {free}"
         )
         if self.assume_yes or not sys.stdin.isatty():
             return True
@@ -326,9 +324,9 @@ class Command:
     def _print_outcome(self, files: pd.DataFrame, run_ids: list[str]) -> None:
         files = files.drop_duplicates("dataURI")
         of_runs = files["run_id"].isin(run_ids)
-        chosen = files[files["selected"].fillna(False).astype(bool)]
+        chosen = files[tables.is_true(files["selected"])]
         failed = chosen[chosen["dl_code"].isin(downloads.FAILURES)]
-        waiting = downloads.waiting(files)
+        waiting = downloads.not_provided_yet(files)
         self._say(f"\n### {_outcome(downloads.summary(files[of_runs]), chosen, len(failed), len(waiting))}")
         for row in waiting.head(MOST_WAITING).itertuples():
             self._say(f"waiting: {row.productFilename}: {row.dl_message or row.dl_str}")
@@ -387,7 +385,7 @@ class Command:
             self._say(f"### MAST has none of {what} at all.")
             return
         whenever = self.config.model_copy(update={"all_dates": True})
-        outside = everything[selection.observation_is_wanted(everything, whenever).fillna(False).astype(bool)]
+        outside = everything[tables.is_true(selection.observation_is_wanted(everything, whenever))]
         if outside.empty:
             excluded = excluded_observations(everything, whenever, self.now)
             self._say(f"### {excluded or f'The configuration excludes all {len(everything)} observations of {what}'}.")
@@ -413,7 +411,7 @@ def _outcome(totals: Mapping[str, Any], chosen: pd.DataFrame, failed: int, waiti
         there = "all" if present == len(chosen) else f"{present} of"
         return f"Nothing to fetch: {there} {len(chosen)} selected files are already there"
     already = present - totals["fetched"]
-    done = f"{count_files(totals['fetched'])}, {human_bytes(totals['bytes_fetched'])} fetched; {failed} failed"
+    done = f"{counted(totals['fetched'], 'file')}, {human_bytes(totals['bytes_fetched'])} fetched; {failed} failed"
     return f"Download {'incomplete' if failed else 'complete'}: " + "; ".join(
         [done, *([f"{waiting} waiting"] if waiting else []), *([f"{already} were there"] if already else [])]
     )

@@ -1,9 +1,10 @@
-"""Messages about files, and about those that a download did not get."""
+"""Messages about files that a download did not get."""
 
 import pandas as pd
 
 from jwst_mast_assets.downloads import Code
 from jwst_mast_assets.mast.dates import day_of_mjd
+from jwst_mast_assets.mast.sizes import counted
 
 MOST_FAILED = 25
 """Failed files that are named."""
@@ -25,13 +26,8 @@ def exclusive_sentences(files: pd.DataFrame, with_token: bool) -> list[str]:
     for until, number in days.value_counts().sort_index().items():
         verb, them = ("is", "it") if number == 1 else ("are", "them")
         hint = f"your token does not grant access to {them}" if with_token else f"set MAST_API_TOKEN to fetch {them}"
-        sentences.append(f"{count_files(number)} {verb} exclusive{until}; {hint}")
+        sentences.append(f"{counted(number, 'file')} {verb} exclusive{until}; {hint}")
     return sentences
-
-
-def count_files(number: int) -> str:
-    """``1 file``, ``2 files``."""
-    return f"{number} file{'' if number == 1 else 's'}"
 
 
 def failed_lines(failed: pd.DataFrame) -> list[str]:

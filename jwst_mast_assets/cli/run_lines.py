@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from jwst_mast_assets.cli.outcome import count_files
-from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.mast.sizes import counted, human_bytes
 
 STARTED = dg.DagsterRunStatus.STARTED
 ENDED = {
@@ -80,12 +79,12 @@ def _fetched_in_words(counts: Mapping[str, int]) -> str:
     """What a download brought, and why not more, from the counts that it reports."""
     told = []
     if number := counts["fetched"]:
-        told.append(f"{count_files(number)} fetched ({human_bytes(counts['bytes_fetched'])})")
+        told.append(f"{counted(number, 'file')} fetched ({human_bytes(counts['bytes_fetched'])})")
     else:
         told.append("nothing to fetch" if counts.get("present") else "nothing fetched")
     for name, why in (("not_public", "exclusive"), ("waiting", "not provided by MAST yet")):
         if number := counts.get(name, 0):
-            told.append(f"{count_files(number)} {why}")
+            told.append(f"{counted(number, 'file')} {why}")
     return "; ".join(told)
 
 

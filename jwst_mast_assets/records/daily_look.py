@@ -86,7 +86,7 @@ def look_for_changes(
         files["dataURI"].nunique(),
         describe_ways(compared),
         int(compared["compared_by"].isna().sum()),
-        int(compared["isStale"].fillna(False).sum()),
+        int(tables.is_true(compared["isStale"]).sum()),
         status(store, proposals, config, now),
         releases(_joined(held, tables.FILE_TABLE), now),
     )
