@@ -5,7 +5,7 @@ import math
 import shutil
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -23,6 +23,7 @@ from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, config_resource, o
 from jwst_mast_assets.defs.watching import adopt_registered
 from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.archive import OBS_COLUMNS
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, parameters_with
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
@@ -32,18 +33,20 @@ from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
-from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.archive_identity import open_archive
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.watched import WatchList
 
-STEPS = {"jwst_query": "Asking MAST for the files of", "jwst_download": "Downloading files of"}
+ASKING, DOWNLOADING, CHECKING = "Asking MAST for the files of", "Downloading files of", "Checking the files of"
+"""What a command says it is doing, in front of a proposal."""
 
 FIRST_COLUMNS = ("outfilename", "proposal_id", "obsnum", "date_min", "date_start", "dl_str", "size", "filetype", "sca")
 """Columns of the tables that stay longest where the terminal is narrow."""
 
 MOST_NOTES = 10
+MOST_WAITING = 5
 
 
 class Recorded(NamedTuple):
@@ -130,7 +133,7 @@ class Command:
             register_proposals(instance, proposals_of(cells), self.config.first_day)
             if self.watch and (new := WatchList(self.store).add(proposals_of(cells))):
                 self._say(f"watched from now on: {' '.join(new)}")
-            results = self._materialize(instance, "jwst_query", cells, self._query_assets(download))
+            results = self._materialize(instance, "jwst_query", cells, self._query_assets(download), ASKING)
             recorded = self._read(cells)
             if not all(result.success or result.files_failed for result in results):
                 self._save_tables(recorded)
@@ -186,11 +189,13 @@ class Command:
         return assets
 
     def _download(self, instance: dg.DagsterInstance, cells: list[Cell], recorded: Recorded) -> int:
-        if not self._confirmed(recorded):
+        to_fetch = self._to_fetch(recorded)
+        if not self._confirmed(to_fetch):
             return 0
         assets = ["downloaded_files", "summary_table", *(["index_html"] if self.config.makewebpages else [])]
         self._to_download = cells
-        results = self._materialize(instance, "jwst_download", cells, assets)
+        step = DOWNLOADING if len(to_fetch) else CHECKING
+        results = self._materialize(instance, "jwst_download", cells, assets, step)
         run_ids = [result.run_id for result in results]
         if not all(result.success or result.files_failed for result in results):
             self._say("\n### Download failed.")
@@ -202,7 +207,7 @@ class Command:
         return self._status(results, files_named=True)
 
     def _materialize(
-        self, instance: dg.DagsterInstance, job: str, cells: list[Cell], assets: list[str]
+        self, instance: dg.DagsterInstance, job: str, cells: list[Cell], assets: list[str], step: str
     ) -> list[Result]:
         progress = TqdmProgress(shown=not self.quiet)
         config = self.snapshot.config
@@ -219,8 +224,12 @@ class Command:
         }
         log_level = {0: "CRITICAL", 1: "CRITICAL", 2: "INFO"}.get(self.config.verbose, "DEBUG")
         results = []
+        told = set()
         for first, last in ranges(cells):
-            self._say(f"{STEPS[job]} {first.proposal}, {_between([first.day, last.day])}")
+            if first.proposal not in told:
+                told.add(first.proposal)
+                days = [cell.day for cell in cells if cell.proposal == first.proposal]
+                self._say(f"{step} {first.proposal}, {_between(days)}")
             run_id = str(uuid.uuid4())
             with progress, self.interrupts.canceling(instance, run_id):
                 results.append(
@@ -285,15 +294,24 @@ class Command:
         state = downloads.state_on_disk(chosen, look, recorded.files, self.snapshot.disk)["dl_code"]
         return chosen, tables.is_true(state == downloads.Code.EXISTS)
 
-    def _confirmed(self, recorded: Recorded) -> bool:
+    def _to_fetch(self, recorded: Recorded) -> pd.DataFrame:
+        """The selected products that will be requested, as far as is known without MAST's checksums."""
         chosen, there = self._on_disk(recorded)
-        there &= not self.config.clobber
-        fetch = chosen[~there]
+        missing = chosen[~(there & (not self.config.clobber))]
+        if self.archive.token:
+            return missing
+        exclusive = (missing["dataRights"] == "EXCLUSIVE_ACCESS") & (missing["t_obs_release"] > mjd_of(self.now))
+        return missing[~tables.is_true(exclusive)]
+
+    def _confirmed(self, fetch: pd.DataFrame) -> bool:
+        if fetch.empty:
+            return True
         size = int(fetch["size"].fillna(0).sum())
         free = human_bytes(shutil.disk_usage(self.config.root).free)
-        self._say(f"\n### Downloading {len(fetch)} files, {human_bytes(size)}; free in {self.config.root}: {free}")
-        self._say(f"### {int(there.sum())} of {len(chosen)} selected files are already there")
-        if self.assume_yes or not len(fetch) or not sys.stdin.isatty():
+        self._say(
+            f"\n### Downloading {counted(len(fetch), 'file')}, {human_bytes(size)}; free in {self.config.root}: {free}"
+        )
+        if self.assume_yes or not sys.stdin.isatty():
             return True
         answer = input("Do you want to continue and download these products [y/n]? ")
         # That may have been hours ago.
@@ -306,16 +324,16 @@ class Command:
     def _print_outcome(self, files: pd.DataFrame, run_ids: list[str]) -> None:
         files = files.drop_duplicates("dataURI")
         of_runs = files["run_id"].isin(run_ids)
-        totals = downloads.summary(files[of_runs])
         chosen = files[tables.is_true(files["selected"])]
         failed = chosen[chosen["dl_code"].isin(downloads.FAILURES)]
-        fetched = human_bytes(totals["bytes_fetched"])
         waiting = downloads.not_provided_yet(files)
-        awaited = f"; {len(waiting)} waiting" if len(waiting) else ""
-        done = f"{totals['fetched']} files, {fetched} fetched; {len(failed)} failed{awaited}"
-        self._say(f"\n### Download complete: {done}")
-        for row in waiting.itertuples():
+        self._say(f"\n### {_outcome(downloads.summary(files[of_runs]), chosen, len(failed), len(waiting))}")
+        for row in waiting.head(MOST_WAITING).itertuples():
             self._say(f"waiting: {row.productFilename}: {row.dl_message or row.dl_str}")
+        if len(waiting) > MOST_WAITING:
+            numbers = " ".join(sorted({str(int(proposal)) for proposal in chosen["proposal_id"].dropna()}))
+            command = suggest(f"status {numbers} --details")
+            self._say(f"waiting: and {len(waiting) - MOST_WAITING} more: {command}")
         for sentence in exclusive_sentences(chosen, with_token=self.token_given):
             self._say(sentence)
         for line in failed_lines(failed):
@@ -382,6 +400,21 @@ class Command:
         if not self.quiet:
             for line in lines:
                 print(line, flush=True)
+
+
+def _outcome(totals: Mapping[str, Any], chosen: pd.DataFrame, failed: int, waiting: int) -> str:
+    """What became of the selected files, in a sentence."""
+    present = int(chosen["dl_code"].isin(downloads.PRESENT).sum())
+    if not totals["fetched"] and not failed and not waiting:
+        if not present:
+            return "Nothing to fetch yet"
+        there = "all" if present == len(chosen) else f"{present} of"
+        return f"Nothing to fetch: {there} {len(chosen)} selected files are already there"
+    already = present - totals["fetched"]
+    done = f"{counted(totals['fetched'], 'file')}, {human_bytes(totals['bytes_fetched'])} fetched; {failed} failed"
+    return f"Download {'incomplete' if failed else 'complete'}: " + "; ".join(
+        [done, *([f"{waiting} waiting"] if waiting else []), *([f"{already} were there"] if already else [])]
+    )
 
 
 def _between(days: Sequence[dt.date]) -> str:

@@ -5,7 +5,9 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
 PATIENCE = 1.0
-"""Seconds that the second Ctrl-C waits for Dagster to record it."""
+"""Seconds that the second Ctrl-C waits for Dagster to record it, and that an interrupted command waits at its end for
+threads that wait for the network."""
 
 
 class Interrupts:
@@ -61,6 +64,8 @@ class Interrupts:
             if self.received:
                 # While the interpreter exits; otherwise Python would print its own traceback.
                 atexit.register(signal.signal, signal.SIGINT, lambda _number, _frame: os._exit(self.status))
+                # Python would wait for threads with a stalled connection until download_timeout.
+                threading.Thread(target=self._end_soon, daemon=True).start()
 
     @contextlib.contextmanager
     def canceling(self, instance: "dg.DagsterInstance", run_id: str) -> Iterator[None]:
@@ -96,6 +101,12 @@ class Interrupts:
                 if self.received:
                     self._end_at_once()
                 self.received = signal.Signals(number)
+
+    def _end_soon(self) -> None:
+        time.sleep(PATIENCE)
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(self.status)
 
     def _end_at_once(self) -> None:
         if self._run:

@@ -30,6 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        # Not at the top: the import takes a second.
+        from jwst_mast_assets.cli.runs import trouble_with_home
+
+        if sentence := trouble_with_home(error):
+            print(f"jwst-mast: {sentence}", file=sys.stderr)
+            return 1
+        raise
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -48,7 +48,6 @@ def build_parser(program: str, description: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("-v", "--verbose", action="count", help="also print long tables; -vv also shows Dagster's log")
     parser.add_argument("-q", "--quiet", action="store_true", default=False, help="print errors only")
-    parser.add_argument("--yes", action="store_true", default=False, help="do not ask before downloading")
     parser.add_argument("--login", nargs=2, help=argparse.SUPPRESS)
     for name, field in Config.model_fields.items():
         if not roles(field) & {Role.PIPELINE, Role.NO_OPTION}:

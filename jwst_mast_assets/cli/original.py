@@ -39,6 +39,9 @@ def download_main(argv: Sequence[str] | None = None) -> int:
 
 def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -> int:
     parser = build_parser(program, text)
+    # A query has nothing to ask, but scripts may pass the same options to both commands.
+    help_of_yes = "do not ask before downloading" if download else argparse.SUPPRESS
+    parser.add_argument("--yes", action="store_true", default=False, help=help_of_yes)
     if download:
         parser.add_argument(
             "--watch",
@@ -60,6 +63,14 @@ def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -
     except OSError as error:
         print(f"{program}: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
         return 1
+    except Exception as error:
+        # Not at the top: the import takes a second.
+        from jwst_mast_assets.cli.runs import trouble_with_home
+
+        if sentence := trouble_with_home(error):
+            print(f"{program}: {sentence}", file=sys.stderr)
+            return 1
+        raise
 
 
 def _run(arguments: argparse.Namespace, interrupts: Interrupts, download: bool) -> int:

@@ -4,6 +4,7 @@ import pandas as pd
 
 from jwst_mast_assets.downloads import Code
 from jwst_mast_assets.mast.dates import day_of_mjd
+from jwst_mast_assets.mast.sizes import counted
 
 MOST_FAILED = 25
 """Failed files that are named."""
@@ -20,12 +21,13 @@ def exclusive_sentences(files: pd.DataFrame, with_token: bool) -> list[str]:
         Whether a token was sent.
     """
     waiting = files[files["dl_code"] == Code.EXCLUSIVE]
-    hint = "your token does not grant access to them" if with_token else "set MAST_API_TOKEN to fetch them"
     days = waiting["t_obs_release"].map(lambda mjd: f" until {day_of_mjd(mjd)}", na_action="ignore").fillna("")
-    return [
-        f"{number} {'file is' if number == 1 else 'files are'} exclusive{until}; {hint}"
-        for until, number in days.value_counts().sort_index().items()
-    ]
+    sentences = []
+    for until, number in days.value_counts().sort_index().items():
+        verb, them = ("is", "it") if number == 1 else ("are", "them")
+        hint = f"your token does not grant access to {them}" if with_token else f"set MAST_API_TOKEN to fetch {them}"
+        sentences.append(f"{counted(number, 'file')} {verb} exclusive{until}; {hint}")
+    return sentences
 
 
 def failed_lines(failed: pd.DataFrame) -> list[str]:

@@ -50,6 +50,8 @@ def _add(arguments: argparse.Namespace) -> int:
         print(sentence, file=sys.stderr if sentence.startswith("WARNING") else sys.stdout)
     for sentence in outcome.refused:
         print(f"jwst-mast: {sentence}", file=sys.stderr)
+    if outcome.refused:
+        print(f"jwst-mast: {outcome.total}", file=sys.stderr)
     return 1 if outcome.refused else 0
 
 

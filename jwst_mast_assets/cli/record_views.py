@@ -84,6 +84,10 @@ def diff(arguments: argparse.Namespace) -> int:
 def status(arguments: argparse.Namespace) -> int:
     """``jwst-mast status [PROPOSAL...] [--check] [--details]``."""
     config, store = folder_of(arguments)
+    to_come = [] if arguments.proposal else _without_records(store, config)
+    if to_come and not recorded_proposals(store):
+        show([f"{store.root}", "", "Nothing is recorded yet.", *_notes(store, to_come)])
+        return int(arguments.check)
     proposals = _proposals(store, arguments.proposal or _watched(store, config))
     disk = Disk()
     table = status_of(store, proposals, config, _now(), disk)
@@ -96,11 +100,36 @@ def status(arguments: argparse.Namespace) -> int:
     if not arguments.proposal:
         others = sorted(set(recorded_proposals(store)) - set(proposals))
         lines += ["", f"recorded but not watched: {' '.join(others)}"] if others else []
-        lines += [f"note: {sentence}" for sentence in Ledger(store).skipped()]
+        lines += _notes(store, to_come)
     show(lines)
     if arguments.details:
         show(_details(store, proposals, config, disk))
     return 1 if arguments.check and any(total[state] for state in NEED_ATTENTION) else 0
+
+
+def _without_records(store: TableStore, config: Config) -> list[str]:
+    """The watched proposals of which no run has recorded anything yet."""
+    return sorted({*WatchList(store).read(), *config.propID} - set(recorded_proposals(store)))
+
+
+def _notes(store: TableStore, to_come: Sequence[str]) -> list[str]:
+    """What is still to come, and what is skipped and why."""
+    lines = []
+    if to_come:
+        lines.append(f"watched, and to be downloaded while {suggest('serve')} runs: {' '.join(to_come)}")
+    return lines + [f"note: {sentence}" for sentence in dict.fromkeys([*_odd_keys(), *Ledger(store).skipped()])]
+
+
+def _odd_keys() -> list[str]:
+    """What is wrong with the partition keys in Dagster, where there is a Dagster home."""
+    from jwst_mast_assets.cli.runs import dagster_home, open_instance
+
+    if not dagster_home().is_dir():
+        return []
+    from jwst_mast_assets.defs.watching import unusable_keys
+
+    with open_instance() as instance:
+        return unusable_keys(instance)
 
 
 def _watched(store: TableStore, config: Config) -> list[str]:

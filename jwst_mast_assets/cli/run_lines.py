@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.mast.sizes import counted, human_bytes
 
 STARTED = dg.DagsterRunStatus.STARTED
 ENDED = {
@@ -70,11 +70,22 @@ class RunWatch:
         for entry in self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
             event = entry.asset_materialization
             if event and event.asset_key.path[-1] == "downloaded_files" and "fetched" in event.metadata:
-                number, size = event.metadata["fetched"].value, event.metadata["bytes_fetched"].value
-                if not number:
-                    return ", nothing fetched"
-                return f", {number} {'file' if number == 1 else 'files'} fetched ({human_bytes(int(str(size)))})"
+                counts = {name: value.value for name, value in event.metadata.items() if isinstance(value.value, int)}
+                return f", {_fetched_in_words(counts)}"
         return ""
+
+
+def _fetched_in_words(counts: Mapping[str, int]) -> str:
+    """What a download brought, and why not more, from the counts that it reports."""
+    told = []
+    if number := counts["fetched"]:
+        told.append(f"{counted(number, 'file')} fetched ({human_bytes(counts['bytes_fetched'])})")
+    else:
+        told.append("nothing to fetch" if counts.get("present") else "nothing fetched")
+    for name, why in (("not_public", "exclusive"), ("waiting", "not provided by MAST yet")):
+        if number := counts.get(name, 0):
+            told.append(f"{counted(number, 'file')} {why}")
+    return "; ".join(told)
 
 
 def _target(run: dg.DagsterRun) -> str:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -13,13 +14,17 @@ import filelock
 from dagster._core.instance.ref import InstanceRef
 
 from jwst_mast_assets.defs.failures import FAILED_FILES, PERMANENT
+from jwst_mast_assets.defs.home import SETTLED, TO_ADOPT, WATCH_LISTS
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 
 MERGE_GAP = 10
 """Longest gap of days without data within a run: starting another run costs about as much as this many empty cells."""
 
-LOCATION_TAG = {".dagster/repository": "__repository__@jwst_mast_assets"}
+LOCATION = "jwst_mast_assets"
+"""The name of the code location."""
+
+LOCATION_TAG = {".dagster/repository": f"__repository__@{LOCATION}"}
 """Makes the web page list a run of this process with its job's other runs."""
 
 NO_OUTPUT_CAPTURED = {
@@ -63,6 +68,18 @@ def open_instance() -> dg.DagsterInstance:
         raise JwstMastError(f"DAGSTER_HOME {home} cannot be used ({error.strerror})") from None
 
 
+def trouble_with_home(error: Exception) -> str | None:
+    """A sentence if an error is that of Dagster's database, which may be in the middle of anything."""
+    # SQLAlchemy wraps it.
+    cause = getattr(error, "orig", error)
+    if not isinstance(cause, sqlite3.Error):
+        return None
+    return (
+        f"Dagster's records in {dagster_home()} cannot be used ({cause}): is the disk full, or does a quota or "
+        "another program block it? Files that are on disk are not affected"
+    )
+
+
 def dagster_home() -> Path:
     """``$DAGSTER_HOME``; if that is not set or empty, ``~/.jwst_mast_assets``."""
     return Path(os.environ.get("DAGSTER_HOME") or Path.home() / ".jwst_mast_assets").expanduser().resolve()
@@ -102,7 +119,12 @@ def prepare_home(home: Path) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True)
         there = {path.name for path in home.iterdir()}
-        if "dagster.yaml" in there or (there and not there & DAGSTER_FOLDERS):
+        has_settings, was_used = "dagster.yaml" in there, bool(there & DAGSTER_FOLDERS)
+        if there and not has_settings and not was_used:
+            return
+        if WATCH_LISTS not in there:
+            (home / WATCH_LISTS).write_text(TO_ADOPT if was_used else SETTLED, encoding="utf-8")
+        if has_settings:
             return
         settings = resources.files("jwst_mast_assets").joinpath("dagster.yaml").read_text(encoding="utf-8")
         (home / "dagster.yaml").write_text(settings, encoding="utf-8")

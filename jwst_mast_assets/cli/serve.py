@@ -22,6 +22,7 @@ import dagster as dg
 
 from jwst_mast_assets.cli.dagster_process import dagster_dev
 from jwst_mast_assets.cli.ports import address_of, free_port
+from jwst_mast_assets.cli.predecessors import check_no_other_daemon, end_runs_of_old_location
 from jwst_mast_assets.cli.run_lines import RunWatch
 from jwst_mast_assets.cli.runs import dagster_home, home_in_use, open_instance, prepare_home
 from jwst_mast_assets.mast.commands import suggest
@@ -77,6 +78,8 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
     ------
     ConfigError
         If a port is taken or the host is not of this machine.
+    JwstMastError
+        If a Dagster daemon uses the home already.
     """
     from jwst_mast_assets.defs.lost_runs import end_lost_runs
 
@@ -89,6 +92,9 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
         open_instance() as instance,
         _ended_by_signals(),
     ):
+        check_no_other_daemon(instance, lambda line: print(line, flush=True))
+        for sentence in end_runs_of_old_location(instance):
+            print(sentence, flush=True)
         environment = {**os.environ, "JWST_PAGES_URL": pages.url, "JWST_PAGES_FOLDER": str(root)}
         print("Starting Dagster, which takes about half a minute ...", flush=True)
         with dagster_dev(dagster_home(), folder, arguments.host, port, environment) as process:
@@ -106,6 +112,8 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
                 return _ended_by_itself(process, log)
             except KeyboardInterrupt:
                 print("\nStopping Dagster ... (Ctrl-C again stops it at once)", flush=True)
+        # So that the next start need not find out whether this daemon is still there.
+        instance.wipe_daemon_heartbeats()
         ended = end_lost_runs(
             instance, "jwst-mast serve was stopped; this run is retried when it starts again.", dt.timedelta()
         )

@@ -2,24 +2,28 @@
 
 import datetime as dt
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets import downloads
-from jwst_mast_assets.defs.failures import Verdict, classify_files, failure, plain_failures
+from jwst_mast_assets.defs.failures import Verdict, classify_files, failure, plain_failures, plain_failures_of
 from jwst_mast_assets.defs.metadata import preview
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
+from jwst_mast_assets.defs.table_io import check_recorded
 from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.listing import OpenList
+from jwst_mast_assets.mast.observations import NO_SUCH_PROGRAM
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.listings import Listings
 
 PRESENT, AGREE, OPEN = "all_selected_files_present", "sizes_and_checksums_agree", "contents_open"
-ANSWERED = "every_list_answered"
-FILES, PRODUCTS = dg.AssetKey("downloaded_files"), dg.AssetKey("product_table")
+ANSWERED, FRESH = "every_list_answered", "fresh"
+FILES, PRODUCTS, OBSERVATIONS = (dg.AssetKey(name) for name in ("downloaded_files", "product_table", "obs_table"))
 
 
 def all_selected_files_present(
@@ -31,7 +35,8 @@ def all_selected_files_present(
         selected = files[tables.is_true(files["selected"])]
         failures = selected[selected["dl_code"].isin(downloads.FAILURES)]
         # In a run that downloads, the folders as the download left them; a run of the check alone lists them again.
-        state = downloads.state_on_disk(selected, jwst_config.checked(), files, jwst_config.snapshot().disk)
+        look = jwst_config.checked().model_copy(update={"skip_check_if_outfile_exists": False})
+        state = downloads.state_on_disk(selected, look, files, jwst_config.snapshot().disk)
         there = state["dl_code"] == downloads.Code.EXISTS
         missing = selected[~there.astype(bool) & ~selected["dl_code"].isin(downloads.AWAITED)]
     yield dg.AssetCheckResult(
@@ -66,12 +71,7 @@ def every_list_answered(
     )
     # The other observations' files are still downloaded, because they do not wait for this check.
     if failed:
-        more = f"; and {len(failed) - 10} more" if len(failed) > 10 else ""
-        sentence = (
-            f"MAST did not list the products of {len(failed)} observation(s), of which the recorded ones are kept: "
-            f"{'; '.join(named[:10])}{more}"
-        )
-        raise failure(context.instance, context.run.run_id, sentence, Verdict(False), failed_files=len(failed))
+        raise failure(context.instance, context.run.run_id, _unlisted(failed), Verdict(False), failed_files=len(failed))
 
 
 def sizes_and_checksums_agree(
@@ -93,31 +93,56 @@ def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfi
 
 @dg.asset_check(
     asset="obs_table",
-    name="fresh",
+    name=FRESH,
     description="Every watched proposal was compared with MAST in the last freshness_hours.",
 )
 def obs_table_is_fresh(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
     """Check when each watched proposal was last compared with MAST."""
     with plain_failures(context):
-        config = jwst_config.checked()
-        store = jwst_config.store()
-        checked = Ledger(store).checked()
-        limit = dt.datetime.now(dt.timezone.utc) - dt.timedelta(hours=config.freshness_hours)
-        stale = [
-            proposal
-            for proposal in watched_proposals(context.instance, store, config)
-            if proposal not in checked or dt.datetime.fromisoformat(checked[proposal]) < limit
-        ]
-        return dg.AssetCheckResult(
-            passed=not stale,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={"not_compared": stale, "freshness_hours": config.freshness_hours},
-        )
+        stale, metadata = _not_compared(context.instance, jwst_config)
+    return dg.AssetCheckResult(passed=not stale, severity=dg.AssetCheckSeverity.WARN, metadata=metadata)
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def look_at_freshness(
+    context: dg.OpExecutionContext, jwst_config: JwstConfig
+) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+    """Evaluates the check `fresh` of `obs_table` in a job that is made of ops."""
+    with plain_failures_of(context.instance, context.run_id):
+        stale, metadata = _not_compared(context.instance, jwst_config)
+    yield dg.AssetCheckEvaluation(
+        OBSERVATIONS, FRESH, passed=not stale, metadata=metadata, severity=dg.AssetCheckSeverity.WARN
+    )
+    yield dg.Output(None)
+
+
+def _not_compared(instance: dg.DagsterInstance, jwst_config: JwstConfig) -> tuple[list[str], dict[str, Any]]:
+    """The watched proposals that were not compared with MAST lately, and what the page shows of the check."""
+    config, store = jwst_config.checked(), jwst_config.store()
+    checked = Ledger(store).checked()
+    limit = dt.datetime.now(dt.timezone.utc) - dt.timedelta(hours=config.freshness_hours)
+    stale = [
+        proposal
+        for proposal in watched_proposals(instance, store, config)
+        if proposal not in checked or dt.datetime.fromisoformat(checked[proposal]) < limit
+    ]
+    return stale, {"not_compared": stale, "freshness_hours": config.freshness_hours}
 
 
 def _files(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> pd.DataFrame:
-    """The recorded files of the run's cells, once each."""
-    return jwst_config.store().read("downloaded_files", cells_of(context)).drop_duplicates("dataURI")
+    """The recorded files of the run's cells, once each.
+
+    Raises
+    ------
+    NothingRecorded
+        If nothing was ever downloaded of any of them: there is nothing to check.
+    """
+    store, cells = jwst_config.store(), cells_of(context)
+    if len(absent := store.missing("downloaded_files", cells)) == len(cells):
+        check_recorded(store, "downloaded_files", cells)
+    if absent:
+        context.log.warning(f"{len(absent)} of {len(cells)} days were never downloaded and are not checked")
+    return store.read("downloaded_files", cells).drop_duplicates("dataURI")
 
 
 def _downloads(context: dg.AssetCheckExecutionContext) -> bool:
@@ -133,6 +158,20 @@ def _result(check_name: str, audited: pd.DataFrame) -> dg.AssetCheckResult:
         passed=bad.empty,
         metadata={"files": len(audited), "bad": len(bad), "what": preview(bad[["outfilename", "problem"]])},
     )
+
+
+def _unlisted(failed: Sequence[OpenList]) -> str:
+    """A sentence about the lists that MAST did not answer, and one about the programs that it does not know."""
+    unknown = list(dict.fromkeys(problem.name for problem in failed if problem.why == NO_SUCH_PROGRAM))
+    others = [f"{problem.name}: {problem.why}" for problem in failed if problem.why != NO_SUCH_PROGRAM]
+    sentences = [f"{name}: {NO_SUCH_PROGRAM}" for name in unknown]
+    if others:
+        more = f"; and {len(others) - 10} more" if len(others) > 10 else ""
+        sentences.append(
+            f"MAST did not list the products of {len(others)} observation(s), of which the recorded ones are kept: "
+            f"{'; '.join(others[:10])}{more}"
+        )
+    return "; ".join(sentences)
 
 
 def _sentence(failures: pd.DataFrame) -> str:

@@ -20,8 +20,13 @@ from jwst_mast_assets.downloads.filesystem import DISK_FULL_ERRORS, nearest_fold
 from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.errors import ConfigError, JwstMastError, NoRoom, OutputError
 
-FAILURE, SETUP, NEEDS = "jwst/failure", "jwst/setup", "jwst/needs"
-"""Tags of a failed run: its class, a fingerprint of the configuration it had, what is needed for another attempt."""
+FAILURE, SETUP, NEEDS = "jwst/failure", ".dagster/jwst_setup", ".dagster/jwst_needs"
+"""Tags of a failed run: its class, a fingerprint of the configuration it had, what is needed for another attempt.
+
+Dagster's page does not show the last two, which tell a person nothing."""
+
+OLD_SETUP, OLD_NEEDS = "jwst/setup", "jwst/needs"
+"""Their names in the runs of the previous version."""
 
 PERMANENT, TRANSIENT = "permanent", "transient"
 FOLDER = "folder"
@@ -123,7 +128,8 @@ def forget_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
 
 def verdict_of(tags: Mapping[str, str]) -> Verdict:
     """What a run's tags say about its failure."""
-    return Verdict(tags.get(FAILURE) == PERMANENT, tags.get(NEEDS, ""), tags.get(SETUP, ""))
+    needs, setup = tags.get(NEEDS, tags.get(OLD_NEEDS, "")), tags.get(SETUP, tags.get(OLD_SETUP, ""))
+    return Verdict(tags.get(FAILURE) == PERMANENT, needs, setup)
 
 
 def situation(config: Config) -> Situation:

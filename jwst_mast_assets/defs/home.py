@@ -1,4 +1,4 @@
-"""The warning if Dagster runs without the home that ``jwst-mast`` creates."""
+"""The Dagster home: what the commands note in it, and the warning if Dagster runs without the one they make."""
 
 import logging
 import os
@@ -7,12 +7,34 @@ from pathlib import Path
 
 from jwst_mast_assets.mast.commands import suggest
 
+WATCH_LISTS = "jwst_mast_assets_watch_lists.txt"
+"""File in a Dagster home that the commands have seen: whether its registered proposals are still to be watched."""
+
+TO_ADOPT, SETTLED = (
+    "The registered proposals are those of a version that watched them all.\n",
+    "What is watched is recorded in the output folder.\n",
+)
+"""Its contents."""
+
 
 @cache
 def warn_of_home() -> None:
     """Report once per process what is wrong with its Dagster home."""
     if warning := home_warning(os.environ.get("DAGSTER_HOME")):
         logging.getLogger("dagster").warning(warning)
+
+
+def is_to_be_adopted(home: Path) -> bool:
+    """Whether a home is one in which a version without a list of watched proposals registered them."""
+    try:
+        return (home / WATCH_LISTS).read_text(encoding="utf-8") == TO_ADOPT
+    except OSError:
+        return False
+
+
+def note_adopted(home: Path) -> None:
+    """Note that its registered proposals are watched now."""
+    (home / WATCH_LISTS).write_text(SETTLED, encoding="utf-8")
 
 
 def home_warning(home: str | None) -> str | None:

@@ -5,10 +5,11 @@ import datetime as dt
 import dagster as dg
 import pandas as pd
 
-from jwst_mast_assets.defs.assets.reprocessed_files import reprocessed_files
+from jwst_mast_assets.defs.assets.reprocessed_files import make_reprocessed_files, reprocessed_files
+from jwst_mast_assets.defs.checks import look_at_freshness
 from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.failures import situation
-from jwst_mast_assets.defs.jobs import freshness, jwst_download
+from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
 from jwst_mast_assets.defs.run_requests import Requests, run_requests
@@ -24,12 +25,15 @@ from jwst_mast_assets.records.store import TableStore
 MOST_REQUESTS = 20
 """Runs that one tick requests; the rest follow as these end. MAST reprocesses everything at once."""
 
-jwst_reprocessing = dg.define_asset_job(
-    "jwst_reprocessing",
-    selection=dg.AssetSelection.assets("reprocessed_files") | freshness,
+
+@dg.job(
     description="Compares all files on disk with MAST's checksums and versions, and shows each proposal's status; "
-    "downloads nothing.",
+    "downloads nothing. It makes the asset reprocessed_files.",
 )
+def jwst_reprocessing() -> None:
+    """The comparison, and whether every proposal was compared lately."""
+    make_reprocessed_files()
+    look_at_freshness()
 
 
 @dg.schedule(

@@ -151,7 +151,7 @@ def _known_to_mast(archive: Archive) -> Archive:
 
 
 @contextmanager
-def warnings_logged(context: dg.AssetExecutionContext, archive: Archive) -> Iterator[None]:
+def warnings_logged(context: dg.AssetExecutionContext | dg.OpExecutionContext, archive: Archive) -> Iterator[None]:
     """The archive's warnings go into the run's log, even if the step fails."""
     try:
         yield

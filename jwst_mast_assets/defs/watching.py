@@ -10,13 +10,14 @@ import dagster as dg
 import pydantic
 
 from jwst_mast_assets.defs.daemon_config import check_folder_is_set
-from jwst_mast_assets.defs.failures import plain_failures_of
+from jwst_mast_assets.defs.failures import Verdict, failure, plain_failures_of
+from jwst_mast_assets.defs.home import is_to_be_adopted, note_adopted
 from jwst_mast_assets.defs.partitions import PROPOSAL, odd_keys, proposal_keys, register_proposals, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.errors import ArchiveError
+from jwst_mast_assets.mast.errors import ArchiveError, ConfigError
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
@@ -42,13 +43,18 @@ def watched_proposals(instance: dg.DagsterInstance, store: TableStore, config: C
 
 
 def adopt_registered(instance: dg.DagsterInstance, store: TableStore) -> None:
-    """Watch, once, what the previous version watched in a folder that it filled: every registered proposal.
+    """Watch, once, what the previous version watched: every registered proposal.
 
+    That is in a folder that it filled and, as it may not have downloaded anything, with a Dagster home that it used.
     To be called before anything becomes a partition key for another reason.
     """
-    watched = WatchList(store)
-    if watched.is_of_the_version_before:
-        watched.start(registered_proposals(instance))
+    watched, home = WatchList(store), Path(instance.root_directory)
+    of_the_home = is_to_be_adopted(home)
+    registered = registered_proposals(instance) if of_the_home or watched.is_of_the_version_before else []
+    if watched.is_of_the_version_before or registered:
+        watched.start(registered)
+    if of_the_home:
+        note_adopted(home)
 
 
 def stop_watching(
@@ -84,6 +90,9 @@ def stop_watching(
     registered = sorted(set(proposals) & set(registered_proposals(instance)))
     for key in [*exact, *registered]:
         instance.delete_dynamic_partition(PROPOSAL, key)
+    if exact and store.state.exists():
+        ledger = Ledger(store)
+        ledger.note_skipped([note for note in ledger.skipped() if not any(repr(key) in note for key in exact)])
     sentences = [f"removed the partition key {key!r}" for key in exact]
     for proposal in proposals:
         if proposal in watched:
@@ -104,6 +113,14 @@ class Watched(NamedTuple):
     """One for each proposal that is watched now, and warnings."""
     refused: list[str]
     """One for each that is not."""
+    accepted: list[str]
+    """The proposals that are watched now."""
+
+    @property
+    def total(self) -> str:
+        """Which of the proposals are watched now, in a sentence."""
+        given = len(self.accepted) + len(self.refused)
+        return f"{len(self.accepted)} of {given} proposals watched from now on: {', '.join(self.accepted) or 'none'}"
 
 
 def watch(
@@ -113,7 +130,7 @@ def watch(
     given: Sequence[str | int],
     force: bool = False,
 ) -> Watched:
-    """Watch proposals, after checking what MAST has of them.
+    """Watch proposals, after checking what MAST has of them; a refused one does not stop the others.
 
     Parameters
     ----------
@@ -129,14 +146,14 @@ def watch(
     Raises
     ------
     ConfigError
-        If one is no proposal number, no output folder is set, or they are too many for Dagster; nothing was
+        If none is a proposal number, no output folder is set, or they are too many for Dagster; nothing was
         changed.
     ArchiveError
-        If MAST does not answer, and `force` is not set; nothing was changed.
+        If MAST does not answer for any of them, and `force` is not set; nothing was changed.
     OutputError
         If the output folder cannot be used.
     """
-    keys = proposal_keys(given)
+    keys, unreadable = _numbers(given)
     check_folder_is_set(config)
     store = TableStore(config.root)
     adopt_registered(instance, store)
@@ -145,22 +162,38 @@ def watch(
     except ArchiveError as error:
         if not force:
             raise type(error)(f"{error}; nothing was changed. {FORCE}") from None
-        unanswered = [f"{key}: watched without asking MAST ({error})" for key in keys]
-        found = []
-    else:
-        unanswered = []
-    empty = {one.proposal for one in found if not one.observations}
-    accepted = [key for key in keys if force or key not in empty]
+        found = [Survey(key, problem=str(error)) for key in keys]
+    doubts = {one.proposal: doubt for one in found if (doubt := _doubt(one))}
+    accepted = [key for key in keys if force or key not in doubts]
     register_proposals(instance, accepted, config.first_day)
     WatchList(store).add(accepted)
-    sentences = [*_told(found, accepted, config), *unanswered]
-    refused = [
-        f"{key}: not watched, because MAST has no data for it: either there is no such program, or its observations "
-        f"are only planned. {FORCE}"
-        for key in keys
-        if key not in accepted
-    ]
-    return Watched(sentences, refused)
+    refused = [f"{key}: not watched, because {why}. {FORCE}" for key, why in doubts.items() if key not in accepted]
+    return Watched(_told(found, accepted, config), [*unreadable, *refused], accepted)
+
+
+def _numbers(given: Sequence[str | int]) -> tuple[list[str], list[str]]:
+    """The proposals, five digits each, sorted, and a sentence for each text that is none; not all may be like that."""
+    if not given:
+        raise ConfigError("proposals: name at least one, for example ['1138']")
+    keys: set[str] = set()
+    problems = {}
+    for text in given:
+        try:
+            keys |= set(proposal_keys([text]))
+        except ConfigError as error:
+            problems[f"{text}: not watched, because {error}"] = error
+    if not keys and problems:
+        raise next(iter(problems.values()))
+    return sorted(keys), list(problems)
+
+
+def _doubt(one: Survey) -> str | None:
+    """Why a proposal is better not watched."""
+    if one.problem:
+        return f"MAST did not answer for it ({one.problem})"
+    if not one.known:
+        return "MAST has no program of this number"
+    return None if one.observations else "its observations are only planned so far: MAST has no data for it yet"
 
 
 def _told(found: Sequence[Survey], accepted: Sequence[str], config: Config) -> list[str]:
@@ -169,8 +202,12 @@ def _told(found: Sequence[Survey], accepted: Sequence[str], config: Config) -> l
     soon = "the first files within " + ("a minute" if minutes == 1 else f"{minutes} minutes")
     told = []
     for one in (one for one in found if one.proposal in accepted):
+        if one.problem:
+            told.append(f"{one.proposal}: watched without asking MAST ({one.problem})")
+            continue
         if not one.observations:
-            told.append(f"{one.proposal}: watched; MAST has no data for it yet")
+            unknown = "" if one.known else " has no program of this number, and"
+            told.append(f"{one.proposal}: watched; MAST{unknown} has no data for it yet")
             continue
         when = f"; {soon}" if one.bytes_to_fetch else ""
         told.append(f"{one}; free: {human_bytes(free)}{when}")
@@ -207,12 +244,15 @@ def watch_these(
     for sentence in outcome.sentences:
         context.log.info(sentence)
     if outcome.refused:
-        raise dg.Failure("; ".join(outcome.refused), allow_retries=False)
+        sentence = f"{outcome.total}. {'; '.join(outcome.refused)}"
+        raise failure(context.instance, context.run_id, sentence, Verdict(permanent=True))
 
 
 @dg.job(
     description="Watches proposals from now on: asks MAST what it has of them, reports it, and adds them to the list "
-    "of the sensor new_observations. In the launchpad: ops: watch_these: config: proposals: ['1138']."
+    "of the sensor new_observations. In the launchpad: ops: watch_these: config: proposals: ['1138'].",
+    # What the launchpad begins with: not every parameter of a download.
+    config={"ops": {"watch_these": {"config": {"proposals": [], "force": False}}}},
 )
 def watch_proposals() -> None:
     """Watch proposals from the web page."""

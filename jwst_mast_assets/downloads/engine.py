@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from jwst_mast_assets.downloads.codes import FAILURES, Code, word
 from jwst_mast_assets.downloads.fetch import Outcome, fetch
 from jwst_mast_assets.downloads.partial import Stopped
 from jwst_mast_assets.downloads.plan import Item, Plan, plan_download
+from jwst_mast_assets.downloads.pools import threads
 from jwst_mast_assets.downloads.sources import Source, sources
 from jwst_mast_assets.downloads.transfer import Connection
 from jwst_mast_assets.mast import layout, tables
@@ -25,6 +26,9 @@ log = logging.getLogger("jwst_mast_assets.downloads")
 
 EVENT_INTERVAL = 0.25
 """Seconds between two reports of progress."""
+
+TIME_TO_STOP = 0.5
+"""Seconds that an interruption leaves the threads to reach the end of a block; a stalled one is not waited for."""
 
 NAMELESS = {"dl_code": int(Code.BAD_NAME), "dl_message": "MAST's table has no dataURI for it"}
 """The record of a selected file that cannot be requested."""
@@ -149,23 +153,23 @@ def _fetch_all(
     total = sum(item.size or 0 for item in items)
     outcomes: dict[str, Outcome] = {}
     failed, due = 0, 0.0
-    pool = ThreadPoolExecutor(config.Nparallel, "download")
-    try:
+    with threads(config.Nparallel, "download") as pool:
         futures: dict[Future[Outcome], str] = {pool.submit(run.one, item): item.uri for item in items}
         pending = set(futures)
-        while pending:
-            done, pending = wait(pending, EVENT_INTERVAL, FIRST_COMPLETED)
-            for future in done:
-                outcomes[futures[future]] = outcome = future.result()
-                failed += outcome.code in FAILURES
-            if progress and (not pending or time.monotonic() >= due):
-                progress(Event(len(outcomes), len(items), run.bytes_fetched, total, failed))
-                due = time.monotonic() + EVENT_INTERVAL
-    finally:
-        # Also when interrupted: the threads stop at their next block and leave their partials for the next run.
-        run.stop.set()
-        pool.shutdown(cancel_futures=True)
-        run.close()
+        try:
+            while pending:
+                done, pending = wait(pending, EVENT_INTERVAL, FIRST_COMPLETED)
+                for future in done:
+                    outcomes[futures[future]] = outcome = future.result()
+                    failed += outcome.code in FAILURES
+                if progress and (not pending or time.monotonic() >= due):
+                    progress(Event(len(outcomes), len(items), run.bytes_fetched, total, failed))
+                    due = time.monotonic() + EVENT_INTERVAL
+        finally:
+            # When interrupted, the threads stop at their next block and leave their partials for the next run.
+            run.stop.set()
+            wait([future for future in pending if not future.cancel()], TIME_TO_STOP)
+            run.close()
     return outcomes
 
 

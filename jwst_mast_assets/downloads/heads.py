@@ -2,11 +2,11 @@
 
 import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import requests
 
+from jwst_mast_assets.downloads.pools import threads
 from jwst_mast_assets.downloads.transfer import Connection
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.keywords import valid_checksum
@@ -82,7 +82,7 @@ def versions_at_mast(archive: Archive, uris: Iterable[str]) -> dict[str, Version
 
     asked = list(dict.fromkeys(uris))
     try:
-        with ThreadPoolExecutor(IN_FLIGHT, "head") as pool:
+        with threads(IN_FLIGHT, "head") as pool:
             return {uri: told for uri, told in zip(asked, pool.map(ask, asked), strict=True) if told}
     finally:
         for session in sessions:

@@ -6,7 +6,6 @@ import os
 import shutil
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
@@ -16,6 +15,7 @@ from jwst_mast_assets.downloads.codes import Code
 from jwst_mast_assets.downloads.companions import sibling_stem, stem
 from jwst_mast_assets.downloads.on_disk import Record
 from jwst_mast_assets.downloads.partial import size_of_partial
+from jwst_mast_assets.downloads.pools import threads
 from jwst_mast_assets.downloads.verify import file_md5
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
@@ -230,7 +230,7 @@ def _compare_with_disk(
     """Decide for every usable item whether MAST's version is on disk."""
     stop = threading.Event()
     usable = [item for item in items.values() if item.code == Code.NOT_THERE]
-    with ThreadPoolExecutor(config.Nparallel, "hash") as pool:
+    with threads(config.Nparallel, "hash") as pool:
         try:
             decide = lambda item: _decided(item, disk.look(item.path), config, records.get(item.path), stop)  # noqa: E731
             for item in pool.map(decide, usable):

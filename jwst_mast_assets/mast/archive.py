@@ -258,9 +258,7 @@ class Archive:
         asked = list(dict.fromkeys([*required, "calib_level", *(OBS_COLUMNS if columns is None else columns)]))
 
         def ask(keys: Sequence[str]) -> pd.DataFrame:
-            # MAST has recorded the same program both as 2733 and as 02733.
-            spelled = sorted({*keys, *(key.lstrip("0") for key in keys)})
-            return self._observations([{"paramName": "proposal_id", "values": spelled}, *filters], asked)
+            return self._observations([{"paramName": "proposal_id", "values": _spellings(keys)}, *filters], asked)
 
         if not keys:
             return self._observations(filters, asked).drop_duplicates("obsid", ignore_index=True)
@@ -287,18 +285,26 @@ class Archive:
         self.unusable_rows += int((~named).sum())
         return table[named & table["t_min"].notna() & (table["calib_level"].fillna(0) >= 0)]
 
-    def count_observations(self, instruments: Sequence[str]) -> int:
-        """The number of observations in MAST with some ``instrument_name`` values, over all programs.
+    def count_observations(self, instruments: Sequence[str] = (), proposals: Iterable[str | int] = ()) -> int:
+        """The number of observations in MAST, planned ones included.
+
+        Parameters
+        ----------
+        instruments : sequence of str
+            ``instrument_name`` values; if empty, all instruments.
+        proposals : iterable of str or int
+            Program numbers; if empty, all programs.
 
         Raises
         ------
         ArchiveError
             As for :meth:`observations`.
         """
-        filters: list[Filter] = [
-            {"paramName": "obs_collection", "values": ["JWST"]},
-            {"paramName": "instrument_name", "values": list(instruments)},
-        ]
+        filters: list[Filter] = [{"paramName": "obs_collection", "values": ["JWST"]}]
+        if instruments:
+            filters.append({"paramName": "instrument_name", "values": list(instruments)})
+        if keys := [names.proposal_key(proposal) for proposal in proposals]:
+            filters.append({"paramName": "proposal_id", "values": _spellings(keys)})
         params = {"columns": "COUNT_BIG(*)", "filters": filters}
         reply = self._mashup.ask("Mast.Caom.Filtered", params, "observations")
         return sum(int(value) for row in reply.rows for value in row.values())
@@ -432,6 +438,11 @@ class Archive:
             lost = f"it has no {', '.join(absent)}" if absent else "no column is missing from its answer"
             self.warn(f"{refusal.rstrip('.')}; all columns were requested instead; {lost}")
         return reply
+
+
+def _spellings(keys: Sequence[str]) -> list[str]:
+    """MAST has recorded the same program both as 2733 and as 02733."""
+    return sorted({*keys, *(key.lstrip("0") for key in keys)})
 
 
 def _joined(parts: Sequence[pd.DataFrame], schema: tables.Schema) -> pd.DataFrame:

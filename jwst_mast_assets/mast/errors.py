@@ -71,5 +71,9 @@ class UnknownProposal(JwstMastError):
     permanent = False
 
 
+class UnknownProgram(JwstMastError):
+    """MAST has no such program, not even planned observations of one."""
+
+
 class NothingRecorded(JwstMastError):
     """The output folder has no record of what was asked for."""

@@ -161,7 +161,7 @@ def _identity(row: Row, identity: Iterable[str]) -> Any:
 
 def not_mast(server: str) -> str:
     """The message for an answer that no service of MAST gives."""
-    return f"{server} sent something that is not MAST's JSON; is MAST_SERVER correct?"
+    return f"{server} sent something that is not MAST's JSON: it may be down for maintenance, or MAST_SERVER is wrong"
 
 
 def as_sentence(error: Exception, server: str) -> Exception:

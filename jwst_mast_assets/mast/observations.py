@@ -1,16 +1,20 @@
 """From cells to the table of observations."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import pandas as pd
 
 from jwst_mast_assets.mast import names, selection, tables
 from jwst_mast_assets.mast.archive import OBS_COLUMNS, Archive
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import iso_of_mjd
+from jwst_mast_assets.mast.errors import UnknownProgram
 from jwst_mast_assets.mast.listing import Listing, OpenList, asked_again
 from jwst_mast_assets.mast.modes import check_modes
 from jwst_mast_assets.mast.partition_cells import Cell, cell_keys, proposals_of, t_min_range
+
+NO_SUCH_PROGRAM = "MAST has no such program"
 
 
 def query_observations(archive: Archive, config: Config, cells: Collection[Cell], known: pd.DataFrame) -> Listing:
@@ -37,6 +41,8 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
     ------
     ArchiveError
         If MAST does not answer at all, or without needed columns.
+    UnknownProgram
+        If MAST has none of the programs. If it has some of them, the others are open lists.
     ConfigError
         If MAST has no such ``obsmode``.
     """
@@ -54,6 +60,14 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
         proposal: why for proposal, why in archive.failures["observations"].items() if proposal in proposals_of(cells)
     }
     unanswered = {cell.key for cell in cells if cell.proposal in failed}
+    seen = {key[-5:] for key in [*found["cell"], *known["cell"]]} | failed.keys()
+    unknown = unknown_programs(archive, set(proposals_of(cells)) - seen)
+    if unknown and unknown == set(proposals_of(cells)):
+        numbers = " ".join(sorted(unknown))
+        raise UnknownProgram(
+            f"MAST has no program {numbers}, not even a planned one: check the number, and remove it with: "
+            f"{suggest(f'proposals remove {numbers}')}"
+        )
     found, short = asked_again(found, known, asked - unanswered, "cell", "obsid", ask)
     kept = known[known["cell"].isin(unanswered | short.keys()) & ~known["obsid"].isin(found["obsid"])]
     kept = tables.conform(kept, tables.OBS_FROM_MAST)
@@ -63,10 +77,20 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
         for cell in sorted(cells)
         if cell.proposal in failed
     ]
+    problems += [
+        OpenList(cell.key, f"proposal {cell.proposal}", NO_SUCH_PROGRAM, True)
+        for cell in sorted(cells)
+        if cell.proposal in unknown
+    ]
     problems += [OpenList(cell, cell, f"MAST lists {count} observations", False) for cell, count in short.items()]
     check_modes(archive, everything, config)
     table = describe_observations(everything, config)
     return Listing(table, "obsid", "cell", frozenset(found["obsid"]), problems, frozenset(unanswered))
+
+
+def unknown_programs(archive: Archive, proposals: Iterable[str]) -> set[str]:
+    """Those of some proposals (five digits) of which MAST lists no observation at all, not even a planned one."""
+    return {proposal for proposal in proposals if not archive.count_observations(proposals=[proposal])}
 
 
 def describe_observations(found: pd.DataFrame, config: Config) -> pd.DataFrame:

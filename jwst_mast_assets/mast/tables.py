@@ -153,7 +153,7 @@ KEYWORDS_FROM_MAST: Schema = {
 }
 
 CHANGE_TABLE: Schema = {
-    "kind": Column("string", "content, versions, superseded or gone; see reprocessing.KINDS"),
+    "kind": Column("string", "what happened: content, versions, superseded or gone"),
     "cells": Column("string", "partition keys of the tables that list the file, separated by a comma and a space"),
     "proposal_id": Column("Int64", "program number"),
     "dataURI": Column("string", "identity of the file in MAST"),

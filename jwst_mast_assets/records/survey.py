@@ -9,7 +9,8 @@ from jwst_mast_assets import downloads
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.observations import describe_observations
+from jwst_mast_assets.mast.errors import ArchiveError
+from jwst_mast_assets.mast.observations import describe_observations, unknown_programs
 from jwst_mast_assets.mast.products import describe_products
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records.store import TableStore
@@ -22,16 +23,20 @@ class Survey(NamedTuple):
     """What MAST has of a proposal."""
 
     proposal: str
-    observations: int
+    observations: int = 0
     """With data; planned ones are not counted."""
-    wanted: int
+    wanted: int = 0
     """Those that the configuration wants (instrument, mode, dates)."""
-    files: int
+    files: int = 0
     """Selected ones."""
-    bytes: int
-    bytes_to_fetch: int
+    bytes: int = 0
+    bytes_to_fetch: int = 0
     """Of the selected files that are not on disk yet."""
-    estimated: bool
+    estimated: bool = False
+    known: bool = True
+    """Whether MAST has the program, be it only planned."""
+    problem: str = ""
+    """Why MAST did not answer."""
 
     def __str__(self) -> str:
         if not self.wanted:
@@ -60,23 +65,39 @@ def survey(archive: Archive, config: Config, store: TableStore, proposals: Seque
     Returns
     -------
     list of Survey
-        One for each; a proposal that is unknown to MAST, or only planned, has no observations.
+        One for each; a proposal that is unknown to MAST, or only planned, has no observations, and one for which
+        MAST did not answer has a ``problem``.
 
     Raises
     ------
     ArchiveError
-        If MAST does not answer.
+        If MAST does not answer for any of them.
     """
     if not proposals:
         return []
     observations = describe_observations(archive.observations(proposals), config)
-    return [
-        _survey(archive, config, store, proposal, observations[observations["proposal_id"] == int(proposal)])
+    failed = archive.failures["observations"]
+    found = [
+        Survey(proposal, problem=failed[proposal])
+        if proposal in failed
+        else _survey(archive, config, store, proposal, observations[observations["proposal_id"] == int(proposal)])
         for proposal in proposals
     ]
+    if all(one.problem for one in found):
+        raise ArchiveError(found[0].problem)
+    return found
 
 
 def _survey(archive: Archive, config: Config, store: TableStore, proposal: str, observations: pd.DataFrame) -> Survey:
+    try:
+        if observations.empty:
+            return Survey(proposal, known=not unknown_programs(archive, [proposal]))
+        return _surveyed(archive, config, store, proposal, observations)
+    except ArchiveError as error:
+        return Survey(proposal, problem=str(error))
+
+
+def _surveyed(archive: Archive, config: Config, store: TableStore, proposal: str, observations: pd.DataFrame) -> Survey:
     wanted = observations[tables.is_true(observations["wanted"])]
     step = max(1, -(-len(wanted) // MOST_OBSERVATIONS))
     looked_at = wanted.iloc[::step]
@@ -95,7 +116,7 @@ def _survey(archive: Archive, config: Config, store: TableStore, proposal: str, 
         round(len(chosen) * scale),
         round(int(size.sum()) * scale),
         round(int(size[absent].sum()) * scale),
-        step > 1,
+        estimated=step > 1,
     )
 
 

@@ -35,8 +35,9 @@ def test_a_download_fetches_says_so_and_a_second_one_finds_all_there(archive, co
     assert command.data() == UNCAL
     second = command.download(*DAY)
     assert second.status == 0
-    assert "### 10 of 10 selected files are already there" in second.out
-    assert "### Download complete: 0 files" in second.out
+    said = [line for line in second.out.splitlines() if line.startswith("### ") and ":" in line]
+    assert said[-1] == "### Nothing to fetch: all 10 selected files are already there"
+    assert all(title.endswith(":") for title in said[:-1])
 
 
 def test_the_commands_run_the_checks_of_their_jobs_and_no_audit(archive, command):
@@ -57,8 +58,10 @@ def test_the_commands_run_the_checks_of_their_jobs_and_no_audit(archive, command
 
 def test_what_is_announced_is_what_is_fetched_also_without_the_check_in_the_tables(archive, command):
     argv = (*DAY, "--sca", "a1", "--skip_check_if_outfile_exists")
-    assert "### Downloading 1 files, " in command.download(*argv).out
-    assert "### Downloading 0 files, 0 B" in command.download(*argv).out
+    assert "### Downloading 1 file, " in command.download(*argv).out
+    again = command.download(*argv)
+    assert (again.status, again.err) == (0, "")
+    assert "### Nothing to fetch: all 1 selected files" in again.out
 
 
 def test_skipdownload_lists_only(archive, command):
@@ -228,7 +231,7 @@ def test_a_page_is_made_from_jpg_alone_and_when_all_was_there_already(archive, c
     assert "01138/index.html" not in command.files()
     outcome = command.download(*argv, "-w")
     assert outcome.status == 0
-    assert "### Downloading 0 files" in outcome.out
+    assert "### Nothing to fetch: all " in outcome.out
     assert "nrca1_uncal.TN.jpg" in (command.root / "01138" / "index.html").read_text(encoding="utf-8")
 
 

@@ -56,7 +56,7 @@ def test_a_second_demo_finds_everything_there_also_in_a_folder_of_the_version_be
     first = note.read_text()
     note.unlink()
     assert main(["demo", "--folder", str(folder)]) == 0
-    assert "Download complete: 0 files" in capsys.readouterr().out
+    assert "### Nothing to fetch: all " in capsys.readouterr().out
     assert note.read_text() != first
 
 

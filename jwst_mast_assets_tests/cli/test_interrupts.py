@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM in the middle of a download: real signals to a real process, with a slow archive."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -76,12 +77,30 @@ def test_the_command_given_again_fetches_only_the_rest(archive, command, tmp_pat
     assert f"### Download complete: {30 - complete} files, " in again.out
 
 
+def test_one_ctrl_c_ends_a_download_whose_connections_have_stalled(archive, command, tmp_path):
+    # One file comes; then no byte, for longer than anybody waits. download_timeout is minutes.
+    archive.faults.add(Fault("stall", match="_nrc[ab][2-4]_uncal.fits", seconds=90))
+    download = Download(command.root, tmp_path / "log.txt")
+    time.sleep(1)
+    start = time.monotonic()
+    download.stop(signal.SIGINT)
+    assert download.process.wait(PATIENCE) == 130
+    # About two seconds on an idle machine.
+    assert time.monotonic() - start < 10
+    assert re.fullmatch(
+        r"Interrupted; [1-9]\d* of 30 files are complete. Run the same command again to resume.",
+        download.said.splitlines()[-1],
+    )
+    assert "Traceback" not in download.said
+    assert last_run() == ("jwst_download", "CANCELED")
+
+
 def test_a_second_ctrl_c_ends_at_once(archive, command, tmp_path):
     # One file comes; then no byte, for longer than anybody waits.
     archive.faults.add(Fault("stall", match="_nrc[ab][2-4]_uncal.fits", seconds=60))
     download = Download(command.root, tmp_path / "log.txt")
     download.stop(signal.SIGINT)
-    time.sleep(0.5)
+    time.sleep(0.1)
     start = time.monotonic()
     assert download.process.poll() is None
     download.stop(signal.SIGINT)

@@ -1,5 +1,6 @@
 """What the commands print: for a person, a narrow terminal, a pipe, and a reader that has gone."""
 
+import re
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from jwst_mast_assets.cli.main import main
+from jwst_mast_assets.cli.runs import open_instance
 from jwst_mast_assets.cli.screen import as_lines
 from jwst_mast_assets.embedded_archive import Fault
 
@@ -43,7 +45,7 @@ def test_each_thing_is_said_once_and_what_was_made_is_named(archive, command):
     outcome = command.download(*ONE, "-w")
     name = "jw01138005001_02101_00001_nrca1_uncal.fits"
     assert outcome.out.count(name) == 1
-    for title in ("### Selected Products:", "### Summary propID/obsnum:", "### Download complete: 1 files, "):
+    for title in ("### Selected Products:", "### Summary propID/obsnum:", "### Download complete: 1 file, "):
         assert outcome.out.count(title) == 1
     folder = command.root / "01138"
     assert f"tables: {folder}/01138.summary.txt, .obs.txt, .selprod.txt\n" in outcome.out
@@ -75,15 +77,46 @@ def test_a_failed_file_is_named_once_with_what_to_do(archive, command):
     assert outcome.status == 1
     assert outcome.err.count("jw01138005001_02101_00001_nrca1_uncal.fits") == 1
     assert outcome.err.splitlines()[-1] == "Run the same command again to fetch only what is missing."
+    assert "### Download incomplete: 0 files, 0 B fetched; 1 failed\n" in outcome.out
 
 
 def test_files_that_are_not_public_are_counted_with_their_date_and_what_to_do(today, command):
-    outcome = command.download("--propID", "9231", "--all_dates")
+    outcome = command.download("--propID", "9231", "--all_dates", "--obsnums", "1")
     assert outcome.status == 0
-    assert " fetched; 0 failed\n" in outcome.out
+    assert "### Nothing to fetch yet\n" in outcome.out
+    # They are not going to be requested.
+    assert "### Downloading" not in outcome.out
     (line,) = [line for line in outcome.out.splitlines() if "exclusive" in line]
     assert line.startswith("2 files are exclusive until 20")
     assert line.endswith("; set MAST_API_TOKEN to fetch them")
+
+
+def test_exclusive_files_are_not_announced_as_downloads_but_counted_apart(today, command):
+    outcome = command.download("--propID", "9231", "1138", "--all_dates", "--sca", "a1", "--obsnums", "1", "5")
+    assert re.findall(r"### Downloading (\d+) files?, ", outcome.out) == [str(len(command.data()))]
+    assert f"### Download complete: {len(command.data())} file" in outcome.out
+    assert "exclusive until" in outcome.out
+
+
+def test_many_files_that_mast_does_not_provide_yet_are_counted_and_a_few_are_named(archive, command):
+    archive.faults.add(Fault("status", match="_uncal.fits", status=401))
+    outcome = command.download(*DAY, "--obsnums", "5")
+    lines = [line for line in outcome.out.splitlines() if line.startswith("waiting: ")]
+    assert len(lines) == 6
+    assert "_uncal.fits: MAST lists it as public but does not provide it yet" in lines[0]
+    assert re.fullmatch(r"waiting: and 5 more: \S*jwst-mast status 1138 --details", lines[-1])
+
+
+def test_each_proposal_is_asked_for_in_one_line_however_many_runs_its_days_take(archive, command):
+    outcome = command.query("--propID", "1138", "1410", "--all_dates", "--sca", "a1")
+    lines = [line for line in outcome.out.splitlines() if line.startswith("Asking MAST")]
+    assert len(lines) == 2
+    assert re.fullmatch(r"Asking MAST for the files of 01138, 20..-..-.. to 20..-..-..", lines[0])
+
+
+def test_only_the_command_that_downloads_has_an_option_not_to_ask(command, capsys):
+    assert "--yes" not in command.query("--help").out
+    assert "--yes" in command.download("--help").out
 
 
 @pytest.mark.parametrize(
@@ -160,3 +193,24 @@ def test_a_closed_pipe_ends_a_command_silently(archive, command):
         process.stdout.close()
         errors = process.stderr.read()
     assert (process.returncode, errors) == (141, "")
+
+
+def test_a_full_disk_under_dagster_s_records_is_one_sentence(archive, command, tmp_path):
+    home = tmp_path / "dagster_home"
+    with open_instance():
+        pass
+    # The limit on the size of files hits Dagster's databases, and none of the small files here, as a full disk would.
+    limit = max(path.stat().st_size for path in home.rglob("*.db"))
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
+        "from jwst_mast_assets.cli.original import download_main; sys.exit(download_main(sys.argv[1:]))"
+    )
+    argv = ["--propID", "1138", "--date_select", "2022-04-10", "--sca", "a1", "--quiet"]
+    done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    # Dagster may print lines of its own before.
+    sentence = done.stderr.splitlines()[-1]
+    assert sentence.startswith(f"jwst_download.py: Dagster's records in {home} cannot be used (")
+    assert "is the disk full" in sentence
+    assert "Traceback" not in done.stderr

@@ -1,11 +1,14 @@
 """``jwst-mast proposals``, ``--watch``, and what does not make a proposal watched."""
 
+import re
 from typing import NamedTuple
 
+import dagster as dg
 import pytest
 
 from jwst_mast_assets.cli.main import main
 from jwst_mast_assets.cli.runs import open_instance
+from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
 
@@ -79,11 +82,13 @@ def test_what_is_on_disk_already_is_not_to_be_fetched(archive, command, proposal
 
 
 def test_add_refuses_what_mast_does_not_know_and_takes_the_others(archive, command, proposals):
-    said = proposals("add", "1138", "99998", "2221")
+    said = proposals("add", "1138", "99998", "2221", "12x")
     assert said.status == 1
-    assert "99998: not watched, because MAST has no data for it" in said.err
-    assert "02221: not watched, because MAST has no data for it" in said.err
+    assert "99998: not watched, because MAST has no program of this number. " in said.err
+    assert "02221: not watched, because its observations are only planned so far: MAST has no data" in said.err
+    assert "12x: not watched, because '12x' is not a proposal number" in said.err
     assert "--force" in said.err
+    assert said.err.splitlines()[-1] == "jwst-mast: 1 of 4 proposals watched from now on: 01138"
     assert watched(command) == ["01138"]
     assert proposals("add", "99998", "--force").status == 0
     assert watched(command) == ["01138", "99998"]
@@ -113,9 +118,10 @@ def test_add_needs_an_output_folder(archive, command, proposals, monkeypatch):
 
 @pytest.mark.parametrize("given", ["abc", "0", "123456"])
 def test_add_refuses_what_is_no_number(archive, command, proposals, given):
-    said = proposals("add", "1138", given)
+    said = proposals("add", given)
     assert said.status == 2
     assert "is not a proposal number" in said.err
+    assert said.err.count("\n") == 1
     assert watched(command) == []
 
 
@@ -159,6 +165,24 @@ def test_a_folder_of_the_version_before_keeps_what_was_registered_also_if_a_quer
     assert watched(command) == ["01410"]
 
 
+def test_a_home_of_the_version_before_keeps_what_was_registered_also_if_nothing_was_downloaded(
+    archive, command, proposals, tmp_path
+):
+    home = tmp_path / "dagster_home"
+    # As that version left it: Dagster's folders, and a registered proposal.
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.get_runs(limit=1)
+        instance.add_dynamic_partitions("proposal", ["01410"])
+    assert command.query(*DAY).status == 0
+    assert proposals("list").out.splitlines()[0] == "01410"
+    assert watched(command) == ["01410"]
+    assert proposals("remove", "1410").status == 0
+    # Once only: what a query registers now is not watched, in no folder.
+    assert keys() == ["01138"]
+    assert command.query(*DAY, "--outrootdir", str(tmp_path / "other")).status == 0
+    assert proposals("list", "--outrootdir", str(tmp_path / "other")).out.startswith("no proposal is watched")
+
+
 def test_status_is_of_the_watched_proposals_and_names_the_others_and_what_was_skipped(archive, command, capsys):
     assert command.download(*DAY).status == 0
     assert command.query("--propID", "1410", "--date_select", "2022-02-13", "2022-02-15").status == 0
@@ -174,3 +198,31 @@ def test_status_is_of_the_watched_proposals_and_names_the_others_and_what_was_sk
     table, _, notes = capsys.readouterr().out.partition("recorded but not watched: ")
     assert "01410" not in table
     assert notes.splitlines() == ["01410", "note: the partition key '1410' is not a proposal"]
+
+
+def test_status_names_odd_partition_keys_until_they_are_removed(archive, command, proposals, capsys):
+    assert command.download(*DAY, "--watch").status == 0
+    with open_instance() as instance:
+        instance.add_dynamic_partitions("proposal", ["1410"])
+    assert main(["status"]) == 0
+    note = "note: the partition key '1410' is not a proposal in five digits and is skipped; remove it with: "
+    assert capsys.readouterr().out.count(note) == 1
+    # The sensor writes down the same sentence.
+    Ledger(TableStore(command.root)).note_skipped([f"{note.removeprefix('note: ')}..."])
+    assert proposals("remove", "1410").status == 0
+    assert main(["status"]) == 0
+    assert "note: " not in capsys.readouterr().out
+
+
+def test_status_of_a_proposal_that_was_just_added_says_what_is_to_come(archive, command, proposals, capsys):
+    assert proposals("add", "2731").status == 0
+    assert main(["status"]) == 0
+    shown = capsys.readouterr().out
+    assert "Nothing is recorded yet.\n" in shown
+    assert re.search(r"watched, and to be downloaded while \S*jwst-mast serve runs: 02731\n", shown)
+    assert main(["status", "--check"]) == 1
+    assert command.download(*DAY, "--watch").status == 0
+    assert main(["status"]) == 0
+    shown = capsys.readouterr().out
+    assert "01138" in shown.partition("watched, and to be downloaded")[0]
+    assert shown.rstrip().endswith("serve runs: 02731")

@@ -260,12 +260,19 @@ def test_a_range_of_days_is_spelled_out():
 
 
 @pytest.mark.parametrize(
-    ("fetched", "said"), [(0, "nothing fetched"), (1, "1 file fetched (5 B)"), (2, "2 files fetched")]
+    ("counts", "said"),
+    [
+        ({"fetched": 0}, "nothing fetched"),
+        ({"fetched": 0, "present": 3}, "nothing to fetch"),
+        ({"fetched": 0, "not_public": 2}, "nothing fetched; 2 files exclusive"),
+        ({"fetched": 1, "waiting": 1}, "1 file fetched (5 B); 1 file not provided by MAST yet"),
+        ({"fetched": 2}, "2 files fetched (10 B)"),
+    ],
 )
-def test_a_line_of_a_run_counts_files_and_names_the_assets_that_were_chosen_without_a_job(fetched, said):
+def test_a_line_of_a_run_counts_files_and_names_the_assets_that_were_chosen_without_a_job(counts, said):
     @dg.asset
     def downloaded_files() -> dg.MaterializeResult:
-        return dg.MaterializeResult(metadata={"fetched": fetched, "bytes_fetched": 5 * fetched})
+        return dg.MaterializeResult(metadata={**counts, "bytes_fetched": 5 * counts["fetched"]})
 
     with dg.instance_for_test() as instance:
         watch = RunWatch(instance)
@@ -273,4 +280,4 @@ def test_a_line_of_a_run_counts_files_and_names_the_assets_that_were_chosen_with
         job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("downloaded_files")])
         (line,) = watch.lines()
     assert line.startswith("downloaded_files: done in ")
-    assert said in line
+    assert line.endswith(f" s, {said}")

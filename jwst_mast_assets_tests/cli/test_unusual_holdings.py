@@ -161,7 +161,7 @@ def test_tables_of_the_version_before_are_read(unusual_archive, command):
     assert command.query(*BACKGROUND, "-i", "niriss").status == 0
     outcome = command.download(*BACKGROUND, "--obsnums", "5", "-f", "i2d", "-w")
     assert (outcome.status, outcome.err) == (0, "")
-    assert "### 1 of 1 selected files are already there" in outcome.out
+    assert "### Nothing to fetch: all 1 selected files are already there" in outcome.out
 
 
 def test_a_file_that_several_days_list_has_one_place_whichever_day_brought_it(unusual_archive, command):

@@ -32,6 +32,9 @@ LAUNCH = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(b
     __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 REEXECUTE = """mutation($params: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $params) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+LAUNCH_JOB = """mutation($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
+    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+GRAPH = "{ assetNodes { assetKey { path } isMaterializable isExecutable dependencyKeys { path } groupName } }"
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,21 @@ class Page:
         again = self.instance.get_run_by_id(answer["run"]["runId"])
         assert again is not None
         return again
+
+    def launch(self, job: str) -> dg.DagsterRun:
+        """Launch a job without partitions, as its launchpad does, and let it run to its end."""
+        params = {"selector": {**REPOSITORY, "pipelineName": job}, "mode": "default"}
+        answer = self.ask(LAUNCH_JOB, params)
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        self._carry_out()
+        run = self.instance.get_run_by_id(answer["run"]["runId"])
+        assert run is not None
+        return run
+
+    def graph(self) -> dict[str, Any]:
+        """The assets as the lineage page gets them, by name."""
+        nodes: Any = self.ask(GRAPH, {})
+        return {node["assetKey"]["path"][0]: node for node in nodes}
 
     def _carry_out(self) -> None:
         """What the queue's daemon does: launch what is queued."""
@@ -143,6 +161,28 @@ def uncal_files(archive, of: Sequence[str]) -> set[str]:
 
 def succeeded(runs, number):
     assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS] * number
+
+
+def test_materialize_all_on_the_lineage_page_leaves_reprocessed_files_to_its_job(page, filled_archive):
+    graph = page.graph()
+    looked_at = graph["reprocessed_files"]
+    assert looked_at["dependencyKeys"] == [{"path": ["downloaded_files"]}]
+    assert {node["groupName"] for node in graph.values()} == {"jwst"}
+    assert not looked_at["isMaterializable"]
+    assert not looked_at["isExecutable"]
+    everything = [name for name, node in graph.items() if node["isMaterializable"]]
+    assert sorted(everything) == sorted(ASSETS)
+
+    runs = page.backfill(keys([10], "01138"), assets=everything)
+    succeeded(runs, 1)
+    made = dg.AssetKey("reprocessed_files")
+    assert page.instance.get_latest_materialization_event(made) is None
+
+    page.launch("jwst_reprocessing")
+    event = page.instance.get_latest_materialization_event(made)
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["changes"].value == "nothing reprocessed"
 
 
 @pytest.mark.parametrize("launch", [{"job": "jwst_download"}, {"assets": ASSETS}], ids=["job", "assets"])
@@ -237,3 +277,36 @@ def test_a_key_without_its_zeros_means_the_proposal(page, filled_archive):
     succeeded(page.backfill(keys([10], "1138"), assets=ASSETS), 1)
     assert page.on_disk() == uncal_files(filled_archive, keys([10], "01138"))
     assert {cell.key for cell in page.store.cells("downloaded_files")} == set(keys([10], "01138"))
+
+
+@pytest.mark.parametrize("launch", [{"job": "jwst_query"}, {"assets": ASSETS}], ids=["job", "assets"])
+def test_a_backfill_of_a_program_that_mast_does_not_know_fails_and_says_so(page, launch):
+    page.instance.add_dynamic_partitions("proposal", ["99998"])
+    (run,) = page.backfill(keys(DAYS, "99998"), **launch)
+    assert run.status == dg.DagsterRunStatus.FAILURE
+    assert "MAST has no program 99998, not even a planned one" in failure_of(page, run)
+    assert page.materialized("obs_table") == set()
+    assert not page.root.exists()
+
+
+def test_a_program_that_mast_does_not_know_does_not_stop_the_others_but_the_run_is_not_green(page, filled_archive):
+    page.instance.add_dynamic_partitions("proposal", ["99998"])
+    (run,) = page.backfill(keys([10], "01138", "99998"), job="jwst_download")
+    assert run.status == dg.DagsterRunStatus.FAILURE
+    assert failure_of(page, run) == "proposal 99998: MAST has no such program"
+    assert page.on_disk() == uncal_files(filled_archive, keys([10], "01138"))
+
+
+def test_a_day_without_data_of_a_program_that_mast_knows_is_green(page):
+    page.instance.add_dynamic_partitions("proposal", ["02221"])
+    # 1138 has data on other days; of 2221 all is only planned.
+    succeeded(page.backfill(keys([12], "01138"), assets=ASSETS), 1)
+    succeeded(page.backfill(keys([12], "02221"), assets=ASSETS), 1)
+
+
+def failure_of(page, run) -> str:
+    (failure,) = [
+        entry.dagster_event.step_failure_data.user_failure_data
+        for entry in page.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    ]
+    return failure.description

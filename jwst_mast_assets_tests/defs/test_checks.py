@@ -115,3 +115,9 @@ def test_the_daily_job_says_how_each_proposal_stands_and_whether_it_is_fresh(arc
     assert not checks(result)["fresh"].passed
     Ledger(runner.store).note_checked(["01138", "01410"], dt.datetime.now(dt.timezone.utc))
     assert checks(job.execute_in_process(instance=runner.instance, run_config=config))["fresh"].passed
+
+
+def test_an_audit_of_a_day_that_was_never_downloaded_fails_and_says_so(archive, runner):
+    told = messages(runner.run("jwst_audit"))
+    assert set(told) == {"downloaded_files of 2022-04-10|01138 is missing: run the job jwst_download"}
+    assert len(told) == 3

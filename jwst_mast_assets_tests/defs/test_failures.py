@@ -20,6 +20,7 @@ from jwst_mast_assets.defs.failures import (
     classify_files,
     mended,
     setup_of,
+    verdict_of,
 )
 from jwst_mast_assets.downloads import Code
 from jwst_mast_assets.embedded_archive import Fault
@@ -132,6 +133,11 @@ def test_a_permanent_failure_is_tried_again_when_mast_has_something_new(
     assert watch.attempt() is not None
 
 
+def test_the_tags_of_a_failed_run_of_the_version_before_are_understood():
+    tags = {"jwst/failure": "permanent", "jwst/needs": "5000", "jwst/setup": "0123456789ab"}
+    assert verdict_of(tags) == Verdict(True, "5000", "0123456789ab")
+
+
 def test_a_full_disk_is_tried_again_when_there_is_room(watch, mounted, monkeypatch):
     folder = mounted("-t", "tmpfs", "-o", "size=300k", "tmpfs")
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(folder))
@@ -141,6 +147,9 @@ def test_a_full_disk_is_tried_again_when_there_is_room(watch, mounted, monkeypat
     tags = watch.tags(failed)
     assert tags[FAILURE] == "permanent"
     assert int(tags[NEEDS]) > 300_000
+    # The page hides what tells a person nothing.
+    shown = {tag for tag in tags if tag.startswith("jwst/")}
+    assert shown == {"jwst/failure", "jwst/reason", "jwst/cause", "jwst/attempt"}
     assert watch.attempt(dt.timedelta(days=365)) is None
     subprocess.run(["mount", "-o", "remount,size=50m", str(folder)], check=True)
     assert watch.attempt().success

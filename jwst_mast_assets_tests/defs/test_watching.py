@@ -114,18 +114,38 @@ def test_the_job_says_what_there_is_and_has_it_watched(archive, instance, root):
     assert proposals(tick(instance)) == {"01138", "02731"}
 
 
-def test_the_job_refuses_what_mast_does_not_know_but_not_the_others(archive, instance, root):
-    result, _ = watch(instance, proposals=["1138", "99998", "2221"])
+def test_the_job_refuses_what_mast_does_not_know_but_not_the_others_and_says_which_are_watched(archive, instance, root):
+    result, _ = watch(instance, proposals=["2731", "99998", "2221", "abc", "1138"])
     assert not result.success
     (message,) = messages(result)
-    assert "99998: not watched" in message
-    assert "02221: not watched" in message
-    assert "its observations are only planned" in message
-    assert WatchList(TableStore(root)).read() == ["01138"]
-    result, log = watch(instance, proposals=["99998"], force=True)
+    assert message.startswith("2 of 5 proposals watched from now on: 01138, 02731. ")
+    assert "99998: not watched, because MAST has no program of this number. To watch it anyway" in message
+    assert "02221: not watched, because its observations are only planned so far" in message
+    assert "abc: not watched, because 'abc' is not a proposal number" in message
+    assert WatchList(TableStore(root)).read() == ["01138", "02731"]
+    result, log = watch(instance, proposals=["99998", "2221"], force=True)
     assert result.success
-    assert "99998: watched; MAST has no data for it yet" in log
-    assert WatchList(TableStore(root)).read() == ["01138", "99998"]
+    assert "99998: watched; MAST has no program of this number, and has no data for it yet" in log
+    assert "02221: watched; MAST has no data for it yet" in log
+    assert WatchList(TableStore(root)).read() == ["01138", "02221", "02731", "99998"]
+
+
+def test_the_launchpad_of_the_job_begins_with_what_is_to_be_filled_in_which_left_empty_fails(archive, instance, root):
+    job = build_defs().resolve_job_def("watch_proposals")
+    assert job.run_config == {"ops": {"watch_these": {"config": {"proposals": [], "force": False}}}}
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert messages(result) == ["proposals: name at least one, for example ['1138']"]
+
+
+def test_if_mast_fails_for_one_proposal_the_others_are_watched(archive, instance, root):
+    of_2731 = [row["obsid"] for row in archive.catalogue.observations if int(row["proposal_id"]) == 2731]
+    archive.faults.add(Fault("status", endpoint="invoke", match="Caom.Products", among=tuple(of_2731), status=404))
+    result, _ = watch(instance, proposals=["2731", "1138"])
+    (message,) = messages(result)
+    assert message.startswith(
+        "1 of 2 proposals watched from now on: 01138. 02731: not watched, because MAST did not answer"
+    )
+    assert WatchList(TableStore(root)).read() == ["01138"]
 
 
 def test_if_mast_does_not_answer_nothing_changes_unless_forced(instance, root, monkeypatch):
