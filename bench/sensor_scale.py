@@ -128,8 +128,9 @@ def tick(folder: Path, arguments: argparse.Namespace) -> None:
         assert requested == {cell.key for cell in cells[:10]}, requested
         gap = max(gap, *((clock - last[key]).total_seconds() for key in last))
         if hours > 0.1:
+            daily = sent / hours * 24 / 1e9
             print(
-                f"then {hours:.2f} h: {requests} requests, {sent / 1e6:.1f} MB, {sent / hours * 24 / 1e9:.2f} GB a day; "
+                f"then {hours:.2f} h: {requests} requests, {sent / 1e6:.1f} MB ({daily:.2f} GB a day); "
                 f"longest tick {max(lengths):.1f} s, median {sorted(lengths)[len(lengths) // 2]:.1f} s; "
                 f"longest time between two comparisons {gap / 60:.1f} min; peak {memory()} MB"
             )
