@@ -24,6 +24,7 @@ from jwst_mast_assets.records.due_cells import DueCell, due_cells, fallen
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.looking import look
 from jwst_mast_assets.records.pace import Rotation
+from jwst_mast_assets.records.relisting import Relisting
 from jwst_mast_assets.records.store import TableStore
 
 MOST_REQUESTS = 50
@@ -102,10 +103,13 @@ class Look:
         pace = self.ledger.pace()
         rotation = Rotation(pace, self.watched, self.ledger.checked(), self.now, self.interval, not self.before)
         with_token = archive.token is not None
+        relisting = Relisting(self.ledger, self.now)
 
         def handle(group: list[str], observations: pd.DataFrame) -> set[str]:
             recorded = self.ledger.recorded(group, self.config)
             due = due_cells(observations, recorded, self.config, self.now, with_token)
+            of_cells = {item.cell for item in due}
+            due += [item for item in relisting.consider(observations, recorded) if item.cell not in of_cells]
             self.due |= dict.fromkeys(due)
             self.fell += fallen(observations, recorded)
             self._note_excluded(observations)
@@ -120,6 +124,11 @@ class Look:
                 self.ledger.note_pace(pace)
         if self.ledger.store.state.exists():
             self.ledger.note_checked(rotation.asked, self.now)
+            if not rotation.left:
+                new = relisting.ask(archive, self.config, lambda: end - time.monotonic())
+                of_cells = {item.cell for item in self.due}
+                self.due |= dict.fromkeys(item for item in new if item.cell not in of_cells)
+            relisting.save()
         self._set_next(rotation)
         return self._result(archive, rotation, number)
 

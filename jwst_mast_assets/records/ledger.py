@@ -198,6 +198,14 @@ class Ledger:
         """Write down what is known of MAST's speed."""
         self._write("pace.json", json.dumps(pace.to_json(), indent=0, sort_keys=True) + "\n")
 
+    def relisted(self) -> dict[str, Any]:
+        """When the products of known observations were listed again; see :mod:`jwst_mast_assets.records.relisting`."""
+        return self._read("relisted.json")
+
+    def note_relisted(self, content: dict[str, Any]) -> None:
+        """Write that down."""
+        self._write("relisted.json", json.dumps(content, indent=0, sort_keys=True) + "\n")
+
     def note_skipped(self, sentences: list[str]) -> None:
         """Write down what the sensor had to skip just now, for :meth:`skipped`."""
         if sentences != self.skipped():

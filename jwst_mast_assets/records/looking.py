@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pandas as pd
 
@@ -17,6 +17,8 @@ from jwst_mast_assets.records.pace import AT_ONCE, Rotation
 
 FAIR_SHARE = 0.6
 """A group that had less of the tick than this when the time was over is not to blame."""
+
+Result = TypeVar("Result")
 
 Handle = Callable[[list[str], pd.DataFrame], Collection[str]]
 """Takes a group and its observations; returns the proposals that have something due."""
@@ -95,6 +97,34 @@ def look(archive: Archive, config: Config, rotation: Rotation, seconds: float, h
     if not rotation.asked and (rotation.failed or rotation.left):
         raise last_error or ArchiveUnavailable(f"MAST at {archive.server} did not answer in {seconds:.0f} s")
     return number
+
+
+def within(seconds: float, work: Callable[[], Result]) -> Result:
+    """The result of some work, done in a thread that is given up after a while.
+
+    Raises
+    ------
+    ArchiveUnavailable
+        If there is none by then.
+    Exception
+        As the work does.
+    """
+    done: queue.SimpleQueue[tuple[Result | None, Exception | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put((work(), None))
+        except Exception as error:
+            done.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result, error = done.get(timeout=seconds)
+    except queue.Empty:
+        raise ArchiveUnavailable(f"no answer in {seconds:.0f} s") from None
+    if error:
+        raise error
+    return result  # pyright: ignore[reportReturnType]
 
 
 def _ask(archive: Archive, config: Config, group: list[str], answers: "queue.SimpleQueue[_Answer]") -> None:
