@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 TARGET_SECONDS = 8.0
 """How long MAST should need for a group."""
 
-LEAST_ROWS, MOST_ROWS = 1000, 20_000
+LEAST_ROWS, MOST_ROWS = 1000, 10_000
 """Rows that a group is expected to have; fewer than the least only if MAST failed with them."""
 
 FIRST_GROUP, MOST_PROPOSALS = 20, 500
@@ -30,7 +30,7 @@ BYTES_PER_DAY = 1e9
 LONGEST = 3600.0
 """Seconds between two comparisons of a proposal, at most."""
 
-MARGIN = 120.0
+MARGIN = 90.0
 """Seconds of these that are kept in reserve for the ticks' own intervals."""
 
 AT_ONCE = 4
@@ -110,7 +110,7 @@ class Pace:
         """Seconds between two comparisons of a proposal: `least`, or more if that would take too many bytes."""
         rows = self.rows_of(watched)
         whole_round = rows * self.seconds_per_row / AT_ONCE
-        longest = max(LONGEST - MARGIN - whole_round / 4, LONGEST / 2)
+        longest = max(LONGEST - MARGIN - whole_round / 8, LONGEST / 2)
         return max(least, min(rows * self.bytes_per_row * 86_400 / BYTES_PER_DAY, longest))
 
     def learn(self, rows: Mapping[str, int], seconds: float, received: int) -> None:
@@ -267,7 +267,7 @@ class Rotation:
             share = self.pace.rows_of(order) * min(self._ages[order[-1]], LONGEST / 12) / self.interval
             chosen, rows = dict.fromkeys(owed), self.pace.rows_of(owed)
             for proposal in order:
-                if rows >= share or self._ages[proposal] < self._least - self._slack:
+                if rows + self.pace.rows_of([proposal]) / 2 > share or self._ages[proposal] < self._least - self._slack:
                     break
                 if proposal not in chosen:
                     chosen[proposal] = None

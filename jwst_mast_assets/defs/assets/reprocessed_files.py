@@ -11,6 +11,7 @@ from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warning
 from jwst_mast_assets.defs.table_io import schema_of
 from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.current_keywords import unanswered
 from jwst_mast_assets.records import reprocessing
 from jwst_mast_assets.records.comparisons import compare_with_mast, describe_ways, read_compared, write_compared
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
@@ -65,6 +66,8 @@ def reprocessed_files(
         now = dt.datetime.now(dt.timezone.utc)
         with warnings_logged(context, mast):
             changes, looked = compare_with_mast(mast, files, products, read_compared(store), now)
+        # A service that fails today forgets nothing that was found before.
+        changes = reprocessing.with_unanswered(changes, reprocessing.read_changes(store), unanswered(mast))
         write_compared(store, looked)
         table = _joined([changes, *events], tables.CHANGE_TABLE)
         reprocessing.write_changes(store, table)
