@@ -73,8 +73,10 @@ class Look:
     def waits(self) -> str | None:
         """Why nothing is asked in this tick."""
         due = _moment(self.before.get("next"))
-        soon = due is None or self.now >= due - self._slack() or due - self.now > dt.timedelta(days=1)
-        if soon or self.before.get("watched") != self._digest():
+        if due is None or self.before.get("watched") != self._digest():
+            return None
+        # A clock that was ahead must not hold up the next look.
+        if self.now >= due - self._slack() or due - self.now > 2 * self._interval():
             return None
         self.next = due
         return f"Nothing is asked before {due:%H:%M:%S} (UTC)."
