@@ -76,7 +76,9 @@ class Pace:
             pace.troubles = {str(name): Trouble(*trouble) for name, trouble in pace.troubles.items()}
             pace.rows = {str(name): int(number) for name, number in pace.rows.items()}
             pace.suspects = [[str(name) for name in group] for group in pace.suspects if group]
-            pace.seconds + pace.seconds_of_rows + pace.bytes_per_row + pace.most_rows
+            numbers = pace.seconds, pace.seconds_of_rows, pace.bytes_per_row
+            pace.seconds, pace.seconds_of_rows, pace.bytes_per_row = map(float, numbers)
+            pace.most_rows = int(pace.most_rows)
         except (TypeError, ValueError, AttributeError):
             return cls()
         return pace
