@@ -34,10 +34,15 @@ UNDER_WAY = [
 TRANSIENT_FAILURE = Verdict(permanent=False)
 
 
+SENSOR = "dagster/sensor_name"
+"""Dagster's tag of a run that a sensor has requested."""
+
+
 class UnderWay(NamedTuple):
     """Runs that are queued or running."""
 
     runs: int
+    """Those that a sensor has requested: runs started by hand do not use up its share."""
     cells: set[str]
     """Partition keys that they will bring up to date."""
 
@@ -57,7 +62,7 @@ def under_way(instance: dg.DagsterInstance) -> UnderWay:
     runs, cells = 0, set()
     for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)):
         if run.tags.get(RANGE_START) or run.tags.get(SINGLE_KEY):
-            runs += 1
+            runs += bool(run.tags.get(SENSOR))
             # A run of partitions that mean nothing fails by itself, with a sentence.
             with suppress(JwstMastError):
                 cells |= {cell.key for cell in cells_of_run(run.tags, instance)[0]}
@@ -87,6 +92,12 @@ def next_attempt(tries: Tries | None, now: dt.datetime, situation: Situation | N
     """
     if tries is None:
         return 1
+    when = time_of_next_attempt(tries, now, situation)
+    return tries.number + 1 if when is not None and now >= when else None
+
+
+def time_of_next_attempt(tries: Tries, now: dt.datetime, situation: Situation | None = None) -> dt.datetime | None:
+    """When a cell that was tried may be tried again; None if it is not, as :func:`next_attempt` says."""
     if tries.number >= MOST_ATTEMPTS:
         return None
     if tries.verdict.permanent and not (situation and mended(tries.verdict, situation)):
@@ -94,4 +105,4 @@ def next_attempt(tries: Tries | None, now: dt.datetime, situation: Situation | N
     wait = min(FIRST_WAIT * 4 ** (tries.number - 1), LONGEST_WAIT)
     # A clock that was ahead when the last attempt ended must not make this one wait for it.
     ended = min(tries.last, now.timestamp())
-    return tries.number + 1 if now.timestamp() >= ended + wait.total_seconds() else None
+    return dt.datetime.fromtimestamp(ended, dt.timezone.utc) + wait

@@ -18,6 +18,7 @@ from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records.due_cells import DueCell
 from jwst_mast_assets.records.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
 from jwst_mast_assets.records.store import TableStore
@@ -84,8 +85,7 @@ def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
             context.log.warning(sentence)
         if not asked.runs:
             reason = (
-                f"{stale} reprocessed files are still stale, and {asked.waiting} days wait for runs under way or "
-                "their next attempt."
+                f"{counted(stale, 'reprocessed file')} {'is' if stale == 1 else 'are'} still stale; {_when(asked)}."
                 if asked.waiting
                 else "Every change that the configuration selects was fetched, or is no longer a change."
             )
@@ -98,6 +98,14 @@ def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
 def utc_now() -> dt.datetime:
     """The present moment."""
     return dt.datetime.now(dt.timezone.utc)
+
+
+def _when(asked: Requests) -> str:
+    """When they are tried next."""
+    waits = f"{counted(asked.waiting, 'day')} {'waits' if asked.waiting == 1 else 'wait'}"
+    if asked.next_attempt is None:
+        return f"{waits} for a run under way, or for something to change after the last attempt"
+    return f"{waits} for a run under way or the next attempt, at {asked.next_attempt:%Y-%m-%d %H:%M} (UTC)"
 
 
 def _requests(

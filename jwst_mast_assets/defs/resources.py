@@ -26,11 +26,8 @@ from jwst_mast_assets.records.store import TableStore
 NOT_IN_LAUNCHPAD = parameters_with(Role.SECRET, Role.PARTITION, Role.PIPELINE, Role.COMMAND)
 """Parameters that a run launched from the web page cannot set: secrets, and those without meaning there."""
 
-READ_TIMEOUT = 20.0
-"""Seconds without a byte from MAST before a tick of a sensor or schedule abandons a request."""
-
 TIME_LIMIT = 40.0
-"""Seconds after which such a tick makes no further request; Dagster gives it 60."""
+"""Seconds after which a tick of a sensor or schedule asks MAST nothing more; Dagster gives it 60."""
 
 
 class JwstConfig(dg.ConfigurableResource):
@@ -133,8 +130,8 @@ class ArchiveResource(dg.ConfigurableResource):
 
     def open_for_a_tick(self, root: Path) -> Archive:
         """A connection for a sensor or schedule, which has less time."""
-        options = {"token": current_token(), "read_timeout": READ_TIMEOUT}
-        return _known_to_mast(open_archive(root, self.server, **options, retries=1, time_limit=TIME_LIMIT))
+        options = {"token": current_token(), "read_timeout": TIME_LIMIT, "time_limit": TIME_LIMIT}
+        return _known_to_mast(open_archive(root, self.server, **options, retries=1))
 
 
 def opened(archive: Archive) -> dg.ResourceDefinition:

@@ -6,7 +6,15 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from jwst_mast_assets.defs.attempts import ATTEMPT, CAUSE, REASON, next_attempt, tries_so_far, under_way
+from jwst_mast_assets.defs.attempts import (
+    ATTEMPT,
+    CAUSE,
+    REASON,
+    next_attempt,
+    time_of_next_attempt,
+    tries_so_far,
+    under_way,
+)
 from jwst_mast_assets.defs.failures import Situation
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import on_the_grid
@@ -23,6 +31,8 @@ class Requests(NamedTuple):
     """Partitions that wait for a run under way, for their next attempt, or for room under the limit."""
     skipped: list[str]
     """A sentence for each proposal with days outside the partitions."""
+    next_attempt: dt.datetime | None = None
+    """When the first of those that wait for their next attempt is tried again."""
 
 
 def run_requests(
@@ -51,7 +61,7 @@ def run_requests(
     around : Situation, optional
         What decides whether a permanent failure has been fixed.
     most : int, optional
-        Runs that may be under way, those requested here included.
+        Runs of sensors that may be under way, those requested here included.
     prefix : str
         Of the run keys; each sensor and schedule has its own.
     """
@@ -63,14 +73,17 @@ def run_requests(
         return Requests([], 0, skipped)
     busy = under_way(instance)
     tries = tries_so_far(instance, jwst_download.name, sorted({item.cause for item in items}))
-    runs = []
+    runs, later = [], []
     for item in items:
         if item.cell.key in busy.cells or (most is not None and busy.runs + len(runs) >= most):
             continue
-        attempt = next_attempt(tries.get((item.cell.key, item.cause)), now, around)
+        before = tries.get((item.cell.key, item.cause))
+        attempt = next_attempt(before, now, around)
         if attempt is not None:
             runs.append(_request(item, attempt, prefix))
-    return Requests(runs, len(items) - len(runs), skipped)
+        elif before and (when := time_of_next_attempt(before, now, around)):
+            later.append(when)
+    return Requests(runs, len(items) - len(runs), skipped, min(later, default=None))
 
 
 def _request(item: DueCell, attempt: int, prefix: str) -> dg.RunRequest:

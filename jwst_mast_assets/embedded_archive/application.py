@@ -123,6 +123,8 @@ class Endpoints:
     def _answer(self, asked: Mapping[str, Any], faults: Mapping[str, Fault]) -> dict[str, Any]:
         with self.state.catalogue.lock:
             content = mashup.answer(asked, self.state.catalogue, faults)
+        if "slow" in faults and faults["slow"].seconds_per_row:
+            self.state.pause(faults["slow"].seconds_per_row * len(content.get("data") or ()))
         return tampered(content, faults) if content["status"] == "COMPLETE" else content
 
     def _broken(self, faults: Mapping[str, Fault], request: Request) -> Response | None:

@@ -31,7 +31,8 @@ class Fault:
     Parameters
     ----------
     kind : str
-        ``slow``: wait `seconds` before the first byte, then send at most `rate` bytes/s.
+        ``slow``: wait `seconds`, and `seconds_per_row` for each row of a Mashup answer, before the first byte, then
+        send at most `rate` bytes/s.
         ``status``: answer `status` with an HTML page, `retry_after` as ``Retry-After``.
         ``html``: an HTML page (`body`) with status 200. ``redirect``: answer 302 to the same path and query at the
         server `location` (``http://host:port``).
@@ -78,6 +79,7 @@ class Fault:
     among: tuple[str, ...] | None = None
     header: str | None = None
     seconds: float = 0.0
+    seconds_per_row: float = 0.0
     rate: float | None = None
     after_bytes: int = 0
     status: int = 503

@@ -245,9 +245,7 @@ class Archive:
         keys = list(dict.fromkeys(names.proposal_key(proposal) for proposal in proposals))
         if not anew and self._remembered and self._remembered.covers(keys, t_min, columns):
             return self._remembered.select(keys, t_min, instruments)
-        filters: list[Filter] = [{"paramName": "obs_collection", "values": ["JWST"]}]
-        if t_min:
-            filters.append({"paramName": "t_min", "values": [{"min": t_min[0], "max": t_min[1]}]})
+        filters = _jwst_filters(t_min)
         if instruments:
             exact = [name for name in instruments if not name.endswith("%")]
             pattern = [name for name in instruments if name.endswith("%")]
@@ -258,12 +256,51 @@ class Archive:
         asked = list(dict.fromkeys([*required, "calib_level", *(OBS_COLUMNS if columns is None else columns)]))
 
         def ask(keys: Sequence[str]) -> pd.DataFrame:
-            return self._observations([{"paramName": "proposal_id", "values": _spellings(keys)}, *filters], asked)
+            return self._observations([_proposal_filter(keys), *filters], asked)
 
         if not keys:
             return self._observations(filters, asked).drop_duplicates("obsid", ignore_index=True)
         parts = self.in_parts("observations", keys, ask, PROPOSALS_PER_QUERY)
         return _joined(parts, tables.OBS_FROM_MAST).drop_duplicates("obsid", ignore_index=True)
+
+    def observations_at_once(
+        self, proposals: Sequence[str], t_min: tuple[float, float], columns: Sequence[str]
+    ) -> pd.DataFrame:
+        """All observations of some proposals, in one query that is not split if it fails, and of few columns.
+
+        Parameters
+        ----------
+        proposals : sequence of str
+            Five digits each.
+        t_min : (float, float)
+            As for :meth:`observations`.
+        columns : sequence of str
+            All that are requested; ``obsid``, ``proposal_id``, ``t_min`` and ``calib_level`` among them.
+
+        Returns
+        -------
+        DataFrame
+            Those columns, without planned observations.
+
+        Raises
+        ------
+        ArchiveError
+            If MAST does not answer.
+        """
+        self._session.patient = False
+        try:
+            return self._observations([_proposal_filter(proposals), *_jwst_filters(t_min)], columns, narrow=True)
+        finally:
+            self._session.patient = True
+
+    @property
+    def received(self) -> int:
+        """Bytes of the answers to queries so far, as they were sent."""
+        return self._session.received
+
+    def another(self, time_limit: float) -> "Archive":
+        """Another connection to the same server for lists, to be used by another thread."""
+        return Archive(self.server, self.token, time_limit, 0, time_limit)
 
     def remember_observations(
         self, proposals: Iterable[str | int], t_min: tuple[float, float] | None, columns: Sequence[str]
@@ -277,10 +314,11 @@ class Archive:
         table = self.observations(sorted(keys), t_min, columns=columns, anew=True)
         self._remembered = _Remembered(keys, t_min or (-math.inf, math.inf), frozenset(columns), table)
 
-    def _observations(self, filters: list[Filter], asked: Sequence[str]) -> pd.DataFrame:
+    def _observations(self, filters: list[Filter], asked: Sequence[str], narrow: bool = False) -> pd.DataFrame:
         params = {"columns": ",".join(asked), "filters": filters}
         reply = self._ask("Mast.Caom.Filtered", params, "observations", asked, ("obsid",))
-        table = tables.from_mast(reply.rows, reply.fields, tables.OBS_FROM_MAST, "observations")
+        schema = {name: tables.OBS_FROM_MAST[name] for name in asked} if narrow else tables.OBS_FROM_MAST
+        table = tables.from_mast(reply.rows, reply.fields, schema, "observations")
         named = table["obsid"].notna() & table["proposal_id"].notna()
         self.unusable_rows += int((~named).sum())
         return table[named & table["t_min"].notna() & (table["calib_level"].fillna(0) >= 0)]
@@ -443,6 +481,17 @@ class Archive:
 def _spellings(keys: Sequence[str]) -> list[str]:
     """MAST has recorded the same program both as 2733 and as 02733."""
     return sorted({*keys, *(key.lstrip("0") for key in keys)})
+
+
+def _jwst_filters(t_min: tuple[float, float] | None) -> list[Filter]:
+    filters: list[Filter] = [{"paramName": "obs_collection", "values": ["JWST"]}]
+    if t_min:
+        filters.append({"paramName": "t_min", "values": [{"min": t_min[0], "max": t_min[1]}]})
+    return filters
+
+
+def _proposal_filter(keys: Sequence[str]) -> Filter:
+    return {"paramName": "proposal_id", "values": _spellings(keys)}
 
 
 def _joined(parts: Sequence[pd.DataFrame], schema: tables.Schema) -> pd.DataFrame:

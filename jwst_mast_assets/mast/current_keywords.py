@@ -8,7 +8,7 @@ import pandas as pd
 
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import GUIDE_STARS, Archive
-from jwst_mast_assets.mast.errors import ArchiveError
+from jwst_mast_assets.mast.errors import ArchiveError, ArchiveUnavailable, ArchiveUnreachable
 from jwst_mast_assets.mast.keywords import (
     FILES_PER_QUERY,
     Keywords,
@@ -58,13 +58,51 @@ def current_keywords(archive: Archive, recorded: pd.Series) -> dict[str, Keyword
     Raises
     ------
     ArchiveError
-        If the service does not answer.
+        If no service answers. The files of an instrument whose service does not are :func:`unanswered`, and named
+        in ``archive.warnings``.
     """
     by_program, names = plan_queries(recorded)
     found: dict[str, Keywords] = {}
+    silent: dict[str, ArchiveUnavailable] = {}
+
+    def note(instrument: str, files: Sequence[str], error: ArchiveUnavailable) -> None:
+        silent[instrument] = error
+        archive.failures.setdefault(f"{instrument} keywords", {}).update(dict.fromkeys(files, str(error)))
+        archive.warn(f"The keyword service of {instrument} does not answer; its files are compared next time: {error}")
+
     for query in by_program:
-        found |= _ask_programs(archive, query)
-    return found | ask_keywords(names, archive)
+        if query.instrument in silent:
+            note(query.instrument, query.names, silent[query.instrument])
+            continue
+        try:
+            found |= _ask_programs(archive, query)
+        except ArchiveUnreachable:
+            raise
+        except ArchiveUnavailable as error:
+            note(query.instrument, query.names, error)
+    for instrument, files in _by_instrument(names).items():
+        try:
+            found |= ask_keywords(files, archive)
+        except ArchiveUnreachable:
+            raise
+        except ArchiveUnavailable as error:
+            note(instrument, files, error)
+    asked = {query.instrument for query in by_program} | _by_instrument(names).keys()
+    if silent and silent.keys() == asked:
+        raise next(iter(silent.values()))
+    return found
+
+
+def _by_instrument(names: Sequence[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(str(instrument_of(name)), []).append(name)
+    return groups
+
+
+def unanswered(archive: Archive) -> set[str]:
+    """Names of the files for which a keyword service did not answer."""
+    return {str(name) for what, failed in archive.failures.items() if what.endswith(" keywords") for name in failed}
 
 
 def plan_queries(recorded: pd.Series) -> tuple[list[Programs], list[str]]:

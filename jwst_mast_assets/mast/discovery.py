@@ -8,7 +8,7 @@ import pandas as pd
 from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.dates import mjd_of, mjd_of_day
+from jwst_mast_assets.mast.dates import MJD_EPOCH, mjd_of, mjd_of_day
 from jwst_mast_assets.mast.modes import check_modes
 from jwst_mast_assets.mast.observations import describe_observations
 from jwst_mast_assets.mast.partition_cells import Cell
@@ -96,6 +96,42 @@ def list_observations(
     table = describe_observations(found, config)
     archive.unusable_rows += len(found) - len(table)
     return table
+
+
+FEW_COLUMNS = ("obsid", "proposal_id", "t_min", "calib_level", "dataRights", "t_obs_release")
+"""What shows that an observation is new, changed or released: about 130 bytes a row, and much is asked for often."""
+
+
+def list_at_once(archive: Archive, config: Config, proposals: Sequence[str]) -> pd.DataFrame:
+    """What MAST has of some proposals, of all dates, in one query of few columns that is not split if it fails.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.OBS_TABLE``; only those needed to know the cells and what changed are filled.
+
+    Raises
+    ------
+    ArchiveError
+        If MAST does not answer.
+    """
+    # Only what selects by instrument, and the sentence about what it excludes, needs the instrument.
+    selects = config.instrument or config.obsmode or config.date_select
+    columns = (*FEW_COLUMNS, "instrument_name") if selects else FEW_COLUMNS
+    found = archive.observations_at_once(proposals, (float(mjd_of_day(MJD_EPOCH.date())), END), columns)
+    found = tables.conform(found, tables.OBS_FROM_MAST).drop_duplicates("obsid")
+    check_modes(archive, found, config)
+    table = describe_observations(found, config)
+    archive.unusable_rows += len(found) - len(table)
+    return table
+
+
+def list_of_instrument(archive: Archive, config: Config, now: dt.datetime) -> pd.DataFrame:
+    """What MAST has of the instrument in the last ``lookbacktime`` days; as :func:`list_at_once`."""
+    window = (mjd_of(now) - config.lookbacktime, mjd_of(now) + 1)
+    found = archive.observations((), window, selection.instrument_names(config), columns=RIGHTS)
+    check_modes(archive, found, config)
+    return describe_observations(found, config)
 
 
 def cells_with_data(observations: pd.DataFrame) -> list[Cell]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import GUIDE_STARS, Archive
+from jwst_mast_assets.mast.errors import ArchiveUnavailable, ArchiveUnreachable
 from jwst_mast_assets.mast.names import GUIDE_STAR
 
 FILES_PER_QUERY = 500
@@ -69,10 +70,20 @@ def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
         if instrument := instrument_of(name):
             wanted[instrument].append(name)
     found: dict[str, Keywords] = {}
+    silent: list[ArchiveUnavailable] = []
     for instrument, files in wanted.items():
         ask = functools.partial(_ask_names, archive, instrument)
-        for table in archive.in_parts(f"{instrument} keywords", files, ask, FILES_PER_QUERY):
-            found |= keywords_of(table)
+        try:
+            for table in archive.in_parts(f"{instrument} keywords", files, ask, FILES_PER_QUERY):
+                found |= keywords_of(table)
+        except ArchiveUnreachable:
+            raise
+        except ArchiveUnavailable as error:
+            # Each instrument has a service of its own; one that fails costs the others nothing.
+            silent.append(error)
+            if len(silent) == len(wanted):
+                raise
+            archive.failures.setdefault(f"{instrument} keywords", {}).update(dict.fromkeys(files, str(error)))
         failed = {name: why for name, why in archive.failures[f"{instrument} keywords"].items() if name in set(files)}
         if failed:
             first, why = next(iter(failed.items()))

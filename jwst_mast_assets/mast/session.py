@@ -89,6 +89,8 @@ class MastSession(requests.Session):
         """When, of ``time.monotonic``, no further request is made."""
         self.patient = True
         """Whether 5xx are retried; not if asking for less at once is better."""
+        self.received = 0
+        """Bytes of the answers so far."""
         self.headers["User-Agent"] = USER_AGENT
         self.read_timeout = read_timeout
         self.server = server
@@ -104,12 +106,16 @@ class MastSession(requests.Session):
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # pyright: ignore[reportIncompatibleMethodOverride]
         """As the base class does, with a time-out, and without a token that the server refuses."""
-        if time.monotonic() > self.end:
+        left = self.end - time.monotonic()
+        if left <= 0:
             raise NoTimeLeft
         # astroquery passes timeout=None, which would wait forever.
-        if kwargs.get("timeout") is None:
-            kwargs["timeout"] = (CONNECT_TIMEOUT, self.read_timeout)
+        connect, read = kwargs.get("timeout") or (CONNECT_TIMEOUT, self.read_timeout)
+        kwargs["timeout"] = (min(connect, left), min(read, left))
         response = super().request(*args, **kwargs)
+        if not kwargs.get("stream"):
+            # As sent: compressed, if the server compresses.
+            self.received += response.raw.tell()
         if response.status_code == 401 and self._refused:
             response = self._anonymously(response, self._refused, *args, **kwargs)
         if not kwargs.get("stream") and len(response.content) < 10_000 and EXECUTING.search(response.content):

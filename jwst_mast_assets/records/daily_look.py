@@ -9,6 +9,7 @@ import pandas as pd
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.current_keywords import unanswered
 from jwst_mast_assets.records import reprocessing
 from jwst_mast_assets.records.comparisons import compare_with_mast, describe_ways, read_compared, write_compared
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
@@ -73,6 +74,8 @@ def look_for_changes(
         lists.append(products)
     files = _joined(recorded, tables.FILE_TABLE)
     changes, compared = compare_with_mast(mast, files, _joined(lists, tables.PRODUCT_TABLE), read_compared(store), now)
+    # A service that fails today forgets nothing that was found before.
+    changes = reprocessing.with_unanswered(changes, reprocessing.read_changes(store), unanswered(mast))
     write_compared(store, compared)
     table = _joined([changes, *events], tables.CHANGE_TABLE)
     reprocessing.write_changes(store, table)

@@ -21,6 +21,7 @@ from jwst_mast_assets.mast.config import Config, parameters_with
 from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.pace import Pace
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
 
@@ -182,6 +183,22 @@ class Ledger:
     def checked(self) -> dict[str, str]:
         """When MAST's list of each proposal was last compared, ISO, UTC."""
         return self._read("checked.json")
+
+    def pace(self) -> Pace:
+        """What is known of MAST's speed."""
+        return Pace.from_json(self._read("pace.json"))
+
+    def note_pace(self, pace: Pace) -> None:
+        """Write down what is known of MAST's speed."""
+        self._write("pace.json", json.dumps(pace.to_json(), indent=0, sort_keys=True) + "\n")
+
+    def relisted(self) -> dict[str, Any]:
+        """When the products of known observations were listed again; see :mod:`jwst_mast_assets.records.relisting`."""
+        return self._read("relisted.json")
+
+    def note_relisted(self, content: dict[str, Any]) -> None:
+        """Write that down."""
+        self._write("relisted.json", json.dumps(content, indent=0, sort_keys=True) + "\n")
 
     def note_skipped(self, sentences: list[str]) -> None:
         """Write down what the sensor had to skip just now, for :meth:`skipped`."""

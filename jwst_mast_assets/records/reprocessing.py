@@ -70,6 +70,21 @@ def changes_by_keywords(files: pd.DataFrame, now: Mapping[str, Keywords]) -> pd.
     return _compared(table)
 
 
+def with_unanswered(changes: pd.DataFrame, earlier: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
+    """The changes found now, and of files for which MAST did not answer those found earlier.
+
+    Parameters
+    ----------
+    changes, earlier : DataFrame
+        ``tables.CHANGE_TABLE``.
+    names : collection of str
+        Of the files that were not compared now.
+    """
+    kept = earlier[earlier["productFilename"].isin(list(names)) & earlier["kind"].isin(["content", "versions"])]
+    kept = kept[~kept["dataURI"].isin(changes["dataURI"])]
+    return pd.concat([changes, kept], ignore_index=True) if len(kept) else changes
+
+
 def changes_of_run(files: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     """The files that a run replaced, with what was recorded of them before.
 

@@ -1,6 +1,7 @@
 """Reprocessed files, from the daily look to the download that replaces them: a real instance, archive and runs."""
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.history import manifest_at, read_history
+from jwst_mast_assets.records.reprocessing import read_changes
+from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
 from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
 
@@ -46,7 +49,7 @@ def look(instance):
         .resolve_job_def("jwst_reprocessing")
         .execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
     )
-    assert result.success
+    assert result.success, [event.step_failure_data for event in result.all_events if event.is_step_failure]
     (event,) = result.asset_materializations_for_node("reprocessed_files")
     return {name: value.value for name, value in event.metadata.items()}
 
@@ -172,7 +175,8 @@ def test_a_change_stays_due_after_a_canceled_run_until_it_is_fetched(archive, ru
     )
     with dg.build_sensor_context(instance=instance, resources=build_resources(Config())) as context:
         waiting: Any = sensor()(context)
-    assert "2 reprocessed files are still stale" in waiting.skip_message
+    sentence = r"2 reprocessed files are still stale; 1 day waits for a run under way or the next attempt, at "
+    assert re.match(sentence + r"\d{4}-\d\d-\d\d \d\d:\d\d \(UTC\)\.", waiting.skip_message)
     monkeypatch.setattr(attempts, "FIRST_WAIT", dt.timedelta(0))
     (again,) = tick(instance)
     assert again.tags[attempts.ATTEMPT] == "2"
@@ -282,3 +286,31 @@ def test_the_look_is_daily_and_runs_by_itself():
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     assert sensor().default_status == dg.DefaultSensorStatus.RUNNING
     assert sensor().job.name == jwst_download.name
+
+
+def test_one_instrument_s_keyword_service_fails_and_the_others_are_compared(archive, runner, instance, root, tmp_path):
+    (tmp_path / "my.cfg").write_text("filetypes: [uncal]\nsca: [a1, mirimage]\n")
+    miri_day = "2022-06-11|02731"
+    instance.add_dynamic_partitions("proposal", ["02731"])
+    watch_only(root, "01138", "02731")
+    parameters = {"filetypes": ["uncal"], "sca": ["a1", "mirimage"]}
+    assert runner.run(**parameters).success
+    assert runner.run(keys=miri_day, **parameters).success
+    miri = next(name for name in sorted(runner.files()) if "mirimage" in name)
+    archive.reprocess(CHANGED[0])
+    look(instance)
+    assert changed_names(root) == [CHANGED[0]]
+    archive.reprocess(miri)
+    archive.faults.add(Fault("error", match="Filtered.Nircam"))
+    look(instance)
+    # What was found of NIRCam before is not forgotten, and MIRI's change is found.
+    assert set(changed_names(root)) == {CHANGED[0], miri}
+    archive.faults.clear()
+    archive.faults.add(Fault("error", match="Mast.Jwst.Filtered"))
+    job = build_defs().resolve_job_def("jwst_reprocessing")
+    assert not job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET).success
+    assert set(changed_names(root)) == {CHANGED[0], miri}
+
+
+def changed_names(root) -> list[str]:
+    return list(read_changes(TableStore(root))["productFilename"])

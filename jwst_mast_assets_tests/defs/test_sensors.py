@@ -110,6 +110,20 @@ def test_a_partition_under_way_is_not_requested_again(archive, instance, root):
     assert DAY not in reasons(tick(instance))
 
 
+def test_runs_started_by_hand_leave_the_sensor_its_share(archive, instance, root, monkeypatch):
+    monkeypatch.setattr("jwst_mast_assets.defs.look.MOST_REQUESTS", 2)
+    job = build_defs().resolve_job_def("jwst_download")
+    for day in range(1, 6):
+        tags = {"dagster/partition": f"2023-01-0{day}|01138"}
+        instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    result = tick(instance)
+    assert len(result.run_requests) == 2
+    for request in result.run_requests:
+        tags = {**request.tags, "dagster/partition": request.partition_key, "dagster/sensor_name": "new_observations"}
+        instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    assert isinstance(tick(instance), dg.SkipReason)
+
+
 def test_a_configuration_that_excludes_all_of_a_proposal_is_named_with_what_there_is(
     archive, instance, tmp_path, monkeypatch
 ):

@@ -1,0 +1,231 @@
+"""One look of the sensor at MAST: which proposals, what is due of them, and when the next one is."""
+
+import datetime as dt
+import hashlib
+import json
+import re
+import time
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from jwst_mast_assets.defs.failures import situation
+from jwst_mast_assets.defs.partitions import check_grid, proposals, registered_proposals
+from jwst_mast_assets.defs.run_requests import Requests, run_requests
+from jwst_mast_assets.defs.watching import unusable_keys, watched_proposals
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.commands import suggest
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.discovery import list_of_instrument
+from jwst_mast_assets.mast.errors import ConfigError
+from jwst_mast_assets.mast.exclusions import excluded_observations
+from jwst_mast_assets.records.due_cells import DueCell, due_cells, fallen
+from jwst_mast_assets.records.ledger import Ledger
+from jwst_mast_assets.records.looking import look
+from jwst_mast_assets.records.pace import Rotation
+from jwst_mast_assets.records.relisting import Relisting
+from jwst_mast_assets.records.store import TableStore
+
+MOST_REQUESTS = 50
+"""Runs that one tick requests; the rest follow as these end."""
+
+MOST_EXCLUDED = 5
+"""Proposals of which the configuration excludes everything that are named."""
+
+Result = dg.SensorResult | dg.SkipReason
+
+
+class Look:
+    """A tick of the sensor.
+
+    Parameters
+    ----------
+    instance : DagsterInstance
+    config : Config
+    interval : float
+        Seconds between two looks at the same proposal, if they are few.
+    cursor : str or None
+        Of the tick before. Without one MAST is asked about every proposal.
+    now : datetime
+        Aware.
+    """
+
+    def __init__(
+        self, instance: dg.DagsterInstance, config: Config, interval: float, cursor: str | None, now: dt.datetime
+    ) -> None:
+        self.instance, self.config, self.interval, self.now = instance, config, interval, now
+        self.ledger = Ledger(TableStore(config.root))
+        self.watched = watched_proposals(instance, self.ledger.store, config)
+        self.before = _read(cursor)
+        self.next = now
+        self.due: dict[DueCell, None] = {}
+        self.fell: list[str] = []
+        self.excluded: list[str] = []
+        self.found: set[str] = set()
+
+    @property
+    def cursor(self) -> str:
+        """For the next tick."""
+        known = {"next": self.next.isoformat(timespec="seconds"), "watched": self._digest()}
+        return json.dumps({**known, "all": self.before.get("all", "")} if self.config.watch == "all" else known)
+
+    def waits(self) -> str | None:
+        """Why nothing is asked in this tick."""
+        due = _moment(self.before.get("next"))
+        if due is None or self.before.get("watched") != self._digest():
+            return None
+        # A clock that was ahead must not hold up the next look.
+        if self.now >= due - self._slack() or due - self.now > 2 * self._interval():
+            return None
+        self.next = due
+        return f"Nothing is asked before {due:%H:%M:%S} (UTC)."
+
+    def postpone(self) -> str:
+        """The cursor after MAST did not answer at all."""
+        self.next = self.now + dt.timedelta(seconds=self.interval)
+        return self.cursor
+
+    def take(self, archive: Archive, end: float) -> tuple[Result, list[str]]:
+        """Ask MAST until a time, of ``time.monotonic``.
+
+        Returns
+        -------
+        SensorResult or SkipReason
+        list of str
+            A sentence for each thing that had to be skipped.
+        """
+        if not self.watched and self.config.watch != "all":
+            self.next = self.now + dt.timedelta(seconds=self.interval)
+            reason = (
+                f"No proposal is watched. Watch some with: {suggest('proposals add 1138')}, the job watch_proposals, "
+                "propID in the config file, or watch: all."
+            )
+            return dg.SkipReason(reason), unusable_keys(self.instance)
+        pace = self.ledger.pace()
+        rotation = Rotation(pace, self.watched, self.ledger.checked(), self.now, self.interval, not self.before)
+        with_token = archive.token is not None
+        relisting = Relisting(self.ledger, self.now)
+
+        def handle(group: list[str], observations: pd.DataFrame) -> set[str]:
+            recorded = self.ledger.recorded(group, self.config)
+            due = due_cells(observations, recorded, self.config, self.now, with_token)
+            of_cells = {item.cell for item in due}
+            due += [item for item in relisting.consider(observations, recorded) if item.cell not in of_cells]
+            self.due |= dict.fromkeys(due)
+            self.fell += fallen(observations, recorded)
+            self._note_excluded(observations)
+            return {item.cell.proposal for item in due}
+
+        number = self._list_of_instrument(archive, handle)
+        try:
+            number += look(archive, self.config, rotation, end - time.monotonic(), handle)
+        finally:
+            rotation.finish()
+            if self.ledger.store.state.exists():
+                self.ledger.note_pace(pace)
+        if self.ledger.store.state.exists():
+            self.ledger.note_checked(rotation.asked, self.now)
+            if not rotation.left:
+                new = relisting.ask(archive, self.config, lambda: end - time.monotonic())
+                of_cells = {item.cell for item in self.due}
+                self.due |= dict.fromkeys(item for item in new if item.cell not in of_cells)
+            relisting.save()
+        self._set_next(rotation)
+        return self._result(archive, rotation, number)
+
+    def _list_of_instrument(self, archive: Archive, handle: Any) -> int:
+        """With ``watch: all`` also ask about proposals of which nothing was downloaded yet."""
+        last = _moment(self.before.get("all"))
+        if self.config.watch != "all" or (last and dt.timedelta() < self.now - last < self._interval() - self._slack()):
+            return 0
+        self.before["all"] = self.now.isoformat(timespec="seconds")
+        observations = list_of_instrument(archive, self.config, self.now)
+        observations = observations[~observations["cell"].str[-5:].isin(self.watched)].reset_index(drop=True)
+        self.found = set(observations["cell"].str[-5:])
+        handle(sorted(self.found), observations)
+        return len(observations)
+
+    def _set_next(self, rotation: Rotation) -> None:
+        many = rotation.interval > self.interval
+        self.next = self.now if rotation.left or many else self.now + self._interval()
+
+    def _result(self, archive: Archive, rotation: Rotation, number: int) -> tuple[Result, list[str]]:
+        skipped = unusable_keys(self.instance)
+        minutes = max(1, round(rotation.interval / 60))
+        skipped += [
+            f"{proposal} could not be compared with MAST and is tried again in {minutes} min: {trouble.why}"
+            for proposal, trouble in sorted(rotation.pace.troubles.items())
+        ]
+        if archive.unusable_rows:
+            skipped.append(
+                f"{archive.unusable_rows} rows of MAST name no observation, proposal or day and are left out"
+            )
+        if self.fell:
+            archive.warn(
+                f"MAST lists fewer observations than before on {len(self.fell)} day(s), {self.fell[0]} among them"
+            )
+        asked, new = self._requests(skipped)
+        skipped += asked.skipped
+        if self.ledger.store.state.exists():
+            self.ledger.note_skipped([*self._still_said(rotation), *skipped])
+        if asked.runs or new:
+            additions = [proposals.build_add_request(new)] if new else []
+            return dg.SensorResult(run_requests=asked.runs, dynamic_partitions_requests=additions), skipped
+        waiting = f"; {asked.waiting} wait for runs under way or their next attempt" if asked.waiting else ""
+        rest = f"; {rotation.left} more follow in the next tick" if rotation.left else ""
+        excluded = "".join(f" {sentence}." for sentence in self.excluded)
+        done = len(rotation.asked) + len(self.found)
+        return dg.SkipReason(
+            f"Nothing new: {number} observations of {done} proposals{waiting}{rest}.{excluded}"
+        ), skipped
+
+    def _requests(self, skipped: list[str]) -> tuple[Requests, list[str]]:
+        """The runs to request, newest day first, and the proposals to register for them."""
+        registered = registered_proposals(self.instance)
+        new = sorted({*self.watched, *self.found} - set(registered))
+        try:
+            check_grid(len(registered) + len(new), self.config.first_day)
+        except ConfigError as error:
+            skipped.append(f"{', '.join(new)}: {error}")
+            new = []
+        due = sorted(self.due, key=lambda item: item.cell, reverse=True)
+        known, first_day = {*registered, *new}, self.config.first_day
+        asked = run_requests(self.instance, due, known, first_day, self.now, situation(self.config), MOST_REQUESTS)
+        return asked, new
+
+    def _still_said(self, rotation: Rotation) -> list[str]:
+        """What earlier ticks skipped of proposals that this one did not ask about."""
+        others = set(self.watched) - set(rotation.asked) - rotation.pace.troubles.keys()
+        return [said for said in self.ledger.skipped() if others & set(re.findall(r"\b\d{5}\b", said))]
+
+    def _note_excluded(self, observations: pd.DataFrame) -> None:
+        some = observations.groupby("proposal_id")["wanted"].any()
+        for proposal in some.index[~some.astype(bool)][: MOST_EXCLUDED - len(self.excluded)]:
+            if sentence := excluded_observations(observations[observations["proposal_id"] == proposal], self.config):
+                self.excluded.append(sentence)
+
+    def _interval(self) -> dt.timedelta:
+        return dt.timedelta(seconds=self.interval)
+
+    def _slack(self) -> dt.timedelta:
+        # A tick that comes a moment early must not make the next look a tick late.
+        return dt.timedelta(seconds=min(30, self.interval / 4))
+
+    def _digest(self) -> str:
+        return hashlib.sha256(" ".join([self.config.watch, *self.watched]).encode()).hexdigest()[:12]
+
+
+def _read(cursor: str | None) -> dict[str, str]:
+    try:
+        known = json.loads(cursor or "{}")
+    except ValueError:
+        return {}
+    return {str(name): str(value) for name, value in known.items()} if isinstance(known, dict) else {}
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    try:
+        return dt.datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None

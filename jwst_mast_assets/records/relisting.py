@@ -1,0 +1,203 @@
+"""The lists of products of known observations, asked again from time to time: new files can come years later.
+
+A row among the observations does not change when MAST adds a file. Young days are asked about daily, older ones weekly
+to monthly, a few in each tick of the sensor. ``<root>/.jwst_mast_assets/ledger/relisted.json``::
+
+    {"day": "2026-03-01", "received": 120000,
+     "cells": {"2022-04-10|01138": {"at": "2026-03-01T06:00:03+00:00", "asked": 0,
+                                     "uris": ["mast:JWST/product/jw01138..."]}}}
+"""
+
+import datetime as dt
+import hashlib
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.errors import ArchiveUnavailable
+from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.mast.products import describe_products
+from jwst_mast_assets.records.due_cells import DueCell
+from jwst_mast_assets.records.ledger import Entry, Ledger, Recorded
+from jwst_mast_assets.records.looking import within
+from jwst_mast_assets.records.store import TableStore
+
+SCHEDULE = ((30, 1), (180, 7), (float("inf"), 30))
+"""Up to this age in days, the list is asked for again after so many days."""
+
+EARLY = dt.timedelta(hours=2)
+"""By which a list may be asked for early, so that a new file is found within the day."""
+
+AGAIN = dt.timedelta(hours=1)
+"""After which a list that failed is asked for again."""
+
+LISTS_PER_TICK, OBSERVATIONS_PER_LIST = 3, 10
+"""What one tick asks for; a day with more observations takes several ticks."""
+
+OBSERVATIONS_PER_QUERY = 5
+"""As MAST's documentation advises."""
+
+LEAST_SECONDS = 8.0
+"""That must be left of a tick for another list."""
+
+BYTES_PER_DAY = 500_000_000
+"""After which, on one day (UTC), only young days are asked about."""
+
+
+class Overdue(NamedTuple):
+    """A cell whose products are to be asked for again."""
+
+    lateness: float
+    """How often the interval has passed since."""
+    cell: Cell
+    obsids: list[int]
+    interval: dt.timedelta
+
+    @property
+    def young(self) -> bool:
+        """Whether it is asked about daily."""
+        return self.interval <= dt.timedelta(days=1)
+
+
+class Relisting:
+    """The record of one output folder, and what one tick asks.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    now : datetime
+        Aware.
+    """
+
+    def __init__(self, ledger: Ledger, now: dt.datetime) -> None:
+        self.ledger, self.now = ledger, now
+        content = ledger.relisted()
+        cells = content.get("cells")
+        self.cells: dict[str, dict[str, Any]] = {
+            key: known
+            for key, known in (cells.items() if isinstance(cells, dict) else ())
+            if isinstance(known, dict) and {"at", "asked", "uris"} <= known.keys()
+        }
+        today = f"{now:%Y-%m-%d}"
+        self.received = int(content.get("received") or 0) if content.get("day") == today else 0
+        self._overdue: list[Overdue] = []
+        self._entries: dict[str, Entry] = {}
+
+    def consider(self, observations: pd.DataFrame, recorded: Recorded) -> list[DueCell]:
+        """Note which cells of some proposals are to be asked about again.
+
+        Parameters
+        ----------
+        observations : DataFrame
+            Columns of ``tables.OBS_TABLE``: MAST's list now.
+        recorded : Recorded
+            What finished runs have left of the same proposals.
+
+        Returns
+        -------
+        list of DueCell
+            Those of which an earlier tick has found new files that no run has seen yet.
+        """
+        wanted = observations[observations["wanted"].fillna(False).astype(bool)]
+        due = []
+        for key, rows in wanted.groupby("cell")["obsid"]:
+            entry = recorded.entries.get(str(key))
+            if entry is None:
+                continue
+            known = self.cells.get(str(key))
+            if known and known["at"] <= entry.at:
+                # A run has listed them since.
+                known = self.cells.pop(str(key), None) and None
+            cell = Cell.from_key(str(key))
+            if known and known["uris"]:
+                listed = set(self.ledger.store.read("product_table", [cell])["dataURI"])
+                known["uris"] = [uri for uri in known["uris"] if uri not in listed]
+                due += [_due(str(key), known["uris"])] if known["uris"] else []
+            last = dt.datetime.fromisoformat(known["at"] if known else entry.at)
+            age = (self.now.date() - cell.day).days
+            days = next(days for limit, days in SCHEDULE if age <= limit)
+            late = (self.now - last + EARLY) / dt.timedelta(days=days)
+            if late >= 1:
+                obsids = sorted(int(obsid) for obsid in rows)
+                self._overdue.append(Overdue(late, cell, obsids, dt.timedelta(days=days)))
+                self._entries[str(key)] = entry
+        return due
+
+    def ask(self, archive: Archive, config: Config, seconds_left: Any) -> list[DueCell]:
+        """Ask for the lists that are most overdue.
+
+        Parameters
+        ----------
+        archive : Archive
+        config : Config
+        seconds_left : callable
+            Returns how much of the tick is left.
+
+        Returns
+        -------
+        list of DueCell
+            The cells that have new selected files.
+        """
+        due: dict[str, DueCell] = {}
+        left_over = LISTS_PER_TICK
+        chosen = [one for one in self._overdue if one.young or self.received < BYTES_PER_DAY]
+        for one in sorted(chosen, key=lambda one: (one.young, one.lateness), reverse=True):
+            key = one.cell.key
+            known = self.cells.get(key, {"at": _iso(self._since(one.cell))})
+            begun = int(known.get("asked", 0))
+            uris = list(known["uris"]) if begun else []
+            while left_over and begun < len(one.obsids) and (left := seconds_left()) > LEAST_SECONDS:
+                left_over -= 1
+                part = one.obsids[begun : begun + OBSERVATIONS_PER_LIST]
+                connection = archive.another(left)
+                try:
+                    uris += within(left, lambda some=part, of=one, to=connection: self._new_files(to, config, of, some))
+                except ArchiveUnavailable as error:
+                    archive.warn(f"The products of {key} could not be listed again: {error}")
+                    known = {**known, "at": _iso(max(self.now - one.interval + AGAIN + EARLY, self._since(one.cell)))}
+                    break
+                finally:
+                    self.received += connection.received
+                begun += len(part)
+            whole = begun >= len(one.obsids)
+            self.cells[key] = {
+                "at": _iso(self.now) if whole else known["at"],
+                "asked": 0 if whole else begun,
+                "uris": sorted(set(uris)),
+            }
+            if uris:
+                due[key] = _due(key, uris)
+            if not left_over or seconds_left() <= LEAST_SECONDS:
+                break
+        return list(due.values())
+
+    def save(self) -> None:
+        """Write it down."""
+        today = f"{self.now:%Y-%m-%d}"
+        self.ledger.note_relisted({"day": today, "received": self.received, "cells": self.cells})
+
+    def _since(self, cell: Cell) -> dt.datetime:
+        """A moment after the last run of a cell."""
+        return dt.datetime.fromisoformat(self._entries[cell.key].at) + dt.timedelta(seconds=1)
+
+    def _new_files(self, archive: Archive, config: Config, one: Overdue, obsids: list[int]) -> list[str]:
+        """The dataURIs of selected files that are not on record."""
+        store: TableStore = self.ledger.store
+        found = archive.products(obsids, max(config.Nobs_per_batch, OBSERVATIONS_PER_QUERY))
+        known = store.read("product_table", [one.cell])
+        observations = store.read("obs_table", [one.cell])
+        products = describe_products(found, observations, config)
+        selected = products[products["selected"].fillna(False).astype(bool)]
+        return sorted(set(selected["dataURI"]) - set(known["dataURI"]))
+
+
+def _due(key: str, uris: list[str]) -> DueCell:
+    number = len(uris)
+    which = hashlib.sha256("\n".join(uris).encode()).hexdigest()[:12]
+    return DueCell(Cell.from_key(key), f"{number} new file{'s' * (number != 1)} of known observations", f"files{which}")
+
+
+def _iso(moment: dt.datetime) -> str:
+    return moment.isoformat(timespec="seconds")

@@ -1,0 +1,121 @@
+"""Files that MAST adds to observations whose own row does not change."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from jwst_mast_assets.embedded_archive.files import DATA_URI_PREFIX
+from jwst_mast_assets.records import relisting
+from jwst_mast_assets.records.ledger import Ledger
+from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
+from jwst_mast_assets_tests.defs.test_many_proposals import Daemon
+from jwst_mast_assets_tests.defs.test_sensors import carry_out, reasons
+
+NEW = "jw01138004001_02101_00001_nrca1_extra_uncal.fits"
+
+
+@pytest.fixture
+def daemon(own_archive, instance, tmp_path, monkeypatch) -> Daemon:
+    """The sensor watches a day of 1138, which was downloaded; its clock is right."""
+    monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
+    (tmp_path / "my.cfg").write_text("date_select: ['2022-04-10']\n")
+    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(tmp_path / "my.cfg"))
+    instance.delete_dynamic_partition("proposal", "01410")
+    watch_only(tmp_path / "data", "01138")
+    daemon = Daemon(instance, monkeypatch, tmp_path / "data")
+    daemon.now = dt.datetime.now(dt.timezone.utc)
+    assert all(run.success for run in carry_out(instance, daemon.tick()))
+    own_archive.clear_requests()
+    return daemon
+
+
+def add_product(archive, name: str = NEW) -> None:
+    """A file is added to the observation of the first exposure."""
+    catalogue = archive.catalogue
+    like = "jw01138004001_02101_00001_nrca1_uncal.fits"
+    (row,) = [row for row in catalogue.products if row["productFilename"] == like][:1]
+    file = catalogue.files[like]
+    catalogue.files[name] = type(file)(name, file.size, dict(file.header))
+    new = {**row, "productFilename": name, "dataURI": DATA_URI_PREFIX + name, "size": file.size}
+    catalogue._products[row["parent_obsid"]].append(new)
+
+
+def lists_asked(archive) -> list[str]:
+    return [request.params["obsid"] for request in archive.requests if request.service == "Mast.Caom.Products"]
+
+
+def ticks_until_requested(daemon: Daemon, most: int = 60) -> Any:
+    """Look after look, ten minutes apart, until runs are requested."""
+    for _ in range(most):
+        result = daemon.tick()
+        daemon.now += dt.timedelta(minutes=10)
+        if getattr(result, "run_requests", None):
+            return result
+    return None
+
+
+def test_a_new_file_of_an_old_observation_is_found_when_its_list_is_asked_for_again(own_archive, daemon):
+    add_product(own_archive)
+    # The days of 1138 are older than half a year: once in thirty days.
+    daemon.now += dt.timedelta(days=20)
+    assert ticks_until_requested(daemon, 3) is None
+    assert lists_asked(own_archive) == []
+    daemon.now += dt.timedelta(days=11)
+    result = ticks_until_requested(daemon)
+    assert reasons(result) == {DAY: "1 new file of known observations"}
+    (run,) = carry_out(daemon.instance, result)
+    assert run.success
+    assert (daemon.ledger.store.root / "01138" / "obsnum04" / NEW).exists()
+    assert ticks_until_requested(daemon, 10) is None
+
+
+def test_young_days_are_asked_about_daily(own_archive, daemon, monkeypatch):
+    monkeypatch.setattr(relisting, "SCHEDULE", ((100_000, 1), (float("inf"), 30)))
+    add_product(own_archive)
+    daemon.now += dt.timedelta(hours=20)
+    assert ticks_until_requested(daemon, 1) is None
+    assert lists_asked(own_archive) == []
+    daemon.now += dt.timedelta(hours=2)
+    begun = daemon.now
+    assert reasons(ticks_until_requested(daemon)) == {DAY: "1 new file of known observations"}
+    assert daemon.now - begun < dt.timedelta(hours=2)
+
+
+def test_few_queries_a_tick_and_each_observation_once(own_archive, daemon):
+    daemon.now += dt.timedelta(days=31)
+    most = 0
+    for _ in range(12):
+        before = len(lists_asked(own_archive))
+        daemon.tick()
+        daemon.now += dt.timedelta(minutes=10)
+        most = max(most, len(lists_asked(own_archive)) - before)
+    obsids = [obsid for text in lists_asked(own_archive) for obsid in text.split(",")]
+    assert most <= relisting.LISTS_PER_TICK * relisting.OBSERVATIONS_PER_LIST / relisting.OBSERVATIONS_PER_QUERY
+    assert len(obsids) == len(set(obsids)) == 30
+
+
+def test_a_list_that_fails_is_asked_for_again_an_hour_later_and_stops_nothing(own_archive, daemon):
+    from jwst_mast_assets.embedded_archive import Fault
+
+    add_product(own_archive)
+    daemon.now += dt.timedelta(days=31)
+    own_archive.faults.add(Fault("status", endpoint="invoke", match="Products", status=503))
+    daemon.tick()
+    assert "01138" in daemon.ledger.checked()
+    own_archive.faults.clear()
+    own_archive.clear_requests()
+    begun = daemon.now
+    daemon.now += dt.timedelta(minutes=10)
+    assert reasons(ticks_until_requested(daemon)) == {DAY: "1 new file of known observations"}
+    assert daemon.now - begun < dt.timedelta(hours=3)
+
+
+def test_a_damaged_record_costs_only_a_second_look(daemon, tmp_path):
+    ledger = Ledger(TableStore(tmp_path / "data"))
+    for text in ("not JSON", '{"cells": 3}', '{"cells": {"2022-04-10|01138": 1}}'):
+        # Not JSON at all, other types, and an entry that is none.
+        (ledger.folder / "relisted.json").write_text(text)
+        daemon.now += dt.timedelta(minutes=10)
+        assert "Nothing new" in daemon.tick().skip_message
