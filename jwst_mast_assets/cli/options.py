@@ -26,7 +26,7 @@ LONG = {
     "webpage_thumbnails_height": ["--webpage_thumbnail_height"],
 }
 
-NOT_OPTIONS = ("verbose", "first_day", "sensor_interval", "watch", "freshness_hours", "notify_urls")
+NOT_OPTIONS = ("verbose", "first_day", "sensor_interval", "watch", "freshness_hours", "reread_days", "notify_urls")
 
 
 class Parser(argparse.ArgumentParser):

@@ -22,6 +22,7 @@ from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.status import NOT_WELL, read_selected, recorded_proposals, states
 from jwst_mast_assets.records.status import status as status_of
 from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.upkeep import held_sentence, read_notes
 from jwst_mast_assets.records.watched import WatchList
 
 FIRST_COLUMNS = ("path", "change", "public from (UTC)", "proposal", "files", "present", "missing", "failed", "waiting")
@@ -84,6 +85,8 @@ def status(arguments: argparse.Namespace) -> int:
     if not arguments.proposal:
         others = sorted(set(recorded_proposals(store)) - set(proposals))
         lines += ["", f"recorded but not watched: {' '.join(others)}"] if others else []
+        held = read_notes(store)["held"].items()
+        lines += [f"note: {held_sentence(key, counts, suggest(f'heal {key} --yes'))}" for key, counts in held]
         lines += [f"note: {sentence}" for sentence in Ledger(store).skipped()]
     show(lines)
     if arguments.details:

@@ -27,7 +27,7 @@ NOT_IN_LAUNCHPAD = (
     # The partition stands for them.
     *("propID", "date_select", "lookbacktime", "all_dates"),
     # They are the sensors', the schedules' and the checks'.
-    *("watch", "sensor_interval", "freshness_hours", "first_day"),
+    *("watch", "sensor_interval", "freshness_hours", "reread_days", "first_day"),
     # They are the commands'; the job says whether there is a page.
     *("verbose", "makewebpages"),
 )

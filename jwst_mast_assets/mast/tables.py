@@ -188,6 +188,14 @@ COMPARISON_TABLE: Schema = {
 }
 """One row per file on disk: how the last look compared it with MAST."""
 
+READ_TABLE: Schema = {
+    "dataURI": Column("string", "identity of the file in MAST"),
+    "mtime": Column("Float64", "when the file that was read was last changed", "s since 1970 (UTC)"),
+    "read": Column("string", "when it was last read to its end, ISO", "UTC"),
+    "problem": Column("string", "why it is spoiled; missing: it is what was recorded"),
+}
+"""One row per file on disk that was read again after its download."""
+
 VERSION_COLUMNS = ("size", "md5", "cal_ver", "crds_ctx")
 """What distinguishes versions of a file."""
 
@@ -244,11 +252,15 @@ STATUS_TABLE: Schema = {
     "missing": Column("Int64", "those that are not on disk"),
     "failed": Column("Int64", "those that could not be downloaded"),
     "waiting": Column("Int64", "those that MAST does not give out yet: exclusive, or public only just now"),
+    "forgotten": Column("Int64", "files that jwst-mast forget excludes; not among the selected ones"),
     "queued": Column("Int64", "those on disk that MAST has queued to be processed again"),
     "not_comparable": Column("Int64", "those on disk that cannot be compared with MAST, so may be old"),
     "bytes": Column("Int64", "size of those on disk, as MAST has it", "byte"),
     "bytes_to_come": Column("Int64", "size of the others, as MAST has it", "byte"),
     "last_checked": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),
+    "products_checked": Column("string", "when MAST was last asked for the products of a day, ISO", "UTC"),
+    "checksums_checked": Column("string", "when the files on disk were last compared with MAST, ISO", "UTC"),
+    "disk_checked": Column("string", "when the disk was last searched for missing files, ISO", "UTC"),
 }
 
 RELEASE_TABLE: Schema = {

@@ -63,7 +63,8 @@ def due_cells(
         if reason:
             released = entry.release if entry and _is_released(entry, now) else None
             token = " token" if reason == TOKEN_IS_SET else ""
-            cause = hashlib.sha256(f"{fingerprint} {selection} {released}{token}".encode()).hexdigest()[:12]
+            again = f" {entry.due} {entry.due_since}" if entry and entry.due else ""
+            cause = hashlib.sha256(f"{fingerprint} {selection} {released}{token}{again}".encode()).hexdigest()[:12]
             wanted.append(DueCell(Cell.from_key(key), reason, cause))
     return wanted
 
@@ -87,6 +88,8 @@ def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime
             # The run asks again before it believes it.
             return f"only {number} of {entry.number} observations listed"
         return _new(number - entry.number) if number > entry.number else "observations changed"
+    if entry.due:
+        return entry.due
     if not entry.complete:
         files = f"{entry.waiting} public file{'s' if entry.waiting != 1 else ''}"
         return f"{files} that MAST did not give out yet" if entry.waiting else "files missing"

@@ -27,6 +27,7 @@ EVENTS = {
     "adopted": "a run found it on disk for the first time, as another tool or a broken run left it",
     "superseded": "MAST has a newer version, under this name or another; this one is still on disk",
     "gone": "MAST no longer lists it; it is still on disk",
+    "spoiled": "the file on disk is no longer what was recorded; it is still there",
     "vanished": "it is no longer on disk",
 }
 """What can happen to a file."""

@@ -13,6 +13,7 @@ from jwst_mast_assets.mast.dates import mjd_of
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.comparisons import of_files_on_disk, read_compared
+from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import TableStore
@@ -21,7 +22,7 @@ STATES = ("present", "stale", "missing", "failed", "waiting")
 """The states of a selected file; ``tables.STATUS_TABLE`` has their meanings."""
 
 SELECTING = {"instrument", "obsmode", "obsnums", "date_select", "filetypes", "calib_levels", "sca", "guidestars"}
-SELECTING |= {"guidestar_data_only", "obsid_select", "obsid_list"}
+SELECTING |= {"guidestar_data_only", "obsid_select", "obsid_list", "exclude"}
 """The parameters that select."""
 
 NOT_WELL = ("stale", "missing", "failed")
@@ -52,6 +53,8 @@ def read_selected(store: TableStore, proposal: str, config: Config) -> pd.DataFr
     recorded = here(store.read_proposal("downloaded_files", proposal), config)
     look = config.model_copy(update={"skip_check_if_outfile_exists": False})
     files = holdings.files_to_list(observations, products, recorded, look)
+    # What the user has deleted on purpose is not missing either.
+    files = files[~files["dataURI"].isin(list(Forgotten(store).read()))]
     # What MAST no longer lists is neither missing nor stale: there is nothing to fetch.
     brought = files["dataURI"].isin(recorded.loc[recorded["bytes_on_disk"].notna(), "dataURI"])
     listed = (files["selected"].fillna(False).astype(bool) | brought) & files["dataURI"].isin(products["dataURI"])
@@ -130,6 +133,7 @@ def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.dat
             **_counts(read_selected(store, proposal, config), changes, compared, now),
             "proposal": proposal,
             "observations": _observations(store, proposal),
+            "forgotten": Forgotten(store).number(proposal),
             "last_checked": _last_checked(store.folder / "obs_table" / proposal, checked.get(proposal)),
         }
         for proposal in wanted
