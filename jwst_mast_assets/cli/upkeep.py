@@ -1,4 +1,4 @@
-"""``jwst-mast heal`` and ``forget``: files that are missing or spoiled, and those that are meant to be missing."""
+"""``jwst-mast heal``, ``forget`` and ``rebuild``: what puts an archive right, or says that it is right as it is."""
 
 import argparse
 import datetime as dt
@@ -19,7 +19,9 @@ def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     forget.add_argument("file", nargs="+", help="name or path of a file")
     forget.add_argument("--undo", action="store_true", help="have them fetched again")
     forget.set_defaults(run=_forget)
-    for parser in (heal, forget):
+    again = commands.add_parser("rebuild", help="give a new Dagster home what the output folder has on record")
+    again.set_defaults(run=_rebuild)
+    for parser in (heal, forget, again):
         add_folder_options(parser)
 
 
@@ -73,4 +75,15 @@ def _forget(arguments: argparse.Namespace) -> int:
         print(f"{name}: {what}")
     if not names:
         print("nothing changed: " + ("none of them is forgotten" if arguments.undo else "all of them are forgotten"))
+    return 0
+
+
+def _rebuild(arguments: argparse.Namespace) -> int:
+    from jwst_mast_assets.cli.record_views import folder_of
+    from jwst_mast_assets.cli.runs import open_instance
+    from jwst_mast_assets.defs.rebuild import rebuild
+
+    config, store = folder_of(arguments)
+    with open_instance() as instance:
+        print(rebuild(instance, store, config))
     return 0

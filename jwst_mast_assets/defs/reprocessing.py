@@ -17,6 +17,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.due_cells import DueCell
+from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
 from jwst_mast_assets.records.store import TableStore
 
@@ -108,7 +109,10 @@ def _requests(
         if cell.proposal in watched and len(left := _still_stale(store, cell, changes))
     }
     # The cause is that of all changes of the day, so that what a run fetched of them does not count as another one.
-    wanted = [DueCell(cell, describe_changes(left), fingerprint(changed[cell])) for cell, left in stale.items()]
+    wanted = [
+        DueCell(cell, describe_changes(left), fingerprint(changed[cell]), len(left)) for cell, left in stale.items()
+    ]
+    recorded = Ledger(store).recorded({cell.proposal for cell in stale}, config)
     asked = run_requests(
         instance,
         wanted,
@@ -117,7 +121,9 @@ def _requests(
         now,
         situation(config),
         MOST_REQUESTS,
-        prefix="reprocessed|",
+        by="reprocessed",
+        store=store,
+        with_data={key for key, entry in recorded.entries.items() if entry.number},
     )
     return asked, sum(map(len, stale.values()))
 

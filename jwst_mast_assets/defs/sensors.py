@@ -97,7 +97,17 @@ def _tick(
         new = []
     recorded = ledger.recorded({*watched, *found}, config)
     due = due_cells(observations, recorded, config, now, with_token=archive.token is not None)
-    asked = run_requests(instance, due, {*registered, *new}, config.first_day, now, situation(config), MOST_REQUESTS)
+    asked = run_requests(
+        instance,
+        due,
+        {*registered, *new},
+        config.first_day,
+        now,
+        situation(config),
+        MOST_REQUESTS,
+        store=ledger.store,
+        with_data=set(observations["cell"]),
+    )
     skipped += asked.skipped
     if fell := [key for key in fallen(observations, recorded) if key[-5:] not in failed]:
         archive.warn(f"MAST lists fewer observations than before on {len(fell)} day(s), {fell[0]} among them")

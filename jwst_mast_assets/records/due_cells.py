@@ -22,6 +22,8 @@ class DueCell(NamedTuple):
     """For people: ``3 new observations``."""
     cause: str
     """For counting attempts: the same as long as nothing changes but the number of tries."""
+    observations: int = 0
+    """How many the day has, as far as is known: a measure of what a run has to do."""
 
 
 def due_cells(
@@ -65,7 +67,7 @@ def due_cells(
             token = " token" if reason == TOKEN_IS_SET else ""
             again = f" {entry.due} {entry.due_since}" if entry and entry.due else ""
             cause = hashlib.sha256(f"{fingerprint} {selection} {released}{token}{again}".encode()).hexdigest()[:12]
-            wanted.append(DueCell(Cell.from_key(key), reason, cause))
+            wanted.append(DueCell(Cell.from_key(key), reason, cause, number))
     return wanted
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from jwst_mast_assets.definitions import build_defs
-from jwst_mast_assets.defs import attempts, reprocessing
+from jwst_mast_assets.defs import attempts, reprocessing, run_requests
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.resources import build_resources
 from jwst_mast_assets.embedded_archive import Fault
@@ -218,6 +218,7 @@ def test_a_failed_run_is_requested_again_with_growing_waits(archive, runner, ins
 
 def test_one_tick_requests_some_and_the_next_ones_the_rest(archive, runner, instance, monkeypatch):
     monkeypatch.setattr(reprocessing, "MOST_REQUESTS", 1)
+    monkeypatch.setattr(run_requests, "MOST_DAYS", 1)
     runner.run(keys=(DAY, OTHER_DAY))
     other = runner.table("downloaded_files", OTHER_DAY)["productFilename"].iloc[0]
     archive.reprocess([*CHANGED, other])
