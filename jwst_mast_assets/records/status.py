@@ -69,9 +69,29 @@ def _selected(products: pd.DataFrame, observations: pd.DataFrame, config: Config
 
 def here(files: pd.DataFrame, config: Config) -> pd.DataFrame:
     """A table with the files' present paths, even if the output folder was moved."""
-    path = files["outfilename"]
-    inside = path.str.startswith(f"{config.root}/").fillna(False).astype(bool)
-    return files.assign(outfilename=path.where(inside, layout.outfilenames(files, config)))
+    path, root = files["outfilename"], str(config.root)
+    inside = path.str.startswith(f"{root}/").fillna(False).astype(bool)
+    if (inside | path.isna()).all():
+        return files
+    computed = layout.outfilenames(files, config)
+    return files.assign(outfilename=path.where(inside, _moved(path, computed, root)))
+
+
+def _moved(paths: pd.Series, computed: pd.Series, root: str) -> pd.Series:
+    """Paths below an earlier output folder as they are below the present one.
+
+    Most are where the layout puts them, which gives the earlier folder away. A file that several observations list
+    stays where it was put first.
+    """
+    below = computed.str.removeprefix(root)
+    pairs = [(path, end) for path, end in zip(paths, below, strict=True) if pd.notna(path) and pd.notna(end)]
+    earlier = sorted({path.removesuffix(end) for path, end in pairs if path.endswith(end)}, key=len, reverse=True)
+
+    def now(path: str) -> str | None:
+        return next((root + path.removeprefix(old) for old in earlier if path.startswith(f"{old}/")), None)
+
+    known = {path: now(path) for path in paths.dropna().unique()}
+    return paths.map(known).astype("string").fillna(computed)
 
 
 def states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> pd.Series:

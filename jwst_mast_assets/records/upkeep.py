@@ -94,7 +94,9 @@ def look_after(
         If the records cannot be read or written.
     """
     notes, disk = read_notes(store), Disk()
-    expected = _expected(store, config, proposals)
+    listed = _expected(store, config, proposals)
+    # Of a file that several days list the newest record counts.
+    expected = listed.drop_duplicates("dataURI", keep="last", ignore_index=True)
     found = disk.table(expected["outfilename"])
     there = expected.assign(**found[["bytes_on_disk", "mtime"]])
     blocked = found["blocked"].notna()
@@ -112,7 +114,9 @@ def look_after(
     held = {} if accept_losses else _held(expected["proposal"], missing)
     bad = expected.assign(problem=problem)[problem.notna()]
     restorable = bad[~((bad["problem"] == "missing") & bad["proposal"].isin(list(held)))]
-    reasons = {str(cell): describe(rows["problem"]) for cell, rows in restorable.groupby("cell")}
+    # Any of the days that list a file can restore it; MAST may no longer list it for one of them.
+    again = listed.merge(restorable[["dataURI", "problem"]], on="dataURI")
+    reasons = {str(cell): describe(rows["problem"]) for cell, rows in again.groupby("cell")}
     _record(store, bad)
     write_parquet(store.folder / TABLE, table)
     marked = Ledger(store).mark_due(reasons, config, now)
@@ -196,7 +200,7 @@ def restored(plan: Plan, files: pd.DataFrame, known: pd.DataFrame) -> str:
 
 
 def _expected(store: TableStore, config: Config, proposals: Sequence[str]) -> pd.DataFrame:
-    """The files that should be on disk: recorded there, selected, not forgotten; once each, with ``proposal``."""
+    """The files that should be on disk: recorded there, selected, not forgotten; with ``proposal``, newest last."""
     forgotten = list(Forgotten(store).read())
     parts = []
     for proposal in proposals:
@@ -206,8 +210,7 @@ def _expected(store: TableStore, config: Config, proposals: Sequence[str]) -> pd
         rows = files[wanted].assign(recorded_mtime=files["mtime"])
         parts.append(rows[list(COLUMNS)].assign(proposal=proposal))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*COLUMNS, "proposal"])
-    # Of a file that several days list the newest record counts, and one of the days restores it.
-    table = table.sort_values("recorded_mtime", kind="stable").drop_duplicates("dataURI", keep="last")
+    table = table.sort_values("recorded_mtime", kind="stable")
     kinds = {"bytes_on_disk": "Int64", "mtime": "Float64", "recorded_mtime": "Float64"}
     return table.astype({name: kinds.get(name, "string") for name in table}).reset_index(drop=True)
 

@@ -78,11 +78,11 @@ def test_runs_of_others_take_nothing_from_a_sensors_share(tmp_path):
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         for day in range(10, 13):
             by_hand = {"dagster/partition": f"2022-02-{day}|01410"}
-            instance.create_run_for_job(job, tags=by_hand, status=dg.DagsterRunStatus.QUEUED)
+            instance.create_run_for_job(job, tags=by_hand, status=dg.DagsterRunStatus.STARTED)
         assert requested(instance, wanted, most=1) == [[1]]
         (request,) = run_requests.run_requests(instance, due("01410", 5), {"01410"}, FIRST, NOW).runs
         tags = {**request.tags, "dagster/partition": "2022-01-06|01410"}
-        instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.QUEUED)
+        instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
         assert requested(instance, wanted, most=1) == []
         assert requested(instance, wanted, most=1, by="reprocessed") == [[1]]
 

@@ -21,6 +21,7 @@ from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.history import record_fetches
 from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
 from jwst_mast_assets.records.listings import Listings
+from jwst_mast_assets.records.status import here
 
 
 @dg.asset(
@@ -52,7 +53,7 @@ def downloaded_files(
         snapshot, start = jwst_config.snapshot(), time.monotonic()
         config, store, cells = snapshot.config, snapshot.store, cells_of(context)
         mast = archive.open(store.root)
-        known = store.read("downloaded_files", cells)
+        known = here(store.read("downloaded_files", cells), config)
         with warnings_logged(context, mast):
             product_table = Forgotten(store).left_out(product_table)
             outdated, spoiled = reprocessing.outdated(store), upkeep.spoiled_files(store)
