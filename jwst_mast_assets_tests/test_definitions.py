@@ -47,6 +47,7 @@ def test_the_names_of_everything():
             "notice_of_failure",
             "notice_of_new_data",
             "notice_of_token",
+            "notices_to_send",
             "reprocessing_sensor",
         ],
     }

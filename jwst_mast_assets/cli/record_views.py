@@ -16,13 +16,15 @@ from jwst_mast_assets.mast.names import proposal_key
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import history, manifests
+from jwst_mast_assets.records.freshness import last_comparisons
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.releases import releases
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.status import NOT_WELL, read_selected, recorded_proposals, states
 from jwst_mast_assets.records.status import status as status_of
 from jwst_mast_assets.records.store import TableStore
-from jwst_mast_assets.records.upkeep import held_sentence, read_notes
+from jwst_mast_assets.records.upkeep import held_sentence
+from jwst_mast_assets.records.upkeep_notes import read_notes
 from jwst_mast_assets.records.watched import WatchList
 
 FIRST_COLUMNS = ("path", "change", "public from (UTC)", "proposal", "files", "present", "missing", "failed", "waiting")
@@ -82,6 +84,7 @@ def status(arguments: argparse.Namespace) -> int:
     )
     shown = shown.rename(columns={"bytes": "on disk", "bytes_to_come": "to come", "last_checked": "last checked (UTC)"})
     lines = [f"{store.root}", "", *_table(shown), *_legend(total)]
+    lines += ["", "last compared (UTC):", *_table(last_comparisons(store, proposals))]
     if not arguments.proposal:
         others = sorted(set(recorded_proposals(store)) - set(proposals))
         lines += ["", f"recorded but not watched: {' '.join(others)}"] if others else []

@@ -13,6 +13,7 @@ from jwst_mast_assets.defs.metadata import preview
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.watching import watched_proposals
+from jwst_mast_assets.records.freshness import last_comparisons
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.listings import Listings
 
@@ -97,15 +98,20 @@ def obs_table_is_fresh(context: dg.AssetCheckExecutionContext, jwst_config: Jwst
         store = jwst_config.store()
         checked = Ledger(store).checked()
         limit = dt.datetime.now(dt.timezone.utc) - dt.timedelta(hours=config.freshness_hours)
+        watched = watched_proposals(context.instance, store, config)
         stale = [
             proposal
-            for proposal in watched_proposals(context.instance, store, config)
+            for proposal in watched
             if proposal not in checked or dt.datetime.fromisoformat(checked[proposal]) < limit
         ]
         return dg.AssetCheckResult(
             passed=not stale,
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={"not_compared": stale, "freshness_hours": config.freshness_hours},
+            metadata={
+                "not_compared": stale,
+                "freshness_hours": config.freshness_hours,
+                "last_compared": preview(last_comparisons(store, watched)),
+            },
         )
 
 

@@ -23,11 +23,13 @@ from jwst_mast_assets.defs.attempts import (
     tries_so_far,
     under_way,
 )
-from jwst_mast_assets.defs.failures import Situation
+from jwst_mast_assets.defs.failures import LEAST_ROOM, Situation
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import RANGE_END, RANGE_START, on_the_grid
 from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records.due_cells import DueCell
+from jwst_mast_assets.records.outbox import Outbox
 from jwst_mast_assets.records.store import TableStore
 
 LONGEST_REASON = 200
@@ -105,6 +107,16 @@ def run_requests(
     ]
     obstacles = {*with_data, *(item.cell.key for item in items)} - {each.item.cell.key for each in ready}
     chosen = in_turn(_ranges(ready, obstacles))
+    if around and around.free < LEAST_ROOM:
+        # Each run would fail by itself, and report it.
+        skipped = [
+            *skipped,
+            f"the disk is full ({human_bytes(around.free)} free); runs are requested again when it is not",
+        ]
+        chosen = []
+    if store and "mast" in Outbox(store).outages(now):
+        # One run shows whether MAST answers again; the others would only fail, too.
+        most = 1 if most is None else min(most, 1)
     if most is not None:
         chosen = chosen[: max(most - busy.requested_by.get(by, 0), 0)]
     runs = [_request(each, by) for each in chosen]

@@ -258,9 +258,14 @@ STATUS_TABLE: Schema = {
     "bytes": Column("Int64", "size of those on disk, as MAST has it", "byte"),
     "bytes_to_come": Column("Int64", "size of the others, as MAST has it", "byte"),
     "last_checked": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),
-    "products_checked": Column("string", "when MAST was last asked for the products of a day, ISO", "UTC"),
-    "checksums_checked": Column("string", "when the files on disk were last compared with MAST, ISO", "UTC"),
-    "disk_checked": Column("string", "when the disk was last searched for missing files, ISO", "UTC"),
+}
+
+FRESHNESS_TABLE: Schema = {
+    "proposal": Column("string", "program number, five digits"),
+    "observations": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),
+    "products": Column("string", "when MAST was last asked for the products of a day, ISO", "UTC"),
+    "checksums": Column("string", "when the files on disk were last compared with MAST, ISO", "UTC"),
+    "disk": Column("string", "when the disk was last searched for missing files, ISO", "UTC"),
 }
 
 RELEASE_TABLE: Schema = {

@@ -4,16 +4,10 @@ Each day every recorded file of the watched proposals is looked for (its folder 
 read again, those first that were read longest ago: within ``reread_days`` every file is. Nothing is deleted here: the
 next run of a day fetches what is missing, and replaces a spoiled file once the new one is verified.
 
-``<root>/.jwst_mast_assets/upkeep.json``::
-
-    {"scanned": {"01138": "2026-03-01T04:00:02+00:00"}, "held": {"01138": [30, 30]},
-     "read": {"at": "2026-03-01T04:00:02+00:00", "bytes_left": 120000}}
-
-and ``tables/read_files.parquet``, columns of ``tables.READ_TABLE``.
+What was read is in ``<root>/.jwst_mast_assets/tables/read_files.parquet``, columns of ``tables.READ_TABLE``.
 """
 
 import datetime as dt
-import json
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -25,12 +19,13 @@ from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import moment
-from jwst_mast_assets.records.files import read_parquet, write_parquet, write_text
+from jwst_mast_assets.records.files import read_parquet, write_parquet
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.status import here
 from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.upkeep_notes import read_notes, write_notes
 
 FEW = 10
 """So many missing files are restored even if they are most of a proposal's: someone deleted them one by one."""
@@ -123,7 +118,7 @@ def look_after(
     scanned = dict.fromkeys(proposals, now.isoformat(timespec="seconds"))
     kept = {proposal: counts for proposal, counts in notes["held"].items() if proposal not in proposals}
     notes |= {"scanned": {**notes["scanned"], **scanned}, "held": {**kept, **held}}
-    write_text(store.state / "upkeep.json", json.dumps(notes, indent=0, sort_keys=True) + "\n")
+    write_notes(store, notes)
     in_the_way = zip(expected.loc[blocked, "outfilename"], found.loc[blocked, "blocked"], strict=True)
     paths = [f"{path}: {why}" for path, why in in_the_way]
     size = int(share["bytes_on_disk"].sum())
@@ -147,17 +142,6 @@ def held_sentence(proposal: str, counts: Sequence[int], command: str) -> str:
         f"{proposal}: {counts[0]} of {counts[1]} recorded files are missing on disk, so nothing is restored: is a disk "
         f"not mounted? If they are really lost: {command}"
     )
-
-
-def read_notes(store: TableStore) -> dict[str, Any]:
-    """What earlier looks have noted: ``scanned``, ``held``, ``read``; see the module."""
-    try:
-        content = json.loads((store.state / "upkeep.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        # Written in one step; if it is damaged anyway, files are only looked at sooner.
-        content = {}
-    content = content if isinstance(content, dict) else {}
-    return {"scanned": {}, "held": {}, "read": {}, **content}
 
 
 def read_again(store: TableStore) -> pd.DataFrame:
