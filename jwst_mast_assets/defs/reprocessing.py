@@ -7,6 +7,7 @@ import pandas as pd
 
 from jwst_mast_assets.defs.assets.reprocessed_files import reprocessed_files
 from jwst_mast_assets.defs.daemon_config import daemon_config
+from jwst_mast_assets.defs.daily import daily_with_repeats, done_or_under_way
 from jwst_mast_assets.defs.failures import situation
 from jwst_mast_assets.defs.jobs import freshness, jwst_download
 from jwst_mast_assets.defs.partitions import registered_proposals
@@ -20,6 +21,9 @@ from jwst_mast_assets.records.due_cells import DueCell
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
 from jwst_mast_assets.records.store import TableStore
+
+HOUR = 5
+"""Of the day (UTC) at which all files are compared."""
 
 MOST_REQUESTS = 20
 """Runs that one tick requests; the rest follow as these end. MAST reprocesses everything at once."""
@@ -35,10 +39,11 @@ jwst_reprocessing = dg.define_asset_job(
 @dg.schedule(
     name="daily_reprocessing",
     job=jwst_reprocessing,
-    cron_schedule="0 5 * * *",
+    cron_schedule=daily_with_repeats(HOUR),
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Each morning (UTC) all files on disk are compared with what MAST has now.",
+    description="Each morning (UTC) all files on disk are compared with what MAST has now; again the same day if that "
+    "failed.",
 )
 def daily_reprocessing(
     context: dg.ScheduleEvaluationContext, archive: ArchiveResource
@@ -48,6 +53,8 @@ def daily_reprocessing(
         archive.check(daemon_config(context.instance).root)
     except JwstMastError as error:
         return dg.SkipReason(f"Skipped: {error}")
+    if reason := done_or_under_way(context.instance, jwst_reprocessing.name, HOUR, context.scheduled_execution_time):
+        return dg.SkipReason(reason)
     return dg.RunRequest()
 
 

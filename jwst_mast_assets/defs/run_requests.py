@@ -37,8 +37,9 @@ MOST_DAYS = 100
 MOST_OBSERVATIONS = 1000
 """Days and observations of one run. A thousand observations are about 200 GB of ``_uncal`` files."""
 
-LONGEST_GAP = 10
-"""Days without data that a range may cross: the run compares them too, and they cost less than another run."""
+LONGEST_GAP = 3
+"""Days without data that a range may cross: the run compares them too, as MAST is asked about the whole range. Each
+adds about 70 kB to Dagster's records, another run about 320 kB (``bench/ranges.py``)."""
 
 
 class Requests(NamedTuple):

@@ -7,6 +7,7 @@ import dagster as dg
 import pydantic
 
 from jwst_mast_assets.defs.daemon_config import check_folder_is_set, daemon_config
+from jwst_mast_assets.defs.daily import daily_with_repeats, done_or_under_way
 from jwst_mast_assets.defs.failures import plain_failures_of
 from jwst_mast_assets.defs.metadata import preview
 from jwst_mast_assets.defs.resources import JwstConfig
@@ -15,6 +16,9 @@ from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records.upkeep import held_sentence, look_after, watched_and_recorded
+
+HOUR = 4
+"""Of the day, UTC."""
 
 
 class LookAtDisk(dg.Config):
@@ -65,10 +69,10 @@ def jwst_upkeep() -> None:
 @dg.schedule(
     name="daily_upkeep",
     job=jwst_upkeep,
-    cron_schedule="0 4 * * *",
+    cron_schedule=daily_with_repeats(HOUR),
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Each morning (UTC) missing and spoiled files are looked for.",
+    description="Each morning (UTC) missing and spoiled files are looked for; again the same day if that failed.",
 )
 def daily_upkeep(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Requests a look at the disk."""
@@ -76,6 +80,8 @@ def daily_upkeep(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.Sk
         daemon_config(context.instance)
     except JwstMastError as error:
         return dg.SkipReason(f"Skipped: {error}")
+    if reason := done_or_under_way(context.instance, jwst_upkeep.name, HOUR, context.scheduled_execution_time):
+        return dg.SkipReason(reason)
     return dg.RunRequest()
 
 

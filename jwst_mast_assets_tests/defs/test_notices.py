@@ -225,7 +225,7 @@ def test_on_a_full_disk_nothing_is_requested(instance):
     now, first = dt.datetime.now(dt.timezone.utc), dt.date(2022, 1, 1)
     full = run_requests(instance, wanted, {"01138"}, first, now, Situation("", 1000, True))
     assert (len(full.runs), full.waiting) == (0, 1)
-    assert full.skipped == ["nothing is requested while the disk is full (1.0 kB free)"]
+    assert full.skipped == ["nothing is requested while the disk is full (1 kB free)"]
     assert len(run_requests(instance, wanted, {"01138"}, first, now, Situation("", 10**9, True)).runs) == 1
 
 

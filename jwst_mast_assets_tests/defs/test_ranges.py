@@ -44,11 +44,12 @@ def instance(tmp_path_factory):
 
 
 def test_days_near_each_other_share_a_run_and_others_do_not(instance):
-    assert requested(instance, due("01138", 1, 2, 5, 16, 40)) == [[40], [1, 2, 5, 16]]
+    assert requested(instance, due("01138", 1, 2, 5, 9, 14, 40)) == [[40], [14], [1, 2, 5, 9]]
 
 
 def test_a_range_does_not_cross_a_day_that_is_done_but_one_without_data(instance):
     done = {Cell(FIRST + dt.timedelta(days=3), "01138").key}
+    assert requested(instance, due("01138", 1, 5, 7)) == [[1, 5, 7]]
     assert requested(instance, due("01138", 1, 5, 7), with_data=done) == [[5, 7], [1]]
 
 

@@ -279,7 +279,7 @@ def test_mast_failing_fails_the_look_in_one_sentence(archive, runner, instance):
 
 def test_the_look_is_daily_and_runs_by_itself():
     (schedule,) = reprocessing.schedules
-    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 5 * * *", "UTC")
+    assert (schedule.cron_schedule, schedule.execution_timezone) == (["0 5 * * *", "0 8,11,14,17,20 * * *"], "UTC")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     assert sensor().default_status == dg.DefaultSensorStatus.RUNNING
     assert sensor().job.name == jwst_download.name
