@@ -21,24 +21,22 @@ from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, config_resource, opened
 from jwst_mast_assets.defs.watching import adopt_registered
-from jwst_mast_assets.mast import selection
+from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.archive import OBS_COLUMNS
-from jwst_mast_assets.mast.config import SECRETS, Config
+from jwst_mast_assets.mast.config import Config, parameters_with
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.exclusions import excluded_files, excluded_observations
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
+from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.archive_identity import open_archive
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.watched import WatchList
-
-LEFT_OUT = (*SECRETS, "savetables")
-"""Parameters that the command itself takes care of."""
 
 STEPS = {"jwst_query": "Asking MAST for the files of", "jwst_download": "Downloading files of"}
 
@@ -163,7 +161,7 @@ class Command:
 
     def _run_config(self) -> Config:
         """The configuration of the runs: what the launchpad cannot set is left out, as the command sees to it."""
-        own = {name: Config.model_fields[name].get_default(call_default_factory=True) for name in LEFT_OUT}
+        own = {name: Config.model_fields[name].get_default() for name in parameters_with(Role.WHOLE_CALL)}
         place = {"outrootdir": str(self.config.root), "outsubdir": None}
         dates = {"date_select": self._dates(), "all_dates": False}
         return self.config.model_copy(update={**own, **place, **dates})
@@ -217,7 +215,7 @@ class Command:
         parameters: dict[str, Any] = {
             name: value
             for name, value in config.model_dump(exclude_unset=True).items()
-            if name not in NOT_IN_LAUNCHPAD and name not in LEFT_OUT
+            if name not in (*NOT_IN_LAUNCHPAD, *parameters_with(Role.WHOLE_CALL))
         }
         log_level = {0: "CRITICAL", 1: "CRITICAL", 2: "INFO"}.get(self.config.verbose, "DEBUG")
         results = []
@@ -282,10 +280,10 @@ class Command:
     def _on_disk(self, recorded: Recorded) -> tuple[pd.DataFrame, pd.Series]:
         """The selected products, and whether their files are there."""
         products = recorded.products.drop_duplicates("dataURI")
-        chosen = products[products["selected"].fillna(False).astype(bool)]
+        chosen = products[tables.is_true(products["selected"])]
         look = self.config.model_copy(update={"skip_check_if_outfile_exists": False})
         state = downloads.state_on_disk(chosen, look, recorded.files, self.snapshot.disk)["dl_code"]
-        return chosen, (state == downloads.Code.EXISTS).fillna(False).astype(bool)
+        return chosen, tables.is_true(state == downloads.Code.EXISTS)
 
     def _confirmed(self, recorded: Recorded) -> bool:
         chosen, there = self._on_disk(recorded)
@@ -309,10 +307,10 @@ class Command:
         files = files.drop_duplicates("dataURI")
         of_runs = files["run_id"].isin(run_ids)
         totals = downloads.summary(files[of_runs])
-        chosen = files[files["selected"].fillna(False).astype(bool)]
+        chosen = files[tables.is_true(files["selected"])]
         failed = chosen[chosen["dl_code"].isin(downloads.FAILURES)]
         fetched = human_bytes(totals["bytes_fetched"])
-        waiting = downloads.waiting(files)
+        waiting = downloads.not_provided_yet(files)
         awaited = f"; {len(waiting)} waiting" if len(waiting) else ""
         done = f"{totals['fetched']} files, {fetched} fetched; {len(failed)} failed{awaited}"
         self._say(f"\n### Download complete: {done}")
@@ -369,7 +367,7 @@ class Command:
             self._say(f"### MAST has none of {what} at all.")
             return
         whenever = self.config.model_copy(update={"all_dates": True})
-        outside = everything[selection.observation_is_wanted(everything, whenever).fillna(False).astype(bool)]
+        outside = everything[tables.is_true(selection.observation_is_wanted(everything, whenever))]
         if outside.empty:
             excluded = excluded_observations(everything, whenever, self.now)
             self._say(f"### {excluded or f'The configuration excludes all {len(everything)} observations of {what}'}.")

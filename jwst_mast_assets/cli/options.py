@@ -8,25 +8,7 @@ from typing import Any, NoReturn, get_args, get_origin
 
 from jwst_mast_assets import __version__
 from jwst_mast_assets.mast.config import Config, load_config
-
-SHORT = {
-    "instrument": ["-i"],
-    "filetypes": ["-f"],
-    "obsid_select": ["-e"],
-    # The original's README uses -lookbacktime once. The original first gave -l to obsid_list, then took it away.
-    "lookbacktime": ["-l", "-lookbacktime"],
-    "date_select": ["-d"],
-    "savetables": ["-s"],
-    "makewebpages": ["-w"],
-    "skipdownload": ["-n"],
-}
-
-LONG = {
-    "webpage_thumbnails_width": ["--webpage_thumbnail_width"],
-    "webpage_thumbnails_height": ["--webpage_thumbnail_height"],
-}
-
-NOT_OPTIONS = ("verbose", "first_day", "sensor_interval", "watch", "freshness_hours", "reread_days", "notify_urls")
+from jwst_mast_assets.mast.parameter_roles import Role, flags, roles, spellings
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,9 +51,9 @@ def build_parser(program: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("--yes", action="store_true", default=False, help="do not ask before downloading")
     parser.add_argument("--login", nargs=2, help=argparse.SUPPRESS)
     for name, field in Config.model_fields.items():
-        if name not in NOT_OPTIONS:
-            flags = [*SHORT.get(name, []), f"--{name}", *LONG.get(name, [])]
-            parser.add_argument(*flags, dest=name, help=_help(name, field), **_shape(name, field.annotation))
+        if not roles(field) & {Role.PIPELINE, Role.NO_OPTION}:
+            names = [*flags(field), f"--{name}", *(f"--{spelling}" for spelling in spellings(field))]
+            parser.add_argument(*names, dest=name, help=_help(name, field), **_shape(name, field.annotation))
     return parser
 
 
@@ -106,5 +88,7 @@ def _help(name: str, field: Any) -> str:
     default = field.get_default()
     shown = " ".join(map(str, default)) if isinstance(default, list) else default
     return (
-        text if name == "token" or shown in (None, "", False) or len(str(shown)) > 60 else f"{text} (default: {shown})"
+        text
+        if Role.SECRET in roles(field) or shown in (None, "", False) or len(str(shown)) > 60
+        else f"{text} (default: {shown})"
     )

@@ -8,19 +8,23 @@ from pathlib import Path
 import pandas as pd
 
 from jwst_mast_assets.cli.screen import as_lines, show, width_of_screen
+from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.dates import day_of_mjd, moment
 from jwst_mast_assets.mast.errors import NothingRecorded
+from jwst_mast_assets.mast.file_states import NEED_ATTENTION, State
 from jwst_mast_assets.mast.names import proposal_key
-from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import history, manifests
+from jwst_mast_assets.records.file_states import file_states
 from jwst_mast_assets.records.freshness import last_comparisons
+from jwst_mast_assets.records.history import NEWS_OF_MAST
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.releases import releases
 from jwst_mast_assets.records.reprocessing import read_changes
-from jwst_mast_assets.records.status import NOT_WELL, read_selected, recorded_proposals, states
+from jwst_mast_assets.records.status import read_selected, recorded_proposals
 from jwst_mast_assets.records.status import status as status_of
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.upkeep import held_sentence
@@ -32,6 +36,13 @@ FIRST_COLUMNS += ("stale", "size", "on disk", "state", "cal_ver")
 """Columns that are kept longest on a narrow terminal."""
 
 
+RARE = (State.REFUSED, State.SUPERSEDED, State.GONE, "forgotten")
+"""Columns that ``status`` shows only where there are some."""
+
+LEGEND = (*(state for state in State if state != State.PRESENT), "queued", "not_comparable", "forgotten")
+"""What ``status`` explains below its table, where there is some."""
+
+
 def manifest(arguments: argparse.Namespace) -> int:
     """``jwst-mast manifest PROPOSAL [--at DATE] [-o FILE]``."""
     _, store = folder_of(arguments)
@@ -40,7 +51,7 @@ def manifest(arguments: argparse.Namespace) -> int:
     if held.empty:
         raise NothingRecorded(f"Nothing of {proposal} was on disk then; its history starts {_short(events['when'][0])}")
     about = manifests.about(proposal, held, events, arguments.at)
-    totals = f"{proposal} at {about['at']} (UTC): {_files(len(held))}, {human_bytes(about['bytes'])}"
+    totals = f"{proposal} at {about['at']} (UTC): {counted(len(held), 'file')}, {human_bytes(about['bytes'])}"
     if arguments.output:
         manifests.write_manifest(held, about, Path(arguments.output))
         print(f"{totals}: {arguments.output}")
@@ -60,7 +71,8 @@ def diff(arguments: argparse.Namespace) -> int:
     proposal, events = _history(store, arguments.proposal)
     changes = history.diff(events, start, end)
     counts = changes["change"].value_counts()
-    words = ", ".join(f"{counts.get(word, 0)} {word}" for word in ("added", "changed", "superseded", "gone"))
+    kinds = [word for word in ("added", "changed", *NEWS_OF_MAST) if word != State.STALE or word in counts]
+    words = ", ".join(f"{counts.get(word, 0)} {word}" for word in kinds)
     lines = [f"{proposal} from {_short(start)} to {_short(end)} (UTC): {words}"]
     lines += [line for name in ("cal_ver", "crds_ctx") for line in manifests.steps(changes, name)]
     if len(changes):
@@ -76,12 +88,12 @@ def status(arguments: argparse.Namespace) -> int:
     """``jwst-mast status [PROPOSAL...] [--check] [--details]``."""
     config, store = folder_of(arguments)
     proposals = _proposals(store, arguments.proposal or _watched(store, config))
-    table = status_of(store, proposals, config, _now())
+    disk = Disk()
+    table = status_of(store, proposals, config, _now(), disk)
     total = table.drop(columns=["proposal", "last_checked"]).sum()
     shown = pd.concat([table, pd.DataFrame([{"proposal": "total", **total}]).astype({"proposal": "string"})])
-    shown = shown[list(STATUS_TABLE)].assign(
-        **{name: shown[name].map(human_bytes) for name in ("bytes", "bytes_to_come")}
-    )
+    columns = [name for name in STATUS_TABLE if name not in RARE or total[name]]
+    shown = shown[columns].assign(**{name: shown[name].map(human_bytes) for name in ("bytes", "bytes_to_come")})
     shown = shown.rename(columns={"bytes": "on disk", "bytes_to_come": "to come", "last_checked": "last checked (UTC)"})
     lines = [f"{store.root}", "", *_table(shown), *_legend(total)]
     lines += ["", "last compared (UTC):", *_table(last_comparisons(store, proposals))]
@@ -93,8 +105,8 @@ def status(arguments: argparse.Namespace) -> int:
         lines += [f"note: {sentence}" for sentence in Ledger(store).skipped()]
     show(lines)
     if arguments.details:
-        show(_details(store, proposals, config))
-    return 1 if arguments.check and any(total[state] for state in NOT_WELL) else 0
+        show(_details(store, proposals, config, disk))
+    return 1 if arguments.check and any(total[state] for state in NEED_ATTENTION) else 0
 
 
 def _watched(store: TableStore, config: Config) -> list[str]:
@@ -104,26 +116,23 @@ def _watched(store: TableStore, config: Config) -> list[str]:
 
 def _legend(total: "pd.Series[int]") -> list[str]:
     """The meanings of states that need an explanation or action."""
-    lines = [
-        f"{state}: {STATUS_TABLE[state].meaning}"
-        for state in (*NOT_WELL, "waiting", "queued", "not_comparable")
-        if total[state]
-    ]
+    lines = [f"{state}: {STATUS_TABLE[state].meaning}" for state in STATUS_TABLE if state in LEGEND and total[state]]
     return ["", *lines] if lines else []
 
 
-def _details(store: TableStore, proposals: Sequence[str], config: Config) -> list[str]:
+def _details(store: TableStore, proposals: Sequence[str], config: Config, disk: Disk) -> list[str]:
     """The files that are not on disk as in MAST, by state, with the recorded reason."""
-    files = pd.concat([read_selected(store, proposal, config) for proposal in proposals], ignore_index=True)
-    state = states(files, read_changes(store), _now())
+    files = pd.concat([read_selected(store, proposal, config, disk) for proposal in proposals], ignore_index=True)
+    state = file_states(files, read_changes(store), _now())
     lines = []
-    for name in (*NOT_WELL, "waiting"):
+    for name in (*NEED_ATTENTION, State.WAITING, State.SUPERSEDED):
         rows = files[state == name].drop_duplicates("dataURI").sort_values("outfilename")
         lines += ["", f"{name}:"] if len(rows) else []
         for row in rows.itertuples():
             path = str(row.outfilename).removeprefix(f"{store.root}/")
             release = f"exclusive until {day_of_mjd(row.t_obs_release)}" if pd.notna(row.t_obs_release) else ""
-            reason = row.dl_message if name == "failed" and pd.notna(row.dl_message) else release * (name == "waiting")
+            failed = name in (State.FAILED, State.REFUSED) and pd.notna(row.dl_message)
+            reason = row.dl_message if failed else release * (name == State.WAITING)
             lines.append(f"  {path}{f': {reason}' if reason else ''}")
     return lines
 
@@ -148,7 +157,7 @@ def calendar(arguments: argparse.Namespace) -> int:
         [
             *_table(shown),
             "",
-            f"{_files(int(table['files'].sum()))}, {human_bytes(int(table['bytes'].sum()))}",
+            f"{counted(int(table['files'].sum()), 'file')}, {human_bytes(int(table['bytes'].sum()))}",
         ]
     )
     return 0
@@ -191,10 +200,6 @@ def _refuse(store: TableStore, unknown: Sequence[str], recorded: Sequence[str]) 
     what = f" of {', '.join(unknown)}" if unknown else ""
     known = f" (there are records of {', '.join(recorded)})" if recorded else ""
     raise NothingRecorded(f"Nothing is recorded{what} in {store.root}{known}; {todo}")
-
-
-def _files(number: int) -> str:
-    return f"{number} file{'' if number == 1 else 's'}"
 
 
 def _short(when: str) -> str:

@@ -6,10 +6,20 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets import downloads
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.sizes import human_bytes
 
 OWNERS = ["team:jwst_mast_assets"]
 TAGS = {"telescope": "jwst", "archive": "mast"}
+
+PARTITIONED: dict[str, Any] = {
+    "backfill_policy": dg.BackfillPolicy.single_run(),
+    "group_name": "jwst",
+    "owners": OWNERS,
+    "tags": TAGS,
+    "code_version": "1",
+}
+"""What all assets with a partition per proposal and day have in common."""
 
 PREVIEW_ROWS = 15
 """Rows of a preview; metadata live in Dagster's database and are kept forever."""
@@ -37,14 +47,15 @@ def files_preview(files: pd.DataFrame) -> dg.MarkdownMetadataValue:
         ``tables.FILE_TABLE``.
     """
     once = files.drop_duplicates("dataURI")
-    failed = once["selected"].fillna(False).astype(bool) & once["dl_code"].isin(downloads.FAILURES)
+    failed = tables.is_true(once["selected"]) & once["dl_code"].isin(downloads.FAILURES)
     once = pd.concat([once[failed], once[~failed]])
     size = once["bytes_on_disk"].fillna(once["size"])
     table = pd.DataFrame(
         {
             "name": once["productFilename"],
             "size": [human_bytes(None if pd.isna(value) else value) for value in size],
-            "state": once["dl_str"].fillna("missing"),
+            "state": once["dl_code"].map({code: meaning.state.value for code, meaning in downloads.CODES.items()}),
+            "dl_str": once["dl_str"],
             "message": once["dl_message"],
         }
     )
@@ -67,7 +78,7 @@ def outcome(files: pd.DataFrame, seconds: float) -> dict[str, Any]:
     sentence = f"{totals['present']} of {totals['selected']} selected files are on disk"
     if totals["fetched"]:
         sentence += f"; {totals['fetched']} fetched now, {fetched} in {seconds:.1f} s ({rate})"
-    for name, word in (("failed", "failed"), ("not_public", "not public yet"), ("waiting", "waiting for MAST")):
+    for name, word in (("failed", "failed"), ("waiting", "waiting for release")):
         if totals[name]:
             sentence += f"; {totals[name]} {word}"
     sizes = {"size_fetched": fetched, "size_on_disk": human_bytes(totals["bytes_on_disk"]), "rate": rate}

@@ -14,6 +14,7 @@ from jwst_mast_assets.defs.partitions import registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
 from jwst_mast_assets.defs.run_requests import Requests, run_requests
 from jwst_mast_assets.defs.watching import watched_proposals
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
@@ -138,10 +139,10 @@ def _requests(
 def _still_stale(store: TableStore, cell: Cell, changes: pd.DataFrame) -> pd.DataFrame:
     """The changes of selected files whose record is still as it was when they were found."""
     files = store.read("downloaded_files", [cell])
-    files = files[files["selected"].fillna(False).astype(bool)].drop_duplicates("dataURI", keep="last")
+    files = files[tables.is_true(files["selected"])].drop_duplicates("dataURI", keep="last")
     recorded = files.set_index("dataURI")
     now = changes["dataURI"].map(recorded["md5"].fillna(recorded["checksum"])).astype("string")
-    same = (now == changes["old_md5"]).fillna(False) | (now.isna() & changes["old_md5"].isna())
+    same = tables.is_true(now == changes["old_md5"]) | (now.isna() & changes["old_md5"].isna())
     # Of a file that was compared by what the server says of it, its time tells whether it was fetched since.
     mtime = changes["dataURI"].map(recorded["mtime"]).astype("Float64")
     same &= (mtime == changes["old_mtime"]).fillna(True) | changes["old_mtime"].isna()

@@ -18,21 +18,14 @@ from jwst_mast_assets.defs.partitions import let_the_range_win
 from jwst_mast_assets.defs.table_io import table_io_manager
 from jwst_mast_assets.downloads import Event
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
-from jwst_mast_assets.mast.config import SECRETS, Config, load_config
+from jwst_mast_assets.mast.config import Config, load_config, parameters_with
 from jwst_mast_assets.mast.errors import JwstMastError
+from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.records.archive_identity import check, open_archive
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.store import TableStore
 
-NOT_IN_LAUNCHPAD = (
-    *SECRETS,
-    # The partition stands for them.
-    *("propID", "date_select", "lookbacktime", "all_dates"),
-    # They are the sensors', the schedules' and the checks'.
-    *("watch", "sensor_interval", "freshness_hours", "reread_days", "first_day"),
-    # They are the commands'; the job says whether there is a page.
-    *("verbose", "makewebpages"),
-)
+NOT_IN_LAUNCHPAD = parameters_with(Role.SECRET, Role.PARTITION, Role.PIPELINE, Role.COMMAND)
 """Parameters that a run launched from the web page cannot set: secrets, and those without meaning there."""
 
 READ_TIMEOUT = 20.0
@@ -104,10 +97,11 @@ def config_resource(config: Config, shared: Snapshot | None = None) -> JwstConfi
         if name not in NOT_IN_LAUNCHPAD
     }
     model = pydantic.create_model("JwstConfig", __base__=JwstConfig, **fields)
+    secrets = parameters_with(Role.SECRET)
     model.not_in_launchpad = {
         name: getattr(config, name)
         for name in NOT_IN_LAUNCHPAD
-        if name not in SECRETS and name in config.model_fields_set
+        if name not in secrets and name in config.model_fields_set
     }
     model.shared = shared
     return model()

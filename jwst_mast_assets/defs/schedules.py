@@ -1,4 +1,4 @@
-"""The daily net under the sensor."""
+"""The daily download, in case the sensor missed something."""
 
 import datetime as dt
 
@@ -10,6 +10,7 @@ from jwst_mast_assets.defs.partitions import registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource
 from jwst_mast_assets.defs.run_requests import run_requests
 from jwst_mast_assets.defs.watching import watched_proposals
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, list_observations
@@ -19,21 +20,20 @@ from jwst_mast_assets.records.store import TableStore
 
 
 def build_schedules(first_day: dt.date) -> list[dg.ScheduleDefinition]:
-    """The schedules, for partitions from a first day on."""
+    """The schedules, for partitions that start on a given day."""
 
     @dg.schedule(
         job=jwst_download,
         cron_schedule="30 6 * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Each morning (UTC) the days of the last lookbacktime days that have data, of every watched "
-        "proposal, whatever the sensor did.",
+        description="Each morning (UTC), downloads the last lookbacktime days that have data for every watched "
+        "proposal, whatever the sensor has done.",
     )
     def daily_download(
         context: dg.ScheduleEvaluationContext, archive: ArchiveResource
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        """Each morning (UTC) the days of the last `lookbacktime` days that have data, for every watched proposal,
-        whatever the sensor did."""
+        """Request the last `lookbacktime` days that have data, for every watched proposal."""
         now = context.scheduled_execution_time.astimezone(dt.timezone.utc)
         try:
             config = daemon_config(context.instance)
@@ -45,7 +45,7 @@ def build_schedules(first_day: dt.date) -> list[dg.ScheduleDefinition]:
         except JwstMastError as error:
             return dg.SkipReason(f"Skipped: {error}")
         day = f"{now:%Y-%m-%d}"
-        cells = cells_with_data(observations[observations["wanted"].fillna(False).astype(bool)])
+        cells = cells_with_data(observations[tables.is_true(observations["wanted"])])
         numbers = observations["cell"].value_counts()
         asked = run_requests(
             context.instance,
@@ -60,7 +60,7 @@ def build_schedules(first_day: dt.date) -> list[dg.ScheduleDefinition]:
             context.log.warning(sentence)
         if asked.runs:
             return asked.runs
-        nothing = "All of them are under way already" if asked.waiting else f"No observations since {since}"
+        nothing = "All of them are already queued or running" if asked.waiting else f"No observations since {since}"
         return dg.SkipReason("; ".join([nothing, *asked.skipped]))
 
     return [daily_download]

@@ -1,6 +1,6 @@
 """The download engine: what is on disk, what is to be fetched, fetching it, and looking after it later."""
 
-from jwst_mast_assets.downloads.audit import audit, failures, summary, waiting
+from jwst_mast_assets.downloads.audit import audit, failures, not_provided_yet, summary
 from jwst_mast_assets.downloads.codes import AWAITED, CODES, FAILURES, FETCHED, PRESENT, Code, Meaning
 from jwst_mast_assets.downloads.engine import Event, download
 from jwst_mast_assets.downloads.on_disk import state_on_disk
@@ -20,8 +20,8 @@ __all__ = [
     "audit",
     "download",
     "failures",
+    "not_provided_yet",
     "plan_download",
     "state_on_disk",
     "summary",
-    "waiting",
 ]

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from jwst_mast_assets.downloads import filesystem
-from jwst_mast_assets.downloads.codes import FAILURES, FETCHED, PRESENT, Code, word
+from jwst_mast_assets.downloads.codes import AWAITED, FAILURES, FETCHED, PRESENT, Code, word
 from jwst_mast_assets.downloads.verify import content_problem, file_md5
+from jwst_mast_assets.mast import tables
 
 MOST_FAILURES = 25
 
@@ -26,12 +27,12 @@ def summary(files: pd.DataFrame, seconds: float | None = None) -> dict[str, Any]
     Returns
     -------
     dict
-        ``selected``, ``fetched``, ``present``, ``failed``, ``not_public``, ``waiting`` (files); ``bytes_fetched``
+        ``selected``, ``fetched``, ``present``, ``failed``, ``waiting`` (files); ``bytes_fetched``
         (this run, from the network), ``bytes_on_disk``; ``rate`` (bytes per second) if `seconds` is given;
         ``failures``, see :func:`failures`.
     """
     once = files.drop_duplicates("dataURI")
-    chosen = once[once["selected"].fillna(False).astype(bool)]
+    chosen = once[tables.is_true(once["selected"])]
     codes = chosen["dl_code"]
     fetched = int(once["bytes_fetched"].fillna(0).sum())
     counts: dict[str, Any] = {
@@ -39,8 +40,7 @@ def summary(files: pd.DataFrame, seconds: float | None = None) -> dict[str, Any]
         "fetched": int(codes.isin(FETCHED).sum()),
         "present": int(codes.isin(PRESENT).sum()),
         "failed": int(codes.isin(FAILURES).sum()),
-        "not_public": int((codes == Code.EXCLUSIVE).sum()),
-        "waiting": int((codes == Code.WAITING).sum()),
+        "waiting": int(codes.isin(AWAITED).sum()),
         "bytes_fetched": fetched,
         "bytes_on_disk": int(once["bytes_on_disk"].fillna(0).sum()),
     }
@@ -64,13 +64,13 @@ def failures(files: pd.DataFrame, most: int = MOST_FAILURES) -> pd.DataFrame:
     return shown
 
 
-def waiting(files: pd.DataFrame) -> pd.DataFrame:
+def not_provided_yet(files: pd.DataFrame) -> pd.DataFrame:
     """The selected public files that MAST does not provide yet, with the columns of :func:`failures`."""
     return _selected_with(files, (Code.WAITING,))
 
 
 def _selected_with(files: pd.DataFrame, codes: Collection[int]) -> pd.DataFrame:
-    chosen = files[files["selected"].fillna(False).astype(bool) & files["dl_code"].isin(codes)]
+    chosen = files[tables.is_true(files["selected"]) & files["dl_code"].isin(codes)]
     columns = ["productFilename", "dl_code", "dl_str", "dl_message"]
     return chosen.drop_duplicates("dataURI")[columns].reset_index(drop=True)
 
@@ -95,9 +95,8 @@ def audit(files: pd.DataFrame, deep: bool = True) -> pd.DataFrame:
     """
     recorded = files[files["bytes_on_disk"].notna()].drop_duplicates("outfilename")
     columns = ["dataURI", "outfilename", "bytes_on_disk", "md5"]
-    values = recorded[columns].astype(object)
     rows = []
-    for uri, path, size, md5 in values.where(values.notna(), None).itertuples(index=False, name=None):
+    for uri, path, size, md5 in tables.plain(recorded[columns]).itertuples(index=False, name=None):
         code, problem, now = _audited(path, size, md5, deep)
         rows.append((uri, path, problem is None, int(code), word(code), problem, now))
     table = pd.DataFrame(rows, columns=["dataURI", "outfilename", "ok", "dl_code", "dl_str", "problem", "md5"])

@@ -1,10 +1,12 @@
 """How long to wait before retrying."""
 
-import email.utils
 import random
 import threading
 import time
 from dataclasses import dataclass
+
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,6 @@ def seconds_asked(retry_after: str | None, waits: Waits) -> float | None:
     if not retry_after:
         return None
     try:
-        seconds = float(retry_after)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return min(max(seconds, 0.0), waits.longest_asked) if seconds == seconds else None
+        return min(Retry().parse_retry_after(retry_after), waits.longest_asked)
+    except (InvalidHeader, ValueError, OverflowError):
+        return None

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from jwst_mast_assets.downloads import backoff, filesystem, on_disk
-from jwst_mast_assets.downloads.codes import AWAITED, PRESENT, Code, word
+from jwst_mast_assets.downloads.codes import FAILURES, Code, word
 from jwst_mast_assets.downloads.fetch import Outcome, fetch
 from jwst_mast_assets.downloads.partial import Stopped
 from jwst_mast_assets.downloads.plan import Item, Plan, plan_download
@@ -157,7 +157,7 @@ def _fetch_all(
             done, pending = wait(pending, EVENT_INTERVAL, FIRST_COMPLETED)
             for future in done:
                 outcomes[futures[future]] = outcome = future.result()
-                failed += outcome.code not in (*PRESENT, *AWAITED)
+                failed += outcome.code in FAILURES
             if progress and (not pending or time.monotonic() >= due):
                 progress(Event(len(outcomes), len(items), run.bytes_fetched, total, failed))
                 due = time.monotonic() + EVENT_INTERVAL
@@ -185,20 +185,20 @@ def _table(
     table = table.assign(**plan.disk.table(paths)[["bytes_on_disk", "mtime"]])
     table = table.assign(**on_disk.recorded_of_same_file(table, known))
     table["bytes_fetched"] = table["bytes_fetched"].fillna(0)
-    selected = table["selected"].fillna(False).astype(bool)
+    selected = tables.is_true(table["selected"])
     chosen = table.loc[selected, "dataURI"]
     rows = {uri: _row(plan.items[uri], outcomes.get(uri)) for uri in chosen.dropna().unique()}
     told = chosen.map(rows).map(lambda row: row if isinstance(row, dict) else NAMELESS)
-    told = pd.DataFrame(told.tolist(), columns=TOLD, index=chosen.index, dtype=object)
+    told = pd.DataFrame(told.tolist(), columns=RESULT_COLUMNS, index=chosen.index, dtype=object)
     told = told.assign(dl_str=told["dl_code"].map(word), bytes_fetched=told["bytes_fetched"].fillna(0))
-    told = tables.conform(told.where(told.notna(), None), {name: tables.FILE_TABLE[name] for name in TOLD})
-    for name in TOLD:
+    told = tables.conform(told.where(told.notna(), None), {name: tables.FILE_TABLE[name] for name in RESULT_COLUMNS})
+    for name in RESULT_COLUMNS:
         table.loc[selected, name] = told[name]
     kept = selected | table["bytes_on_disk"].notna()
     return tables.conform(table[kept], tables.FILE_TABLE)
 
 
-TOLD = ["dl_code", "dl_str", "dl_message", "bytes_fetched", *on_disk.RECORDED]
+RESULT_COLUMNS = ["dl_code", "dl_str", "dl_message", "bytes_fetched", *on_disk.RECORDED]
 """The result of the plan and the download for a selected file."""
 
 

@@ -13,7 +13,7 @@ from jwst_mast_assets.downloads.partial import Blocked, Busy, Origin, Partial, S
 from jwst_mast_assets.downloads.plan import Item, exclusive_message
 from jwst_mast_assets.downloads.sources import Source
 from jwst_mast_assets.downloads.transfer import Connection, SameSize, TransferError, transfer
-from jwst_mast_assets.downloads.verify import Expected, Verdict, content_problem, file_md5, too_short, verify
+from jwst_mast_assets.downloads.verify import Expected, Verification, content_problem, file_md5, too_short, verify
 from jwst_mast_assets.mast.config import Config
 
 log = logging.getLogger("jwst_mast_assets.downloads")
@@ -194,7 +194,7 @@ class _Attempts:
             return None, verdict.problem
         return self._placed(verdict), ""
 
-    def _placed(self, verdict: Verdict) -> Outcome:
+    def _placed(self, verdict: Verification) -> Outcome:
         md5, told = self.partial.md5, self.partial.origin or self.origin
         checksum = self.item.keywords.checksum if self.source.name == "s3" else None
         origin = {

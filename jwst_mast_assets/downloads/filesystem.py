@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jwst_mast_assets.mast import names
+from jwst_mast_assets.mast import names, tables
 
 DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, a quota, a file larger than the file system or the process may write."""
@@ -45,7 +45,7 @@ def look(path: str) -> OnDisk | str | None:
         return OnDisk(found.st_size, found.st_mtime)
     if stat.S_ISLNK(found.st_mode):
         return "a symbolic link is there; it is neither followed nor replaced"
-    return "a folder is there" if stat.S_ISDIR(found.st_mode) else "something that is no file is there"
+    return "a folder is there" if stat.S_ISDIR(found.st_mode) else "something that is not a file is there"
 
 
 class Disk:
@@ -98,7 +98,7 @@ class Disk:
         for folder in folders:
             listing = self._listing(folder)
             if folder in self._unlisted:
-                there |= self.looks(paths[paths.str.startswith(f"{folder}/").fillna(False).astype(bool)])
+                there |= self.looks(paths[tables.is_true(paths.str.startswith(f"{folder}/"))])
             else:
                 there |= {f"{folder}/{name}": what for name, what in listing.items()}
         files = {path: what for path, what in there.items() if isinstance(what, OnDisk)}
@@ -146,7 +146,7 @@ def bad_names(paths: pd.Series, root: Path) -> pd.Series:
     paths = paths.astype("string")
     folder = re.escape(str(root).rstrip("/"))
     # Below the output folder, with no empty part, no dot or two for a part, and no slash at its end.
-    inside = paths.str.fullmatch(rf"{folder}(?:/(?!\.{{1,2}}(?:/|$))[^/\0]+)+").fillna(False).astype(bool)
+    inside = tables.is_true(paths.str.fullmatch(rf"{folder}(?:/(?!\.{{1,2}}(?:/|$))[^/\0]+)+"))
     safe = names.is_safe(paths.str.extract(r"([^/]*)$")[0])
     problem = pd.Series(pd.NA, index=paths.index, dtype="string").mask(~safe, UNUSABLE).mask(~inside, LEADS_OUT)
     return problem.mask(paths.fillna("") == "", UNUSABLE)

@@ -46,7 +46,7 @@ def records(known: pd.DataFrame | None) -> dict[str, Record]:
     columns = ["outfilename", "bytes_on_disk", "mtime", "md5", "checksum", "verified", "dl_code", "size"]
     columns += ["cal_ver", "crds_ctx", *tables.ORIGIN_COLUMNS]
     table = table.loc[table[columns[:3]].notna().all(axis=1), columns]
-    rows = table.astype(object).where(table.notna(), None).itertuples(index=False, name=None)
+    rows = tables.plain(table).itertuples(index=False, name=None)
     return {row[0]: Record(filesystem.OnDisk(row[1], row[2]), *row[3:]) for row in rows}
 
 
@@ -75,7 +75,7 @@ def recorded_of_same_file(files: pd.DataFrame, known: pd.DataFrame | None) -> pd
     path = files["outfilename"]
     same = pd.Series(True, index=files.index)
     for name in ("bytes_on_disk", "mtime"):
-        same &= (path.map(earlier[name]).astype(files[name].dtype) == files[name]).fillna(False).astype(bool)
+        same &= tables.is_true(path.map(earlier[name]).astype(files[name].dtype) == files[name])
     kinds = {name: pd.api.types.pandas_dtype(tables.FILE_TABLE[name].dtype) for name in RECORDED}
     return pd.DataFrame({name: path.map(earlier[name]).astype(kind).where(same) for name, kind in kinds.items()})
 
@@ -109,7 +109,7 @@ def state_on_disk(
         bad = filesystem.bad_names(paths, config.root).notna()
         found = (disk or filesystem.Disk()).table(paths.mask(bad))
         size = found["bytes_on_disk"]
-        other = (size != products["size"]).fillna(False).astype(bool) & (not config.skip_check_filesize)
+        other = tables.is_true(size != products["size"]) & (not config.skip_check_filesize)
         if other.any():
             other &= ~_proven_although(products[other], found[other], known).reindex(other.index, fill_value=False)
         codes[:] = Code.NOT_THERE

@@ -12,7 +12,7 @@ from jwst_mast_assets.downloads.backoff import Pace, Waits, seconds_asked
 from jwst_mast_assets.downloads.codes import Code
 from jwst_mast_assets.downloads.partial import Origin, Partial, Stopped
 
-BLOCK = 1 << 18
+NETWORK_BLOCK = 1 << 18
 """Bytes taken from the network at a time."""
 
 PASSING = (408, 425, 429)
@@ -223,7 +223,7 @@ def _begin(response: requests.Response, partial: Partial, origin: Origin, offset
 def _take(response: requests.Response, partial: Partial, connection: Connection) -> None:
     # read1 returns what has arrived; read would lose up to a block when the connection drops.
     read = getattr(response.raw, "read1", response.raw.read)
-    while block := read(BLOCK, decode_content=True):
+    while block := read(NETWORK_BLOCK, decode_content=True):
         connection.fetched += len(block)
         connection.fetched_in_all += len(block)
         partial.append(block)

@@ -1,4 +1,4 @@
-"""Whether bytes are the file: length, md5, and whether the content opens to its end.
+"""Whether a download is the expected file: its length, its md5, and whether it opens to its end.
 
 Only previews and associations, which are small, are read into memory whole.
 """
@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import yaml
-from astropy.io import fits
 from PIL import Image
 
-FITS_BLOCK = 2880
-LONGEST_HEADER = 10_000 * FITS_BLOCK
+from jwst_mast_assets.downloads import fits_headers
+
 READ_SIZE = 1 << 20
 PICTURES = (".jpg", ".jpeg", ".png")
 """They cannot be opened if their end is missing."""
@@ -27,7 +26,7 @@ HTML = re.compile(rb"\A\s*(?:\xef\xbb\xbf)?\s*<\?xml|<(?:!doctype\s+html|html|he
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verification:
     """What a verification found.
 
     Parameters
@@ -54,7 +53,7 @@ class Expected:
     checksum: str | None = None
 
 
-def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed: bool) -> Verdict:
+def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed: bool) -> Verification:
     """Verify a downloaded file.
 
     Parameters
@@ -72,14 +71,14 @@ def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed
 
     Returns
     -------
-    Verdict
+    Verification
         A size other than MAST's is a note, not a problem, if the md5 shows that the file is whole: MAST's tables
         can lag behind its files. Without md5 the content must open and the response must confirm the length, and a
         shorter file is accepted only if it is an image: for others (a table that ends after a row, FITS that ends
         after an extension) a cut cannot be detected.
     """
     if level == "none":
-        return Verdict("none")
+        return Verification("none")
     size = os.path.getsize(path)
     note = None
     if expected.size is not None and size != expected.size:
@@ -87,20 +86,20 @@ def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed
     if level == "checksum" and expected.checksum:
         if md5 != expected.checksum:
             what = content_problem(path, expected.name) or note or f"the md5 is {md5}"
-            return Verdict("checksum", f"{what}; MAST's md5 is {expected.checksum}")
-        return Verdict("checksum", None, note)
+            return Verification("checksum", f"{what}; MAST's md5 is {expected.checksum}")
+        return Verification("checksum", None, note)
     if note and md5 == expected.checksum:
-        return Verdict("checksum", None, note)
+        return Verification("checksum", None, note)
     if level == "size" and expected.size is not None and not note:
-        return Verdict("size")
+        return Verification("size")
     problem = content_problem(path, expected.name)
     if problem:
-        return Verdict("content", f"{problem} ({note})" if note else problem)
+        return Verification("content", f"{problem} ({note})" if note else problem)
     if too_short(expected.name, size, expected.size):
-        return Verdict("content", f"{note}, and without MAST's md5 nothing shows that it is complete")
+        return Verification("content", f"{note}, and without MAST's md5 nothing shows that it is complete")
     if note and not length_confirmed:
-        return Verdict("content", f"{note}, and the response did not give its length")
-    return Verdict("content", None, note)
+        return Verification("content", f"{note}, and the response did not give its length")
+    return Verification("content", None, note)
 
 
 def too_short(name: str, size: int, listed: int | None) -> bool:
@@ -163,31 +162,10 @@ def _anything(path: str) -> str | None:
 
 def _fits(path: str) -> str | None:
     size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        position, number = 0, 0
-        while position < size or number == 0:
-            file.seek(position)
-            header, length = _fits_header(file, first=number == 0)
-            if header is None:
-                return f"it is not FITS at byte {position} of {size}"
-            position += length + header.data_size_padded
-            if position > size:
-                return f"its extension {number} ends at byte {position}, the file at {size}"
-            number += 1
+    for number, header in enumerate(fits_headers.walk(path)):
+        if header.end > size:
+            return f"its extension {number} ends at byte {header.end}, the file at {size}"
     return None
-
-
-def _fits_header(file: io.BufferedReader, first: bool) -> tuple[fits.Header | None, int]:
-    """The header at the file's position and its length; None where there is none."""
-    start = b"SIMPLE  =" if first else b"XTENSION="
-    parts: list[bytes] = []
-    while len(block := file.read(FITS_BLOCK)) == FITS_BLOCK and len(parts) * FITS_BLOCK < LONGEST_HEADER:
-        if not parts and not block.startswith(start):
-            return None, 0
-        parts.append(block)
-        if any(block[card : card + 8] == b"END     " for card in range(0, FITS_BLOCK, 80)):
-            return fits.Header.fromstring(b"".join(parts)), len(parts) * FITS_BLOCK
-    return None, 0
 
 
 def _picture(path: str) -> str | None:

@@ -97,7 +97,7 @@ class _Remembered:
             exact = [name for name in instruments if not name.endswith("%")]
             starts = tuple(name[:-1] for name in instruments if name.endswith("%"))
             rows &= table["instrument_name"].isin(exact) | table["instrument_name"].str.startswith(starts)
-        return table[rows.fillna(False).astype(bool)].reset_index(drop=True)
+        return table[tables.is_true(rows)].reset_index(drop=True)
 
 
 class Archive:

@@ -1,4 +1,4 @@
-"""Every parameter, once: its name, type, default, help and checks.
+"""Every parameter, once: its name, type, default, help, checks and roles.
 
 The names are those of the original ``jwst_mast_query``. The YAML file, the launchpad and the command line all
 go through :class:`Config`, so they accept the same values, report mistakes in the same words, and print the same help.
@@ -17,6 +17,8 @@ from pydantic import BeforeValidator, Field
 
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.errors import ConfigError
+from jwst_mast_assets.mast.parameter_roles import Flags, Role, Spelling, spellings
+from jwst_mast_assets.mast.parameter_roles import roles as roles_of
 from jwst_mast_assets.mast.values import (
     INSTRUMENTS,
     Numbers,
@@ -47,26 +49,12 @@ OBSMODES = {
 }
 """The modes that MAST is known to append to an instrument's name (``NIRCAM/IMAGE``); its answers may have others."""
 
-SECRETS = ("token", "notify_urls")
-"""Parameters whose values are never shown."""
-
-FILLED_IN_LATE = ("outrootdir", "outsubdir", "notify_urls")
-"""Parameters in which ``$NAME`` is replaced only on use: the launchpad shows the name, and ``$`` can be part of an
-address."""
-
-
 LEVEL12_JPGS = ["_uncal.jpg", "_dark.jpg", "_rate.jpg", "_rateints.jpg", "_trapsfilled.jpg", "_cal.jpg", "_crf.jpg"]
 FITS_KEYS = ["TARG_RA", "TARG_DEC", "FILTER", "PUPIL", "READPATT", "NINTS", "NGROUPS", "NFRAMES"]
 FITS_KEYS += ["DATE-BEG", "DATE-END", "EFFINTTM", "EFFEXPTM"]
 PAGE_COLUMNS = ["proposal_id", "obsnum", "visit", "obsID", "parent_obsid", "sca", "FILTER", "PUPIL", "READPATT"]
 PAGE_COLUMNS += ["uncal", "dark", "rate", "rateints", "cal", "TARG_RA", "TARG_DEC", "NINTS", "NGROUPS", "NFRAMES"]
 PAGE_COLUMNS += ["DATE-BEG", "DATE-END", "EFFINTTM", "EFFEXPTM", "size", "obs_id", "outfilename"]
-
-ALIASES = {
-    "webpage_thumbnail_width": "webpage_thumbnails_width",
-    "webpage_thumbnail_height": "webpage_thumbnails_height",
-}
-"""Spellings in the original's documentation that differ from the parameter's name."""
 
 
 class Config(pydantic.BaseModel):
@@ -81,65 +69,73 @@ class Config(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     # --- what to ask for
-    instrument: Annotated[str | None, BeforeValidator(as_instrument)] = Field(
+    instrument: Annotated[str | None, BeforeValidator(as_instrument), Role.SELECTS, Flags("-i")] = Field(
         default=None, description=f"Instrument: {', '.join(INSTRUMENTS)}. Empty: all.", examples=["nircam"]
     )
-    obsmode: Words = Field(
+    obsmode: Annotated[Words, Role.SELECTS] = Field(
         default=[],
         description="Observation modes as in MAST, e.g. [image, wfss], of the instrument or, if none is set, of all. "
         "Empty: all modes.",
         examples=[["image", "wfss"]],
     )
-    propID: Annotated[list[str], BeforeValidator(as_proposals)] = Field(
+    propID: Annotated[list[str], BeforeValidator(as_proposals), Role.PARTITION] = Field(
         default=[], description="Proposal numbers, e.g. 1409 or [1138, 2731].", examples=[[1138, 2731]]
     )
-    obsnums: Annotated[Numbers, pydantic.AfterValidator(check_obsnums)] = Field(
+    obsnums: Annotated[Numbers, pydantic.AfterValidator(check_obsnums), Role.SELECTS] = Field(
         default=[],
         description="Observation numbers within the proposal, e.g. 3 or [3, 103]. Empty: all.",
         examples=[[3, 103]],
     )
-    lookbacktime: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        default=1.0, description="Days to look back from now. date_select and all_dates take precedence."
+    lookbacktime: Annotated[float, Field(ge=0, allow_inf_nan=False), Role.PARTITION, Flags("-l", "-lookbacktime")] = (
+        Field(default=1.0, description="Days to look back from now. date_select and all_dates take precedence.")
     )
-    date_select: Annotated[Words, BeforeValidator(dates_as_text), check_limits(read_date)] = Field(
+    date_select: Annotated[
+        Words, BeforeValidator(dates_as_text), check_limits(read_date), Role.SELECTS, Role.PARTITION, Flags("-d")
+    ] = Field(
         default=[],
         description="Observation dates (t_min; MJD or ISO, UTC): one value (a date without a time means that whole "
         "day, anything else is exact), value+ (from), value- (until), or two (from, until).",
         examples=[["2022-04-10", "2022-04-12T12:00:00"]],
     )
-    all_dates: bool = Field(default=False, description="The whole history of the proposals; ignores the dates.")
+    all_dates: Annotated[bool, Role.PARTITION] = Field(
+        default=False, description="The whole history of the proposals; ignores the dates."
+    )
     Nobs_per_batch: Annotated[int, Field(gt=0)] = Field(
         default=2, description="Observations per query of products. With many, large programs time out."
     )
 
     # --- what of it to select
-    filetypes: Words = Field(
+    filetypes: Annotated[Words, Role.SELECTS, Flags("-f")] = Field(
         default=["uncal"],
         description="File types: _uncal.fits, _rate.jpg, ...; without an extension: uncal is _uncal.fits, ami-oi is "
         "_ami-oi.fits; fits, jpg, ecsv, ...: all files of that kind. Empty: all.",
         examples=[["uncal", "_rate.jpg"]],
     )
-    calib_levels: Annotated[Numbers, pydantic.AfterValidator(check_levels)] = Field(
+    calib_levels: Annotated[Numbers, pydantic.AfterValidator(check_levels), Role.SELECTS] = Field(
         default=[], description="Calibration levels, e.g. [1, 2]. Empty: all.", examples=[[1, 2]]
     )
-    sca: Annotated[Words, check_one_of((*names.SCAS, *names.SCA_ALIASES), "detector", shown=names.SCAS)] = Field(
+    sca: Annotated[
+        Words, check_one_of((*names.SCAS, *names.SCA_ALIASES), "detector", shown=names.SCAS), Role.SELECTS
+    ] = Field(
         default=[],
         description="Detectors: a1..a4, along (a5), b1..b4, blong (b5), or their full names (nrca1, nrcblong); "
         "nrs1, nrs2, nis, mirimage, mirifulong, mirifushort, guider1, guider2. Empty: all.",
         examples=[["a1", "a3"]],
     )
-    guidestars: bool = Field(default=False, description="Also guide-star products, which are numerous.")
-    guidestar_data_only: bool = Field(default=False, description="Only guide-star products.")
-    obsid_select: Annotated[Words, check_limits(read_obsid)] = Field(
+    guidestars: Annotated[bool, Role.SELECTS] = Field(
+        default=False, description="Also guide-star products, which are numerous."
+    )
+    guidestar_data_only: Annotated[bool, Role.SELECTS] = Field(default=False, description="Only guide-star products.")
+    obsid_select: Annotated[Words, check_limits(read_obsid), Role.SELECTS, Flags("-e")] = Field(
         default=[],
         description="Range of obsID or parent_obsid: one value (exact), value+, value-, or two.",
         examples=[[71672220, 71672260]],
     )
-    obsid_list: Numbers = Field(
+    obsid_list: Annotated[Numbers, Role.SELECTS] = Field(
         default=[], description="Only these obsID or parent_obsid.", examples=[[71672220, 71672260]]
     )
 
-    exclude: Words = Field(
+    exclude: Annotated[Words, Role.SELECTS] = Field(
         default=[],
         description="Files never to download, by patterns of their names, whatever the other parameters select: "
         "['*_c1006_*', '*_segm.fits'].",
@@ -147,24 +143,30 @@ class Config(pydantic.BaseModel):
     )
 
     # --- where to put it
-    outrootdir: Text = Field(
+    outrootdir: Annotated[Text, Role.FILLED_IN_LATE] = Field(
         default=None,
         description="Output folder; $NAME means an environment variable. Empty: $JWSTDOWNLOAD_OUTDIR, else the "
         "current folder.",
         examples=["/data/jwst"],
     )
-    outsubdir: Text = Field(default=None, description="Folder below outrootdir.", examples=["my_project"])
-    skip_propID2outsubdir: bool = Field(default=False, description="No folder per proposal.")
-    obsnum2outsubdir: bool = Field(
+    outsubdir: Annotated[Text, Role.FILLED_IN_LATE] = Field(
+        default=None, description="Folder below outrootdir.", examples=["my_project"]
+    )
+    skip_propID2outsubdir: Annotated[bool, Role.PLACES] = Field(default=False, description="No folder per proposal.")
+    obsnum2outsubdir: Annotated[bool, Role.PLACES] = Field(
         default=True, description="A folder per observation number (obsnum05) below the proposal's."
     )
-    propIDs_obsnum2outsubdir: Numbers = Field(
+    propIDs_obsnum2outsubdir: Annotated[Numbers, Role.PLACES] = Field(
         default=[1409], description="Proposals with a folder per observation number even if obsnum2outsubdir is off."
     )
-    jpg_separate_subdir: bool = Field(default=False, description="Put JPEGs into a separate folder, jpg.")
+    jpg_separate_subdir: Annotated[bool, Role.PLACES] = Field(
+        default=False, description="Put JPEGs into a separate folder, jpg."
+    )
 
     # --- how to fetch it
-    skipdownload: bool = Field(default=False, description="Download nothing; only list what would be downloaded.")
+    skipdownload: Annotated[bool, Role.PLACES, Flags("-n")] = Field(
+        default=False, description="Download nothing; only list what would be downloaded."
+    )
     clobber: bool = Field(default=False, description="Download files again even if they are already there.")
     skip_check_if_outfile_exists: bool = Field(
         default=False, description="Do not show in the tables whether files are already there (faster)."
@@ -198,14 +200,21 @@ class Config(pydantic.BaseModel):
         description="Refuse runs that would download more (GB of 10^9 bytes). Empty: limited only by the disk.",
         examples=[500],
     )
-    token: Annotated[pydantic.SecretStr | None, BeforeValidator(none_if_blank)] = Field(
+    token: Annotated[pydantic.SecretStr | None, BeforeValidator(none_if_blank), Role.SECRET, Role.WHOLE_CALL] = Field(
         default=None,
         description="MAST token, for exclusive-access data. Better: the environment variable MAST_API_TOKEN.",
         examples=["$MAST_API_TOKEN"],
     )
 
     # --- notices
-    notify_urls: Annotated[list[pydantic.SecretStr], BeforeValidator(as_secrets)] = Field(
+    notify_urls: Annotated[
+        list[pydantic.SecretStr],
+        BeforeValidator(as_secrets),
+        Role.SECRET,
+        Role.WHOLE_CALL,
+        Role.FILLED_IN_LATE,
+        Role.NO_OPTION,
+    ] = Field(
         default=[],
         description="Where to send notices, as addresses of the apprise library (mailto://..., slack://...). They "
         "are secrets; better: the environment variable JWST_NOTIFY_URLS. Empty: no notices.",
@@ -213,7 +222,7 @@ class Config(pydantic.BaseModel):
     )
 
     # --- tables
-    savetables: Text = Field(
+    savetables: Annotated[Text, Role.WHOLE_CALL, Flags("-s")] = Field(
         default=None,
         description="Save this run's tables as <savetables>.obs.txt, .selprod.txt, .summary.txt (and as .ecsv).",
         examples=["latest"],
@@ -250,10 +259,12 @@ class Config(pydantic.BaseModel):
     sortcols_summaryTable: Annotated[Words, check_one_of(tables.SUMMARY_COLUMNS, "column", lower=False)] = Field(
         default=["date_start", "proposal_id", "obsnum"], description="Order of the summary table."
     )
-    verbose: Annotated[int, Field(ge=0)] = Field(default=0, description="More output while it runs.")
+    verbose: Annotated[int, Field(ge=0), Role.COMMAND, Role.NO_OPTION] = Field(
+        default=0, description="More output while it runs."
+    )
 
     # --- the page
-    makewebpages: bool = Field(
+    makewebpages: Annotated[bool, Role.COMMAND, Flags("-w")] = Field(
         default=False, description="Make index.html for each proposal (the job jwst_download always does)."
     )
     webpage_level12_jpgs: Words = Field(default=LEVEL12_JPGS, description="File types whose thumbnails the page shows.")
@@ -263,8 +274,10 @@ class Config(pydantic.BaseModel):
     webpage_thumbnails_overwrite: bool = Field(
         default=False, description="Make thumbnails again even if they already exist."
     )
-    webpage_thumbnails_width: Pixels = Field(default=100, description="Width of thumbnails, pixels.")
-    webpage_thumbnails_height: Pixels = Field(
+    webpage_thumbnails_width: Annotated[Pixels, Spelling("webpage_thumbnail_width")] = Field(
+        default=100, description="Width of thumbnails, pixels."
+    )
+    webpage_thumbnails_height: Annotated[Pixels, Spelling("webpage_thumbnail_height")] = Field(
         default=None, description="Height of thumbnails, pixels. Empty: keep the aspect ratio.", examples=[100]
     )
     webpage_tablefigsize_width: Pixels = Field(
@@ -280,24 +293,24 @@ class Config(pydantic.BaseModel):
     )
 
     # --- the pipeline
-    watch: Annotated[Literal["proposals", "all"], BeforeValidator(lowered)] = Field(
+    watch: Annotated[Literal["proposals", "all"], BeforeValidator(lowered), Role.PIPELINE] = Field(
         default="proposals",
         description="What the sensor watches: the watched proposals, or everything from the instrument in the last "
         "lookbacktime days.",
     )
-    sensor_interval: Annotated[int, Field(ge=30)] = Field(
+    sensor_interval: Annotated[int, Field(ge=30), Role.PIPELINE] = Field(
         default=600, description="Seconds between two queries of MAST (read when Dagster loads the code location)."
     )
-    freshness_hours: Annotated[float, Field(gt=0)] = Field(
+    freshness_hours: Annotated[float, Field(gt=0), Role.PIPELINE] = Field(
         default=36.0,
         description="Hours without a comparison with MAST after which a proposal no longer counts as fresh.",
     )
-    reread_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+    reread_days: Annotated[float, Field(ge=0, allow_inf_nan=False), Role.PIPELINE] = Field(
         default=90.0,
         description="Days within which every file on disk is read again to find spoiled ones, a share each day. 0: "
         "never.",
     )
-    first_day: dt.date = Field(
+    first_day: Annotated[dt.date, Role.PIPELINE] = Field(
         default=dt.date(2021, 8, 1),
         description="First day of the partitions (read when Dagster loads the code location).",
     )
@@ -318,11 +331,12 @@ class Config(pydantic.BaseModel):
         ConfigError
             For an unknown name or a bad value.
         """
-        known = {ALIASES.get(name, name): value for name, value in values.items()}
+        known = _respelled(values)
         for name in known:
             if name not in cls.model_fields:
                 raise ConfigError(f"{source}: unknown parameter {name!r}{nearest(str(name), cls.model_fields)}")
-        known = {name: value if name in FILLED_IN_LATE else _filled_in(value, name) for name, value in known.items()}
+        late = parameters_with(Role.FILLED_IN_LATE)
+        known = {name: value if name in late else _filled_in(value, name) for name, value in known.items()}
         try:
             return cls(**known)
         except pydantic.ValidationError as error:
@@ -331,7 +345,7 @@ class Config(pydantic.BaseModel):
     def merged(self, values: Mapping[str, Any], source: str = "configuration") -> "Config":
         """The same configuration with some parameters replaced, checked again."""
         own = self.model_dump(exclude_unset=True)
-        return type(self).from_mapping({**own, **{ALIASES.get(k, k): v for k, v in values.items()}}, source)
+        return type(self).from_mapping({**own, **_respelled(values)}, source)
 
     @property
     def environment_root(self) -> str | None:
@@ -350,6 +364,17 @@ class Config(pydantic.BaseModel):
         outrootdir = self.outrootdir or self.environment_root or "."
         folder = Path(fill_in(outrootdir, "outrootdir")) / fill_in(self.outsubdir or "", "outsubdir")
         return Path(os.path.abspath(folder.expanduser()))
+
+
+def parameters_with(*roles: Role) -> tuple[str, ...]:
+    """The parameters that have one of some roles."""
+    return tuple(name for name, field in Config.model_fields.items() if not roles_of(field).isdisjoint(roles))
+
+
+def _respelled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values under the parameters' own names."""
+    own = {spelling: name for name, field in Config.model_fields.items() for spelling in spellings(field)}
+    return {own.get(name, name): value for name, value in values.items()}
 
 
 def fill_in(text: str, name: str) -> str:
@@ -400,7 +425,9 @@ def _sentence(error: pydantic.ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     name = first["loc"][0] if first["loc"] else ""
     message = MEANT.get(first["type"]) or first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    given = "" if name in SECRETS or first["type"] == "value_error" else f", not {first['input']!r}"
+    given = (
+        "" if name in parameters_with(Role.SECRET) or first["type"] == "value_error" else f", not {first['input']!r}"
+    )
     return f"{name}: {message}{given}" if name else message
 
 
@@ -436,5 +463,5 @@ def load_config(path: str | Path | None = None, given: Mapping[str, Any] | None 
     values = {} if values is None else values
     if not isinstance(values, dict):
         raise ConfigError(f"{source}: must contain lines like 'instrument: nircam', not a {type(values).__name__}")
-    kept = {name: value for name, value in values.items() if ALIASES.get(name, name) not in given}
+    kept = {name: value for name, value in _respelled(values).items() if name not in given}
     return Config.from_mapping(kept, source).merged(given, "command line")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import GUIDE_STARS, Archive
 from jwst_mast_assets.mast.errors import ArchiveError
 from jwst_mast_assets.mast.keywords import (
@@ -76,7 +77,7 @@ def plan_queries(recorded: pd.Series) -> tuple[list[Programs], list[str]]:
     # Guide stars are asked for by name: their service sends all its columns, of whole programs too much. Without a word
     # for its type a file can only be asked for together with all others of its ending.
     unclear = table[["filetype", "program"]].isna().any(axis=1) | (table["instrument"] == GUIDE_STARS)
-    unclear |= ~table["filetype"].str.startswith("_").fillna(False)
+    unclear |= ~tables.is_true(table["filetype"].str.startswith("_"))
     by_name = table.loc[unclear, "name"].tolist()
     queries: list[Programs] = []
     for (of, kind), rows in table[~unclear].groupby(["instrument", "filetype"]):

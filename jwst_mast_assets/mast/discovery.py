@@ -46,7 +46,7 @@ def find_observations(archive: Archive, config: Config, now: dt.datetime) -> pd.
     found = archive.observations(config.propID, span, selection.instrument_names(config))
     check_modes(archive, found, config)
     table = describe_observations(found, config)
-    return table[table["wanted"].fillna(False).astype(bool)].reset_index(drop=True)
+    return table[tables.is_true(table["wanted"])].reset_index(drop=True)
 
 
 RIGHTS = ("dataRights", "t_obs_release")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from jwst_mast_assets.mast import names, selection
+from jwst_mast_assets.mast import names, selection, tables
 from jwst_mast_assets.mast.config import Config
 
 MOST_NAMED = 12
@@ -83,7 +83,7 @@ def excluded_files(products: pd.DataFrame, observations: pd.DataFrame, config: C
         ``proposal 01138 has 120 files of obsnums 1, 2, 3; obsnums: [99] excludes them``. None if there are none, or one
         is selected.
     """
-    wanted = observations.loc[observations["wanted"].fillna(False).astype(bool), "obsid"]
+    wanted = observations.loc[tables.is_true(observations["wanted"]), "obsid"]
     files = products[products["parent_obsid"].isin(wanted)].drop_duplicates("dataURI")
     free = config.model_copy(update=ALL_FILES)
     keeps = {
@@ -101,7 +101,7 @@ def excluded_files(products: pd.DataFrame, observations: pd.DataFrame, config: C
 
 def _culprits(keeps: Mapping[str, pd.Series]) -> list[str]:
     """The parameters that exclude everything on their own, if any; else all that exclude something."""
-    table = pd.DataFrame({name: keep.fillna(False).astype(bool) for name, keep in keeps.items()})
+    table = pd.DataFrame({name: tables.is_true(keep) for name, keep in keeps.items()})
     if table.empty or table.all(axis=1).any():
         return []
     alone = [name for name in table if not table[name].any()]

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import GUIDE_STARS, Archive
 from jwst_mast_assets.mast.names import GUIDE_STAR
 
 FILES_PER_QUERY = 500
 
-INSTRUMENTS = {"nrc": "nircam", "nrs": "nirspec", "nis": "niriss", "mir": "miri", "gui": "fgs"}
+INSTRUMENT_OF_DETECTOR = {"nrc": "nircam", "nrs": "nirspec", "nis": "niriss", "mir": "miri", "gui": "fgs"}
 """The instrument of a detector, by its first letters."""
 
 DETECTOR = re.compile(r"_(nrc|nrs|nis|mir|gui)[a-z0-9]*_")
@@ -49,7 +50,7 @@ def instrument_of(name: str) -> str | None:
     if match := NAMED.search(name):
         return match[1]
     match = DETECTOR.search(name)
-    return INSTRUMENTS[match[1]] if match else None
+    return INSTRUMENT_OF_DETECTOR[match[1]] if match else None
 
 
 def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
@@ -76,7 +77,7 @@ def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
         if failed:
             first, why = next(iter(failed.items()))
             archive.warn(
-                f"MAST's {instrument} keywords of {len(failed)} file(s) could not be asked for, {first} among them "
+                f"MAST's {instrument} keywords of {len(failed)} file(s) could not be requested, {first} among them "
                 f"({why}); without them checksums and versions are not compared"
             )
     return found
@@ -91,7 +92,7 @@ def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
     stamps = table["ingestCompletionDate"].str.extract(r"(\d+)")[0].astype("Float64")
     table = table.assign(stamp=stamps).sort_values("stamp", na_position="first", kind="stable")
     columns = ["filename", "checksum", "cal_ver", "crds_ctx", "isStale"]
-    rows = table[columns].astype(object).where(table[columns].notna(), None).itertuples(index=False, name=None)
+    rows = tables.plain(table[columns]).itertuples(index=False, name=None)
     return {name: Keywords(valid_checksum(checksum), *versions) for name, checksum, *versions in rows}
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jwst_mast_assets.mast import names
+from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import OutputError
 
@@ -34,7 +34,7 @@ def outfilenames(products: pd.DataFrame, config: Config) -> pd.Series:
     obsnum = ("obsnum" + products["obsnum"].astype("string").str.zfill(2)).fillna("NA")
     folder = folder.where(~per_obsnum.astype(bool), folder + "/" + obsnum)
     if config.jpg_separate_subdir:
-        is_jpg = products["productFilename"].str.endswith(".jpg").fillna(False).astype(bool)
+        is_jpg = tables.is_true(products["productFilename"].str.endswith(".jpg"))
         folder = folder.where(~is_jpg, folder + "/jpg")
     path = folder + "/" + products["productFilename"]
     return path.where(names.is_safe(products["productFilename"])).astype("string")

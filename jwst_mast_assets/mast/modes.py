@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 
 import pandas as pd
 
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import OBSMODES, Config
 from jwst_mast_assets.mast.errors import ConfigError
@@ -37,7 +38,7 @@ def instrument_is_wanted(observations: pd.DataFrame, config: Config) -> pd.Serie
     name = observations["instrument_name"].str.lower().str.rstrip("/")
     wanted = pd.Series(True, index=observations.index, dtype="boolean")
     if config.instrument not in (None, "fgs"):
-        wanted &= name.str.startswith(str(config.instrument)).fillna(False)
+        wanted &= tables.is_true(name.str.startswith(str(config.instrument)))
     words = _words(config) - _ignored(config, modes_of_rows(observations))
     if words:
         chosen = [config.instrument] if config.instrument else list(INSTRUMENTS)

@@ -1,4 +1,4 @@
-"""What JWST file and observation names tell.
+"""What the names of JWST files and observations mean.
 
 The schemes are those of the JWST pipeline documentation ("File Naming Schemes"):
 
@@ -12,6 +12,8 @@ A name that follows none of them is classified by its extension.
 import re
 
 import pandas as pd
+
+from jwst_mast_assets.mast import tables
 
 DETECTORS = (
     *(f"nrc{module}{chip}" for module in "ab" for chip in ("1", "2", "3", "4", "long")),
@@ -96,7 +98,7 @@ def filetype(names: pd.Series) -> pd.Series:
 
 def is_guide_star(names: pd.Series) -> pd.Series:
     """Whether file names are guide-star products (``_gs-`` in the name). A Series of bool."""
-    return names.astype("string").str.contains(GUIDE_STAR, regex=False).fillna(False).astype(bool)
+    return tables.is_true(names.astype("string").str.contains(GUIDE_STAR, regex=False))
 
 
 def is_safe(names: pd.Series) -> pd.Series:
@@ -106,7 +108,7 @@ def is_safe(names: pd.Series) -> pd.Series:
     option, no hidden file, and room under the 255 bytes of common file systems for a partial download's
     own ending. A Series of bool.
     """
-    return names.astype("string").str.fullmatch(SAFE_NAME.pattern).fillna(False).astype(bool)
+    return tables.is_true(names.astype("string").str.fullmatch(SAFE_NAME.pattern))
 
 
 def proposal_key(proposal: int | str) -> str:

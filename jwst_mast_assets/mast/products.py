@@ -39,7 +39,7 @@ def query_products(archive: Archive, config: Config, observations: pd.DataFrame,
     ArchiveError
         If MAST does not answer for any observation, or not with what is needed.
     """
-    wanted = observations[observations["wanted"].fillna(False)]
+    wanted = observations[tables.is_true(observations["wanted"])]
     asked = list(dict.fromkeys(int(obsid) for obsid in wanted["obsid"]))
     known = known.astype({"parent_obsid": "Int64"})
 
@@ -88,7 +88,7 @@ def describe_products(found: pd.DataFrame, observations: pd.DataFrame, config: C
     table["visit"] = names.visit(table["obs_id"]).fillna(names.visit(table["productFilename"]))
     table["sca"] = names.sca(table["obs_id"]).fillna(names.sca(table["productFilename"]))
     table["filetype"] = names.filetype(table["productFilename"])
-    wanted = table["wanted"].fillna(False)
+    wanted = tables.is_true(table["wanted"])
     return sort(
         select_products(tables.conform(table, tables.PRODUCT_TABLE), wanted, config), config.sortcols_productTable
     )
@@ -105,8 +105,8 @@ def closest_parent_first(products: pd.DataFrame, observations: pd.DataFrame) -> 
     )
     owns = products["obsID"] == products["parent_obsid"]
     same_number = names.obsnum(products["productFilename"]) == parent_number
-    rank = 2 - same_number.fillna(False).astype(int)
-    return products.loc[rank.mask(owns.fillna(False).astype(bool), 0).sort_values(kind="stable").index]
+    rank = 2 - tables.is_true(same_number).astype(int)
+    return products.loc[rank.mask(tables.is_true(owns), 0).sort_values(kind="stable").index]
 
 
 def select_products(products: pd.DataFrame, wanted: pd.Series, config: Config) -> pd.DataFrame:

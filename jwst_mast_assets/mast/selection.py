@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from jwst_mast_assets.mast import names
+from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import is_day, mjd_of, parse_mjd
 from jwst_mast_assets.mast.modes import instrument_is_wanted
@@ -122,7 +122,7 @@ def product_is_selected(products: pd.DataFrame, config: Config) -> pd.Series:
         selected &= products["calib_level"].isin(config.calib_levels)
     pattern = filetype_pattern(config.filetypes)
     if pattern is not None:
-        selected &= products["productFilename"].str.contains(pattern).fillna(False)
+        selected &= tables.is_true(products["productFilename"].str.contains(pattern))
     if config.obsnums:
         selected &= has_obsnum(products, config.obsnums)
     for keep in (_obsid_range(products, config), _obsid_list(products, config)):
@@ -131,7 +131,7 @@ def product_is_selected(products: pd.DataFrame, config: Config) -> pd.Series:
         selected &= products["sca"].isin([names.SCA_ALIASES.get(sca, sca) for sca in config.sca])
     if config.exclude:
         selected &= ~is_excluded(products["productFilename"], config)
-    return selected.fillna(False).astype("boolean")
+    return tables.is_true(selected).astype("boolean")
 
 
 def is_excluded(file_names: pd.Series, config: Config) -> pd.Series:
@@ -143,7 +143,7 @@ def is_excluded(file_names: pd.Series, config: Config) -> pd.Series:
 
 def has_obsnum(products: pd.DataFrame, obsnums: list[int]) -> pd.Series:
     """Whether products belong to one of some observation numbers, a candidate of several to each. Boolean."""
-    of_several = products["obsnums"].str.contains(rf"(?:^|,)(?:{'|'.join(map(str, obsnums))})(?:,|$)").fillna(False)
+    of_several = tables.is_true(products["obsnums"].str.contains(rf"(?:^|,)(?:{'|'.join(map(str, obsnums))})(?:,|$)"))
     return products["obsnum"].isin(obsnums) | of_several
 
 

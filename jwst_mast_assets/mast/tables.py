@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from jwst_mast_assets.mast.errors import SchemaError
+from jwst_mast_assets.mast.file_states import State
 
 
 class Column(NamedTuple):
@@ -120,7 +121,7 @@ FILE_TABLE: Schema = {
     "cal_ver": Column("string", "version of the calibration pipeline that made the file"),
     "crds_ctx": Column("string", "context of the reference files that made the file"),
     "verified": Column("string", "how the file was verified: checksum, content, size, none"),
-    "checksum_source": Column("string", "who says the checksum: mast (keyword service), or s3 (ETag in the cloud)"),
+    "checksum_source": Column("string", "source of the checksum: mast (keyword service), or s3 (ETag in the cloud)"),
     "source": Column("string", "where the file on disk came from: mast or s3"),
     "etag": Column("string", "ETag that the source sent with it"),
     "last_modified": Column("string", "Last-Modified that the source sent with it"),
@@ -164,7 +165,7 @@ CHANGE_TABLE: Schema = {
     "new_cal_ver": Column("string", "version of the calibration pipeline that made MAST's file"),
     "old_crds_ctx": Column("string", "context of the reference files that made the file on disk"),
     "new_crds_ctx": Column("string", "context of the reference files that made MAST's file"),
-    "successor": Column("string", "name of the newer file that stands for the same, of a superseded one"),
+    "successor": Column("string", "name of the newer file that replaces a superseded one"),
     "compared_by": Column("string", "how it was found: checksum, etag, last-modified, size, sibling"),
     "new_tag": Column(
         "string", "what showed it for a file without a checksum: ETag, Last-Modified, size, sibling's md5"
@@ -228,11 +229,11 @@ MANIFEST_TABLE: Schema = {
         for name in ("path", "productFilename", "proposal_id", "obsnum", *VERSION_COLUMNS, "verified", "dataURI")
     },
     "since": Column("string", "when this version was recorded, ISO", "UTC"),
-    "status": Column("string", "current, superseded or gone, see history.EVENTS"),
+    "status": Column("string", "present, stale, superseded or gone, see file_states"),
 }
 
 DIFF_TABLE: Schema = {
-    "change": Column("string", "added, changed, superseded, or gone"),
+    "change": Column("string", "added, changed, stale, superseded, or gone"),
     "path": HISTORY_TABLE["path"],
     "productFilename": HISTORY_TABLE["productFilename"],
     "dataURI": HISTORY_TABLE["dataURI"],
@@ -245,16 +246,16 @@ DIFF_TABLE: Schema = {
 
 STATUS_TABLE: Schema = {
     "proposal": Column("string", "program number, five digits"),
-    "observations": Column("Int64", "observations that MAST lists and the configuration wants"),
+    "observations": Column("Int64", "observations that MAST lists and the configuration selects"),
     "files": Column("Int64", "selected files"),
-    "present": Column("Int64", "those on disk as MAST has them, as far as is known"),
-    "stale": Column("Int64", "those on disk for which MAST has another version"),
-    "missing": Column("Int64", "those that are not on disk"),
-    "failed": Column("Int64", "those that could not be downloaded"),
-    "waiting": Column("Int64", "those that MAST does not give out yet: exclusive, or public only just now"),
+    **{
+        state.value: Column("Int64", state.meaning)
+        for state in (State.PRESENT, State.STALE, State.MISSING, State.FAILED, State.WAITING)
+    },
+    **{state.value: Column("Int64", state.meaning) for state in (State.REFUSED, State.SUPERSEDED, State.GONE)},
     "forgotten": Column("Int64", "files that jwst-mast forget excludes; not among the selected ones"),
-    "queued": Column("Int64", "those on disk that MAST has queued to be processed again"),
-    "not_comparable": Column("Int64", "those on disk that cannot be compared with MAST, so may be old"),
+    "queued": Column("Int64", "on disk, and queued by MAST to be processed again"),
+    "not_comparable": Column("Int64", "on disk, but cannot be compared with MAST, so may be old"),
     "bytes": Column("Int64", "size of those on disk, as MAST has it", "byte"),
     "bytes_to_come": Column("Int64", "size of the others, as MAST has it", "byte"),
     "last_checked": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),
@@ -303,6 +304,16 @@ def conform(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     )
 
 
+def is_true(flags: pd.Series) -> "pd.Series[bool]":
+    """Where a column of flags is true; a missing value counts as false. A Series of bool, to select rows with."""
+    return flags.astype("boolean").fillna(False).astype(bool)
+
+
+def plain(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of Python's own values, with None for a missing one."""
+    return table.astype(object).where(table.notna(), None)
+
+
 def actual_names(wanted: Collection[str], fields: Collection[str]) -> dict[str, str]:
     """A reply's names of the wanted columns, in any case; missing ones are left out.
 
@@ -347,7 +358,7 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
     missing = [name for name, column in schema.items() if column.required and name not in there]
     if missing and rows:
         raise SchemaError(
-            f"MAST's reply of {what} lacks the column {', '.join(missing)}: MAST renamed or dropped it, "
+            f"MAST's reply of {what} does not have the column {', '.join(missing)}: MAST has renamed or removed it, "
             "or MAST_SERVER is another service; please report it"
         )
     columns = {}

@@ -73,7 +73,7 @@ def compare_with_mast(
     for name in others:
         table.loc[others.index, name] = others[name]
     compared = tables.conform(table, tables.COMPARISON_TABLE)
-    differ = others.index[others["changed"].fillna(False).astype(bool)]
+    differ = others.index[tables.is_true(others["changed"])]
     found = table.loc[differ].assign(kind="content", old_mtime=table.loc[differ, "mtime"])
     found = tables.conform(found, tables.CHANGE_TABLE)
     parts = [part for part in (changes[~changes["dataURI"].isin(found["dataURI"])], found) if len(part)]
@@ -101,7 +101,7 @@ def of_files_on_disk(compared: pd.DataFrame, files: pd.DataFrame) -> pd.DataFram
     """The rows of a comparison for some files, indexed as these; missing where the file was replaced since."""
     by_uri = compared.drop_duplicates("dataURI", keep="last").set_index("dataURI")
     rows = by_uri.reindex(files["dataURI"]).set_axis(files.index)
-    same = (rows["mtime"] == files["mtime"]).fillna(False).astype(bool)
+    same = tables.is_true(rows["mtime"] == files["mtime"])
     return rows.where(same)
 
 
@@ -133,7 +133,7 @@ def _others(
         asked_before=before["asked"],
         etag_before=before["etag"],
         date_before=before["last_modified"],
-        changed_before=before["changed"].astype("boolean").fillna(False),
+        changed_before=tables.is_true(before["changed"]),
         way_before=before["compared_by"],
         tag_before=before["new_tag"],
     )
@@ -145,7 +145,7 @@ def _others(
     told = versions_at_mast(archive, order["dataURI"].head(HEADS_PER_LOOK))
     moving = _with_moving_tags(archive, work, told)
     rows = []
-    for row in work.astype(object).where(work.notna(), None).to_dict("records"):
+    for row in tables.plain(work).to_dict("records"):
         version = told.get(row["dataURI"])
         verdict = _by_version(row, version, row["dataURI"] in moving, now) if version else _kept(row)
         rows.append(verdict if verdict.get("compared_by") else {**verdict, **_without_version(row, changed_siblings)})
@@ -212,7 +212,7 @@ def _with_moving_tags(archive: Archive, work: pd.DataFrame, told: Mapping[str, V
     """Files whose ETag changes with every request, so it is useless."""
     suspects = [
         row["dataURI"]
-        for row in work.astype(object).where(work.notna(), None).to_dict("records")
+        for row in tables.plain(work).to_dict("records")
         if (version := told.get(row["dataURI"])) and version.etag and _known(row)[0] not in (None, version.etag)
     ]
     again = versions_at_mast(archive, suspects)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from jwst_mast_assets.downloads.codes import FETCHED, Code
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.dates import moment
+from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.names import proposal_key
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.tables import DIFF_TABLE, HISTORY_TABLE, MANIFEST_TABLE, VERSION_COLUMNS
@@ -24,13 +25,18 @@ from jwst_mast_assets.records.store import STATE_FOLDER, TableStore
 EVENTS = {
     "downloaded": "a run fetched it; it was not there before",
     "replaced": "a run fetched it in place of an older version",
-    "adopted": "a run found it on disk for the first time, as another tool or a broken run left it",
-    "superseded": "MAST has a newer version, under this name or another; this one is still on disk",
+    "adopted": "a run found it on disk for the first time, left there by another tool or an interrupted run",
+    "stale": "MAST has a newer version under this name; this one is still on disk",
+    "superseded": "MAST has a newer version under another name; this one is still on disk",
     "gone": "MAST no longer lists it; it is still on disk",
     "spoiled": "the file on disk is no longer what was recorded; it is still there",
     "vanished": "it is no longer on disk",
 }
 """What can happen to a file."""
+
+NEWS_OF_MAST = (State.STALE.value, State.SUPERSEDED.value, State.GONE.value)
+"""Events that leave a file as it is on disk; the state that it is in from then on. Records of earlier versions of this
+package say ``superseded`` for ``stale``, too."""
 
 ARRIVALS = ("downloaded", "replaced", "adopted")
 """Events that bring a version of a file."""
@@ -160,7 +166,7 @@ def news(files: pd.DataFrame, known: pd.DataFrame, held: pd.DataFrame, root: Pat
     uri, before = once["dataURI"], held.set_index("dataURI")
     once["event"] = _happened(once, before)
     # What MAST says about its version applies to an adopted file only if they are the same.
-    unproven = (once["event"] == "adopted") & ~(once["md5"] == once["checksum"]).fillna(False)
+    unproven = (once["event"] == "adopted") & ~tables.is_true(once["md5"] == once["checksum"])
     once[["cal_ver", "crds_ctx"]] = once[["cal_ver", "crds_ctx"]].mask(unproven)
     once.loc[once["event"] == "vanished", [*VERSION_COLUMNS, "verified"]] = pd.NA
     earlier = _versions(known)
@@ -174,9 +180,9 @@ def _happened(files: pd.DataFrame, held: pd.DataFrame) -> pd.Series:
     """The event of each file, missing where there was none; `held` is indexed by ``dataURI``."""
     uri, code = files["dataURI"], files["dl_code"]
     is_held = uri.isin(held.index)
-    same_place = (files["path"] == uri.map(held["path"]).astype("string")).fillna(False)
-    same_bytes = files["md5"].isna() | (files["md5"] == uri.map(held["md5"]).astype("string")).fillna(False)
-    adopted = (code == Code.EXISTS).fillna(False) & ~(is_held & same_place & same_bytes)
+    same_place = tables.is_true(files["path"] == uri.map(held["path"]).astype("string"))
+    same_bytes = files["md5"].isna() | tables.is_true(files["md5"] == uri.map(held["md5"]).astype("string"))
+    adopted = tables.is_true(code == Code.EXISTS) & ~(is_held & same_place & same_bytes)
     absent = code.isin([Code.NOT_THERE, Code.VANISHED]) | files["bytes_on_disk"].isna()
     event = files["dl_str"].where(code.isin(FETCHED)).astype("string")
     return event.mask(is_held & same_place & absent, "vanished").mask(adopted, "adopted")
@@ -205,7 +211,7 @@ def manifest_at(history: pd.DataFrame, when: dt.datetime | str | None = None) ->
     on_disk = events[events["event"].isin([*ARRIVALS, "vanished"])].drop_duplicates("dataURI", keep="last")
     held = on_disk[on_disk["event"] != "vanished"]
     status = held["dataURI"].map(last).astype("string")
-    held = held.assign(since=held["when"], status=status.mask(status.isin(ARRIVALS), "current"))
+    held = held.assign(since=held["when"], status=status.mask(status.isin(ARRIVALS), State.PRESENT.value))
     return tables.conform(held, MANIFEST_TABLE).sort_values(["path", "dataURI"], ignore_index=True)
 
 
@@ -223,8 +229,8 @@ def diff(history: pd.DataFrame, when1: dt.datetime | str, when2: dt.datetime | s
     -------
     DataFrame
         Columns of ``tables.DIFF_TABLE``, sorted by ``change`` and path: ``added`` (there only at the second time),
-        ``changed`` (another version, by its md5, else its size), ``superseded`` (MAST had a newer one), ``gone`` (from
-        disk, or from MAST's lists).
+        ``changed`` (another version, by its md5, else its size), ``stale`` and ``superseded`` (MAST had
+        a newer one, under this name or another), ``gone`` (from disk, or from MAST's lists).
     """
     return compare(manifest_at(history, when1), manifest_at(history, when2))
 
@@ -233,9 +239,9 @@ def compare(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """The differences of two manifests, see :func:`diff`."""
     both = old.merge(new, on="dataURI", how="outer", suffixes=("_old", "_new"), indicator="side")
     only_old, only_new = both["side"] == "left_only", both["side"] == "right_only"
-    status = both["status_new"].where(~both["status_new"].eq(both["status_old"]).fillna(False))
+    status = both["status_new"].where(~tables.is_true(both["status_new"].eq(both["status_old"])))
     change = pd.Series(pd.NA, index=both.index, dtype="string")
-    change = change.mask(status.isin(["superseded", "gone"]), status).mask(_other_version(both), "changed")
+    change = change.mask(status.isin(NEWS_OF_MAST), status).mask(_other_version(both), "changed")
     both["change"] = change.mask(only_new, "added").mask(only_old, "gone")
     for name in ("path", "productFilename"):
         both[name] = both[f"{name}_new"].fillna(both[f"{name}_old"])
@@ -248,7 +254,7 @@ def _other_version(both: pd.DataFrame) -> pd.Series:
     """Whether the bytes differ; without an md5, whether size or pipeline version do."""
 
     def differ(name: str) -> pd.Series:
-        return (both[f"{name}_old"] != both[f"{name}_new"]).fillna(False).astype(bool)
+        return tables.is_true(both[f"{name}_old"] != both[f"{name}_new"])
 
     hashed = both["md5_old"].notna() & both["md5_new"].notna()
     return differ("md5").where(hashed, differ("size") | differ("cal_ver"))
@@ -258,14 +264,14 @@ def _versions(known: pd.DataFrame) -> pd.DataFrame:
     """The versions that were on disk, indexed by ``dataURI``; MAST's pipeline version only where the md5 is MAST's."""
     table = known[known["bytes_on_disk"].notna()].drop_duplicates("dataURI")
     table = table.assign(size=table["bytes_on_disk"])
-    unproven = ~(table["md5"] == table["checksum"]).fillna(False)
+    unproven = ~tables.is_true(table["md5"] == table["checksum"])
     table[["cal_ver", "crds_ctx"]] = table[["cal_ver", "crds_ctx"]].mask(unproven)
     return table.set_index("dataURI")[list(VERSION_COLUMNS)]
 
 
 def _relative(paths: pd.Series, root: Path) -> pd.Series:
     """Paths relative to the output folder; for others only the name, so that no path of this machine is recorded."""
-    inside = paths.str.startswith(f"{root}/").fillna(False).astype(bool)
+    inside = tables.is_true(paths.str.startswith(f"{root}/"))
     return paths.str.removeprefix(f"{root}/").where(inside, paths.str.rpartition("/")[2]).astype("string")
 
 

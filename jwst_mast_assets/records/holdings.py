@@ -15,10 +15,11 @@ from jwst_mast_assets.mast.config import Config, fill_in
 from jwst_mast_assets.mast.products import closest_parent_first
 from jwst_mast_assets.records import reports
 from jwst_mast_assets.records.reports import Reports, make_reports, write_reports
+from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.snapshot import Snapshot
 
 NOT_SHOWN = ("bytes_fetched", "run_id", "cell", "dl_message", *tables.ORIGIN_COLUMNS, "isStale")
-"""Columns that make no other page."""
+"""Columns that do not appear on the page."""
 
 
 class Holdings(NamedTuple):
@@ -29,6 +30,8 @@ class Holdings(NamedTuple):
     files: pd.DataFrame
     """Columns of ``tables.FILE_TABLE``, one row per ``dataURI``: selected now, selected once, or on disk."""
     reports: Reports
+    changes: pd.DataFrame
+    """Columns of ``tables.CHANGE_TABLE``: the files among these of which MAST has another version."""
 
 
 def read_proposal(snapshot: Snapshot, proposal: str) -> Holdings:
@@ -38,7 +41,9 @@ def read_proposal(snapshot: Snapshot, proposal: str) -> Holdings:
     products = store.read_proposal("product_table", proposal)
     recorded = snapshot.recorded_files(proposal)
     files = files_to_list(observations, products, recorded, config, disk=snapshot.disk)
-    return Holdings(observations, files, make_reports(observations, files, config))
+    changes = read_changes(store)
+    changes = changes[changes["dataURI"].isin(files["dataURI"])]
+    return Holdings(observations, files, make_reports(observations, files, config), changes)
 
 
 def files_to_list(
@@ -72,10 +77,10 @@ def files_to_list(
     """
     own = [name for name in tables.FILE_TABLE if name not in tables.PRODUCT_TABLE]
     recorded = recorded.drop_duplicates("dataURI", keep="last").set_index("dataURI")
-    # A file that MAST no longer lists is still on disk and in the record.
+    # MAST may no longer list a file that is recorded and still on disk.
     gone = recorded[~recorded.index.isin(products["dataURI"])].reset_index()
     everything = pd.concat([part for part in (products, gone) if len(part)] or [products], ignore_index=True)
-    # Selected by any of the days that list it.
+    # A file is selected if any of the days that list it selects it.
     everything = closest_parent_first(everything, observations).sort_values(
         "selected", ascending=False, kind="stable", na_position="last"
     )
@@ -87,19 +92,21 @@ def files_to_list(
     code, word = uri.map(recorded["dl_code"]).astype("Int64"), uri.map(recorded["dl_str"]).astype("string")
     why_missing = (state["dl_code"] == 0) & (code >= 3)
     fetched_now = (state["dl_code"] == 2) & everything["run_id"].isin(list(run_ids))
-    known = (why_missing | fetched_now).fillna(False)
+    known = tables.is_true(why_missing | fetched_now)
     everything["dl_code"] = state["dl_code"].where(~known, code)
     everything["dl_str"] = state["dl_str"].where(~known, word)
-    listed = everything["selected"].fillna(False) | uri.isin(recorded.index) | (everything["dl_code"] > 0).fillna(False)
+    listed = (
+        tables.is_true(everything["selected"]) | uri.isin(recorded.index) | tables.is_true(everything["dl_code"] > 0)
+    )
     return tables.conform(everything[listed.astype(bool)].reset_index(drop=True), tables.FILE_TABLE)
 
 
 def one_place_each(products: pd.DataFrame, recorded: pd.DataFrame) -> pd.Series:
-    """Where each product's file is or would be, the same in all rows that list it.
+    """The path of each product's file, the same in all rows that list the product.
 
-    A file whose name gives no observation number (a pool, a product of a candidate) takes that of the observation that
-    lists it; several observations would give it several places. It stays where a download has put it, else it gets
-    the place of its first row.
+    If a file's name has no observation number (a pool, a product of a candidate), the number comes from the observation
+    that lists it, so several observations would give it several paths. It keeps the path where a download put it;
+    otherwise it gets that of its first row.
 
     Parameters
     ----------
@@ -130,7 +137,7 @@ def carry_over(
     run_id: str,
     disk: Disk | None = None,
 ) -> pd.DataFrame:
-    """What a run did to files, and what earlier runs recorded of others: a narrower run forgets nothing.
+    """The files of a run, and those that earlier runs recorded: a run that selects less forgets nothing.
 
     Parameters
     ----------
@@ -170,12 +177,13 @@ def carry_over(
     return tables.conform(pd.concat([files, others], ignore_index=True), tables.FILE_TABLE)
 
 
-def page_fingerprint(known: Holdings, config: Config) -> str:
+def page_fingerprint(held: Holdings, config: Config) -> str:
     """Sixteen hexadecimal digits that change when anything that a proposal's page shows does."""
     shown = [name for name in tables.FILE_TABLE if name not in NOT_SHOWN]
     parts = [repr(sorted(config.model_dump(exclude={"verbose"}).items(), key=str)), __version__]
-    for table in (known.observations, known.files[shown], known.reports.summary):
-        # Whether a file was fetched just now or was there already makes no other page.
+    changes = held.changes[["dataURI", "kind", "new_md5"]]
+    for table in (held.observations, held.files[shown], held.reports.summary, changes):
+        # The page is the same whether a file was fetched just now or was already there.
         rows = table.replace({"dl_code": {1: 2, 5: 2}, "dl_str": {"downloaded": "exists", "replaced": "exists"}})
         parts += map(str, pd.util.hash_pandas_object(rows.astype("string"), index=False))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -189,9 +197,9 @@ def run_reports(
     run_ids: Collection[str],
     disk: Disk | None = None,
 ) -> Reports:
-    """The tables of one call: what it selected; `run_ids` are the runs whose files count as fetched now."""
+    """The tables of one call: what it selected; files that the runs `run_ids` fetched count as fetched now."""
     files = files_to_list(observations, products, recorded, config, run_ids, disk)
-    return make_reports(observations, files[files["selected"].fillna(False).astype(bool)], config)
+    return make_reports(observations, files[tables.is_true(files["selected"])], config)
 
 
 def save_run_reports(run: Reports, config: Config) -> list[Path]:
@@ -205,8 +213,8 @@ def save_run_reports(run: Reports, config: Config) -> list[Path]:
 def write_proposal_reports(snapshot: Snapshot, proposal: str) -> list[Path]:
     """Write a proposal's tables over all its days beside its page, ``<PPPPP>/<PPPPP>.obs.txt`` and so on."""
     with snapshot.store.locked(proposal):
-        known = read_proposal(snapshot, proposal)
-        return write_reports(known.reports, snapshot.config.root / proposal, proposal)
+        held = read_proposal(snapshot, proposal)
+        return write_reports(held.reports, snapshot.config.root / proposal, proposal)
 
 
 def summaries_of_cells(observations: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
@@ -217,7 +225,7 @@ def summaries_of_cells(observations: pd.DataFrame, products: pd.DataFrame) -> pd
     DataFrame
         Columns of ``tables.SUMMARY_FIXED`` and one Int64 column per file type.
     """
-    selected = products[products["selected"].fillna(False).astype(bool)]
+    selected = products[tables.is_true(products["selected"])]
     filetypes = sorted(selected["filetype"].dropna().unique())
     parts = []
     for cell, rows in selected.groupby("cell"):

@@ -16,19 +16,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from jwst_mast_assets.downloads import PRESENT, Code
-from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.config import Config, parameters_with
+from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
-
-SELECTING = (
-    *("instrument", "obsmode", "obsnums", "date_select", "filetypes", "calib_levels", "sca", "guidestars"),
-    *("guidestar_data_only", "obsid_select", "obsid_list", "skipdownload"),
-    *("skip_propID2outsubdir", "obsnum2outsubdir", "propIDs_obsnum2outsubdir", "jpg_separate_subdir"),
-)
-"""The parameters that decide which files are where; another value means other files, which are then caught up."""
-
 
 MEANING = 2
 """Raised where these parameters come to mean more files than before: what was complete is then looked at again. 2: file
@@ -66,11 +60,12 @@ class Entry(NamedTuple):
 
 def selection_fingerprint(config: Config) -> str:
     """Twelve hexadecimal digits that stand for the selecting and layout parameters."""
-    values = {name: getattr(config, name) for name in SELECTING}
+    values = {name: getattr(config, name) for name in parameters_with(Role.SELECTS, Role.PLACES)}
+    if not config.exclude:
+        # It was not there when the first fingerprints were recorded.
+        del values["exclude"]
     if config.obsmode or config.obsnums or any(kind in KINDS or "-" in kind for kind in config.filetypes):
         values["meaning"] = MEANING
-    if config.exclude:
-        values["exclude"] = config.exclude
     return _digest(json.dumps(values, sort_keys=True, default=str))
 
 
@@ -88,7 +83,7 @@ def fingerprints(observations: pd.DataFrame) -> dict[str, tuple[str, int]]:
         Partition key to (fingerprint, number). A new observation, another start or another level changes it, and the
         end of exclusive access or another date for it.
     """
-    wanted = observations[observations["wanted"].fillna(False).astype(bool)].sort_values("obsid")
+    wanted = observations[tables.is_true(observations["wanted"])].sort_values("obsid")
     lines: dict[str, list[str]] = {}
     columns = ["cell", "obsid", "t_min", "calib_level", "dataRights", "t_obs_release"]
     for cell, obsid, t_min, level, rights, release in wanted[columns].itertuples(index=False, name=None):
@@ -142,7 +137,7 @@ class Ledger:
             Whether the run had a token that MAST accepts.
         """
         found = fingerprints(observations)
-        selected = files[files["selected"].fillna(False).astype(bool)]
+        selected = files[tables.is_true(files["selected"])]
         exclusive, waiting = selected["dl_code"] == Code.EXCLUSIVE, selected["dl_code"] == Code.WAITING
         missing = set(selected.loc[~selected["dl_code"].isin(PRESENT) & ~exclusive & ~waiting, "cell"])
         missing |= set(open_cells)

@@ -4,9 +4,10 @@ import datetime as dt
 
 import pandas as pd
 
-from jwst_mast_assets.downloads import AWAITED, PRESENT, Code
+from jwst_mast_assets.downloads.codes import AWAITED, codes_of
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.dates import iso_of_mjd, mjd_of
+from jwst_mast_assets.mast.file_states import ON_DISK
 from jwst_mast_assets.mast.tables import RELEASE_TABLE
 
 
@@ -29,15 +30,15 @@ def releases(files: pd.DataFrame, now: dt.datetime, past: bool = False) -> pd.Da
         the first release of that day.
     """
     release, code = files["t_obs_release"], files["dl_code"]
-    public = (release <= mjd_of(now)).fillna(False).astype(bool)
-    refused = code.isin(AWAITED)
-    to_come = ~public & (refused | (files["dataRights"] == "EXCLUSIVE_ACCESS"))
-    shown = (to_come | refused | (public & past)).fillna(False).astype(bool)
+    public = tables.is_true(release <= mjd_of(now))
+    awaited = code.isin(AWAITED)
+    to_come = ~public & (awaited | (files["dataRights"] == "EXCLUSIVE_ACCESS"))
+    shown = tables.is_true(to_come | awaited | (public & past))
     chosen = files[shown].assign(
         public=public[shown],
         public_from=iso_of_mjd(release[shown]).str[:19],
         proposal=files.loc[shown, "proposal_id"].astype("string").str.zfill(5),
-        there=code[shown].isin(PRESENT) | (code[shown] == Code.BAD_SIZE).fillna(False),
+        there=code[shown].isin(codes_of(*ON_DISK)),
     )
     chosen["day"] = chosen["public_from"].str[:10]
     groups = chosen.groupby(["day", "proposal", "public"], dropna=False, sort=False)

@@ -14,8 +14,10 @@ from jwst_mast_assets.downloads import PRESENT, Code
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.current_keywords import current_keywords
+from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.keywords import UNKNOWN, Keywords
 from jwst_mast_assets.records.files import read_parquet, write_parquet
+from jwst_mast_assets.records.history import NEWS_OF_MAST
 from jwst_mast_assets.records.store import TableStore
 
 KINDS = {
@@ -117,7 +119,7 @@ def superseded(products: pd.DataFrame, files: pd.DataFrame, gone: Collection[str
     newest = stamped.dropna().sort_values("stamp").drop_duplicates("stands_for", keep="last").set_index("stands_for")
     own = time_stamp(table["productFilename"])
     successor = stands_for(table["productFilename"]).map(newest["name"]).astype("string")
-    is_old = (own < time_stamp(successor)).fillna(False)
+    is_old = tables.is_true(own < time_stamp(successor))
     is_gone = ~table["dataURI"].isin(products["dataURI"])
     if gone is not None:
         is_gone &= table["dataURI"].isin(list(gone))
@@ -176,11 +178,13 @@ def events_of(changes: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        For ``history.record_events``: ``superseded`` for changed contents and newer names, ``gone``.
+        For ``history.record_events``: ``stale`` for changed contents, ``superseded`` for newer names, ``gone``.
     """
-    event = changes["kind"].replace({"content": "superseded"})
+    event = changes["kind"].replace({"content": State.STALE.value})
     status = changes["dataURI"].map(held.drop_duplicates("dataURI").set_index("dataURI")["status"])
-    new = event.isin(["superseded", "gone"]) & status.notna() & (status != event).fillna(False)
+    # Earlier versions of this package recorded both as superseded.
+    known = (status == event) | ((status == State.SUPERSEDED) & (event == State.STALE))
+    new = event.isin(NEWS_OF_MAST) & status.notna() & ~tables.is_true(known)
     columns = {"old_md5": "md5", "old_cal_ver": "cal_ver", "old_crds_ctx": "crds_ctx"}
     return changes[["dataURI", "productFilename", *columns]].rename(columns=columns).assign(event=event)[new]
 
@@ -261,7 +265,7 @@ def _compared(table: pd.DataFrame) -> pd.DataFrame:
 
 def _differ(table: pd.DataFrame, name: str) -> pd.Series:
     """Where both are known and not the same."""
-    return (table[f"old_{name}"] != table[f"new_{name}"]).fillna(False).astype(bool)
+    return tables.is_true(table[f"old_{name}"] != table[f"new_{name}"])
 
 
 def _conformed(table: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from jwst_mast_assets.downloads.filesystem import Disk
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.records.store import TableStore
 
@@ -39,12 +40,12 @@ class Snapshot:
         written or removed it in the meantime.
         """
         recorded = self.store.read_proposal("downloaded_files", proposal)
-        inside = recorded["outfilename"].str.startswith(f"{self.config.root}/").fillna(False).astype(bool)
+        inside = tables.is_true(recorded["outfilename"].str.startswith(f"{self.config.root}/"))
         paths = recorded["outfilename"].where(inside)
         found = self.disk.table(paths)
         same = pd.Series(True, index=recorded.index)
         for name in ("bytes_on_disk", "mtime"):
             both_missing = found[name].isna() & recorded[name].isna()
-            same &= both_missing | (found[name] == recorded[name]).fillna(False).astype(bool)
+            same &= both_missing | tables.is_true(found[name] == recorded[name])
         self.disk.look_again(paths[~same].dropna())
         return recorded

@@ -6,27 +6,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from jwst_mast_assets.downloads import AWAITED, FAILURES, PRESENT, Code
+from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import layout, selection, tables
-from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.dates import mjd_of
+from jwst_mast_assets.mast.config import Config, parameters_with
+from jwst_mast_assets.mast.file_states import ON_DISK, State
+from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.comparisons import of_files_on_disk, read_compared
+from jwst_mast_assets.records.file_states import file_states
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import TableStore
-
-STATES = ("present", "stale", "missing", "failed", "waiting")
-"""The states of a selected file; ``tables.STATUS_TABLE`` has their meanings."""
-
-SELECTING = {"instrument", "obsmode", "obsnums", "date_select", "filetypes", "calib_levels", "sca", "guidestars"}
-SELECTING |= {"guidestar_data_only", "obsid_select", "obsid_list", "exclude"}
-"""The parameters that select."""
-
-NOT_WELL = ("stale", "missing", "failed")
-"""States that need attention."""
 
 
 def recorded_proposals(store: TableStore) -> list[str]:
@@ -34,7 +26,7 @@ def recorded_proposals(store: TableStore) -> list[str]:
     return sorted({cell.proposal for cell in store.cells("product_table")})
 
 
-def read_selected(store: TableStore, proposal: str, config: Config) -> pd.DataFrame:
+def read_selected(store: TableStore, proposal: str, config: Config, disk: Disk | None = None) -> pd.DataFrame:
     """The selected files of a proposal over all its days, and those fetched by earlier runs, with their state on disk.
 
     If the configuration selects something, that is the selection, whatever the last run selected; otherwise the
@@ -47,17 +39,17 @@ def read_selected(store: TableStore, proposal: str, config: Config) -> pd.DataFr
     """
     observations = store.read_proposal("obs_table", proposal)
     products = store.read_proposal("product_table", proposal)
-    if SELECTING & config.model_fields_set:
+    if config.model_fields_set.intersection(parameters_with(Role.SELECTS)):
         products = products.assign(selected=_selected(products, observations, config))
     products = here(products, config)
     recorded = here(store.read_proposal("downloaded_files", proposal), config)
     look = config.model_copy(update={"skip_check_if_outfile_exists": False})
-    files = holdings.files_to_list(observations, products, recorded, look)
+    files = holdings.files_to_list(observations, products, recorded, look, disk=disk)
     # What the user has deleted on purpose is not missing either.
     files = files[~files["dataURI"].isin(list(Forgotten(store).read()))]
     # What MAST no longer lists is neither missing nor stale: there is nothing to fetch.
     brought = files["dataURI"].isin(recorded.loc[recorded["bytes_on_disk"].notna(), "dataURI"])
-    listed = (files["selected"].fillna(False).astype(bool) | brought) & files["dataURI"].isin(products["dataURI"])
+    listed = (tables.is_true(files["selected"]) | brought) & files["dataURI"].isin(products["dataURI"])
     return files[listed].reset_index(drop=True)
 
 
@@ -70,7 +62,7 @@ def _selected(products: pd.DataFrame, observations: pd.DataFrame, config: Config
 def here(files: pd.DataFrame, config: Config) -> pd.DataFrame:
     """A table with the files' present paths, even if the output folder was moved."""
     path, root = files["outfilename"], str(config.root)
-    inside = path.str.startswith(f"{root}/").fillna(False).astype(bool)
+    inside = tables.is_true(path.str.startswith(f"{root}/"))
     if (inside | path.isna()).all():
         return files
     computed = layout.outfilenames(files, config)
@@ -94,42 +86,9 @@ def _moved(paths: pd.Series, computed: pd.Series, root: str) -> pd.Series:
     return paths.map(known).astype("string").fillna(computed)
 
 
-def states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> pd.Series:
-    """What each selected file is, one of ``STATES``.
-
-    Parameters
-    ----------
-    files : DataFrame
-        Columns of ``tables.FILE_TABLE``, with the state on disk now.
-    changes : DataFrame
-        Columns of ``tables.CHANGE_TABLE``: what is known about MAST's versions, of any date.
-    now : datetime
-        Aware. A file that is not on disk and not public at that time is waiting.
-
-    Returns
-    -------
-    Series of string
-    """
-    code = files["dl_code"]
-    there = code.isin(PRESENT)
-    # After a query MAST's size is newer than the file's, after a plan its md5; a look for changes asks only for that.
-    seen = changes[changes["kind"] == "content"].drop_duplicates("dataURI", keep="last").set_index("dataURI")
-    checksums = files["dataURI"].map(seen["new_md5"]).astype("string").fillna(files["checksum"])
-    other = (files["md5"] != checksums).fillna(False)
-    # Files without a checksum: the result is valid as long as the file on disk is the one that was compared.
-    unnamed = seen["old_mtime"].where(seen["new_md5"].isna())
-    other |= (files["dataURI"].map(unnamed).astype("Float64") == files["mtime"]).fillna(False)
-    stale = (code == Code.BAD_SIZE) | (there & other)
-    exclusive = (files["dataRights"] == "EXCLUSIVE_ACCESS") & (files["t_obs_release"] > mjd_of(now))
-    waiting = code.isin(AWAITED) | ((code == Code.NOT_THERE) & exclusive)
-    state = pd.Series("missing", index=files.index, dtype="string")
-    failed = code.isin(FAILURES) & (code != Code.VANISHED)
-    for word, rows in (("failed", failed), ("waiting", waiting), ("present", there), ("stale", stale)):
-        state = state.mask(rows.fillna(False).astype(bool), word)
-    return state
-
-
-def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.datetime) -> pd.DataFrame:
+def status(
+    store: TableStore, wanted: Iterable[str], config: Config, now: dt.datetime, disk: Disk | None = None
+) -> pd.DataFrame:
     """The status of some proposals.
 
     Parameters
@@ -141,16 +100,19 @@ def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.dat
         Where files are looked for, if the output folder was moved.
     now : datetime
         Aware.
+    disk : Disk, optional
+        The folders that have been listed so far.
 
     Returns
     -------
     DataFrame
         Columns of ``tables.STATUS_TABLE``, one row per proposal. ``files`` is the sum of the states.
     """
+    disk = disk or Disk()
     checked, changes, compared = Ledger(store).checked(), read_changes(store), read_compared(store)
     rows = [
         {
-            **_counts(read_selected(store, proposal, config), changes, compared, now),
+            **_counts(read_selected(store, proposal, config, disk), changes, compared, now),
             "proposal": proposal,
             "observations": _observations(store, proposal),
             "forgotten": Forgotten(store).number(proposal),
@@ -162,15 +124,15 @@ def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.dat
 
 
 def _counts(files: pd.DataFrame, changes: pd.DataFrame, compared: pd.DataFrame, now: dt.datetime) -> dict[str, int]:
-    state = states(files, changes, now)
-    on_disk = state.isin(["present", "stale"])
+    state = file_states(files, changes, now)
+    on_disk = state.isin(ON_DISK)
     look = of_files_on_disk(compared, files)
-    queued = look["isStale"].astype("boolean").fillna(files["isStale"]).fillna(False)
+    queued = tables.is_true(look["isStale"].astype("boolean").fillna(files["isStale"]))
     silent = look["productFilename"].notna() & look["compared_by"].isna()
     size = files["size"].fillna(0)
     return {
         "files": len(files),
-        **{name: int((state == name).sum()) for name in STATES},
+        **{name.value: int((state == name).sum()) for name in State},
         "queued": int((on_disk & queued).sum()),
         "not_comparable": int((on_disk & silent).sum()),
         "bytes": int(size[on_disk].sum()),
@@ -180,7 +142,7 @@ def _counts(files: pd.DataFrame, changes: pd.DataFrame, compared: pd.DataFrame, 
 
 def _observations(store: TableStore, proposal: str) -> int:
     observations = store.read_proposal("obs_table", proposal).drop_duplicates("obsid")
-    return int(observations["wanted"].fillna(False).sum())
+    return int(tables.is_true(observations["wanted"]).sum())
 
 
 def _last_checked(folder: Path, compared: str | None) -> str | None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from jwst_mast_assets import downloads
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.observations import describe_observations
@@ -76,12 +77,12 @@ def survey(archive: Archive, config: Config, store: TableStore, proposals: Seque
 
 
 def _survey(archive: Archive, config: Config, store: TableStore, proposal: str, observations: pd.DataFrame) -> Survey:
-    wanted = observations[observations["wanted"].fillna(False).astype(bool)]
+    wanted = observations[tables.is_true(observations["wanted"])]
     step = max(1, -(-len(wanted) // MOST_OBSERVATIONS))
     looked_at = wanted.iloc[::step]
     found = archive.products([int(obsid) for obsid in looked_at["obsid"]], config.Nobs_per_batch)
     products = describe_products(found, looked_at, config).drop_duplicates("dataURI")
-    chosen = products[products["selected"].fillna(False).astype(bool)]
+    chosen = products[tables.is_true(products["selected"])]
     look = config.model_copy(update={"skip_check_if_outfile_exists": False})
     state = downloads.state_on_disk(chosen, look, store.read_proposal("downloaded_files", proposal))["dl_code"]
     size = chosen["size"].fillna(0)

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.file_states import URGENCY, State
 from jwst_mast_assets.mast.sizes import human_bytes
-from jwst_mast_assets.webpage.rows import EXCLUSIVE, FAILED, MISSING, PRESENT, File
+from jwst_mast_assets.webpage.rows import File
 
 MAX_NAMED = 4
 """This many titles, targets, ... are listed; for the others, only their number."""
@@ -61,10 +62,11 @@ def make_overview(observations: pd.DataFrame, files: list[File]) -> Overview:
         Fact("files on disk", f"{len(on_disk):,}", f"{others:,} of them not selected" if others else ""),
         Fact("on disk", human_bytes(sum(file.bytes_on_disk or 0 for file in on_disk))),
     ]
-    for state, label in ((MISSING, "missing"), (FAILED, "failed"), (EXCLUSIVE, "not yet public")):
+    for state in URGENCY[:-1]:
         found = [file for file in files if file.state == state]
-        detail = human_bytes(sum(file.values["size"] or 0 for file in found)) if found and state != FAILED else ""
-        facts.append(Fact(label, f"{len(found):,}", detail, state if found else ""))
+        detail = human_bytes(sum(file.values["size"] or 0 for file in found)) if found else ""
+        if found or state in (State.MISSING, State.FAILED, State.WAITING):
+            facts.append(Fact(state.value, f"{len(found):,}", detail, state.value if found else ""))
     return Overview(
         titles=_by_frequency(observations["obs_title"]),
         investigators="; ".join(_by_frequency(observations["proposal_pi"])),
@@ -126,9 +128,9 @@ def make_summary(summary: pd.DataFrame, observations: pd.DataFrame, files: list[
                 "target": _few(mine["target_name"]),
                 "instrument": _instruments(mine["instrument_name"]),
                 "filters": _few(mine["filters"]),
-                "planned": bool(len(mine)) and bool((mine["calib_level"] < 0).fillna(False).all()),
-                "present": sum(file.state == PRESENT for file in own),
-                "states": [(s, n) for s in (FAILED, MISSING, EXCLUSIVE) if (n := sum(f.state == s for f in own))],
+                "planned": bool(len(mine)) and bool(tables.is_true(mine["calib_level"] < 0).all()),
+                "present": sum(file.state == State.PRESENT for file in own),
+                "states": [(s, n) for s in URGENCY[:-1] if (n := sum(f.state == s for f in own))],
                 "bytes": human_bytes(sum(file.bytes_on_disk or 0 for file in own)) if own else "",
                 "counts": [int(pd.to_numeric(row[name]).fillna(0).sum()) for name in filetypes],
             }
@@ -143,7 +145,7 @@ def _whole(number: Any) -> int | None:
 def _of(table: pd.DataFrame, number: int | None) -> pd.DataFrame:
     if "obsnum" not in table:
         return table.iloc[:0]
-    return table[table["obsnum"].isna() if number is None else (table["obsnum"] == number).fillna(False)]
+    return table[table["obsnum"].isna() if number is None else tables.is_true(table["obsnum"] == number)]
 
 
 def _few(values: pd.Series) -> str:

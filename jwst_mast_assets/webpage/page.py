@@ -12,6 +12,7 @@ import pandas as pd
 
 from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.file_states import URGENCY
 from jwst_mast_assets.mast.layout import make_folder, proposal_folder
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records.files import write_text
@@ -23,7 +24,6 @@ from jwst_mast_assets.webpage.rows import (
     EXPOSURE,
     GUIDE_STAR,
     LEVEL3,
-    URGENCY,
     File,
     Row,
     make_files,
@@ -68,6 +68,7 @@ def write_page(
     summary: pd.DataFrame,
     now: dt.datetime | None = None,
     disk: Disk | None = None,
+    changes: pd.DataFrame | None = None,
 ) -> Page:
     """Write ``<root>/<PPPPP>/index.html`` and ``<PPPPP>.products.txt``, and make the thumbnails.
 
@@ -87,6 +88,8 @@ def write_page(
         When the page is made (aware). Default: now.
     disk : Disk, optional
         What the run has listed so far.
+    changes : DataFrame, optional
+        Columns of ``tables.CHANGE_TABLE``: what is known about MAST's versions.
 
     Returns
     -------
@@ -100,7 +103,7 @@ def write_page(
     now = now or dt.datetime.now(dt.timezone.utc)
     folder = proposal_folder(config, proposal)
     make_folder(folder)
-    shown = make_files(files, now, disk)
+    shown = make_files(files, now, disk, changes)
     columns = resolve(config, {file.filetype for file in shown})
     rows = make_rows(shown)
     problems = [*columns.problems, *_read_headers(rows, columns.keywords)]
@@ -119,7 +122,8 @@ def write_page(
         rows=len(rows),
         detectors=sorted({row.sca for row in rows if row.sca}),
         obsnums=sorted({number for row in rows for number in row.obsnums}),
-        states=[state for state in URGENCY if any(row.state == state for row in rows)],
+        all_states=[state.value for state in URGENCY],
+        states=[state.value for state in URGENCY if any(row.state == state for row in rows)],
         tables=[text_path.name, *sorted(path.name for path in folder.glob(f"{proposal}.*.ecsv"))],
         problems=problems,
         max_problems=MAX_PROBLEMS,
@@ -212,7 +216,7 @@ def _text_table(rows: Sequence[Row], columns: Columns) -> pd.DataFrame:
     """The page's table without its pictures, for ``products.txt``; no value contains a space."""
     shown = [column for column in columns.shown if column.kind != FIGURE]
     table = {column.name: [_word(value_of(row, column)) for row in rows] for column in shown}
-    table["state"] = [row.state for row in rows]
+    table["state"] = [row.state.value for row in rows]
     return pd.DataFrame(table, dtype=object)
 
 

@@ -1,20 +1,18 @@
 """From the table of files to the page's rows: one per exposure, level-3 product or guide-star exposure."""
 
+import datetime as dt
 import re
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from jwst_mast_assets.downloads.codes import CODES, FAILURES, Code
+from jwst_mast_assets.downloads.codes import CODES, Code, codes_of
 from jwst_mast_assets.downloads.filesystem import Disk, OnDisk
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.dates import iso_of_mjd, mjd_of
-
-PRESENT, MISSING, FAILED, EXCLUSIVE = "present", "missing", "failed", "exclusive"
-URGENCY = (FAILED, MISSING, EXCLUSIVE, PRESENT)
-"""The state of a row is the first of these that a selected file of it has."""
+from jwst_mast_assets.mast.file_states import ON_DISK, URGENCY, State
+from jwst_mast_assets.records.file_states import file_states
 
 EXPOSURE, LEVEL3, GUIDE_STAR = "exposure", "level3", "guidestar"
 
@@ -28,7 +26,7 @@ class File:
     name: str
     filetype: str
     path: str | None
-    state: str
+    state: State
     note: str
     """What to know in addition to the state; may be empty."""
     selected: bool
@@ -87,17 +85,16 @@ class Row:
         return uncalibrated or next(iter(self.fits_files), self.files[0])
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """The state among its files that needs attention most."""
-        states = {file.state for file in self.files}
-        return next((state for state in URGENCY if state in states), PRESENT)
+        return min((file.state for file in self.files), key=URGENCY.index)
 
     @property
     def obsnums(self) -> list[int]:
         """The observation numbers of its files."""
         return sorted({number for file in self.files for number in file.obsnums})
 
-    def count(self, state: str) -> int:
+    def count(self, state: State) -> int:
         """Number of files in a state."""
         return sum(file.state == state for file in self.files)
 
@@ -108,7 +105,9 @@ class Row:
         return next((file for file in found if file.name.lower() == own), found[0] if found else None)
 
 
-def make_files(table: pd.DataFrame, now: Any, disk: Disk | None = None) -> list[File]:
+def make_files(
+    table: pd.DataFrame, now: dt.datetime, disk: Disk | None = None, changes: pd.DataFrame | None = None
+) -> list[File]:
     """The files to show: selected, failed or on disk; without duplicates, with their state now.
 
     Parameters
@@ -119,48 +118,57 @@ def make_files(table: pd.DataFrame, now: Any, disk: Disk | None = None) -> list[
         Decides whether an exclusive period is over.
     disk : Disk, optional
         What the run has listed so far.
+    changes : DataFrame, optional
+        Columns of ``tables.CHANGE_TABLE``: what is known about MAST's versions.
     """
     table = tables.conform(table, tables.FILE_TABLE)
     identity = table["dataURI"].fillna(table["productFilename"])
     table = table[~identity.duplicated() & table["productFilename"].notna()]
+    found = (disk or Disk()).looks(table["outfilename"].dropna())
+    sizes = [each.size if isinstance(each := found.get(path), OnDisk) else None for path in table["outfilename"]]
+    table = table.assign(dl_code=_code_now(table["dl_code"], pd.Series(sizes, index=table.index).notna()))
+    states = file_states(table, tables.empty(tables.CHANGE_TABLE) if changes is None else changes, now)
     public = iso_of_mjd(table["t_obs_release"]).str[:10].where(table["t_obs_release"] > mjd_of(now))
     public = public.astype(object).where(public.notna(), None)
-    records = table.astype(object).where(table.notna(), None).to_dict("records")
-    found = (disk or Disk()).looks(record["outfilename"] for record in records if record["outfilename"])
-    files = [
-        _file(record, found.get(record["outfilename"]), until) for record, until in zip(records, public, strict=True)
-    ]
-    return [file for file in files if file.selected or file.on_disk or file.state == FAILED]
+    records = tables.plain(table).to_dict("records")
+    files = []
+    for record, size, word, until in zip(records, sizes, states, public, strict=True):
+        values, state = {str(name): value for name, value in record.items()}, State(word)
+        files.append(
+            File(
+                name=values["productFilename"],
+                filetype=values["filetype"] or "",
+                path=values["outfilename"],
+                state=state,
+                note=_note(state, values, until),
+                selected=bool(values["selected"]),
+                bytes_on_disk=size,
+                values=values,
+            )
+        )
+    return [file for file in files if file.selected or file.on_disk or file.state in FAULTS]
 
 
-def _file(record: dict[Hashable, Any], found: OnDisk | str | None, until: str | None) -> File:
-    values = {str(name): value for name, value in record.items()}
-    on_disk = found if isinstance(found, OnDisk) else None
-    state, note = _state(values, on_disk is not None, until)
-    return File(
-        name=values["productFilename"],
-        filetype=values["filetype"] or "",
-        path=values["outfilename"],
-        state=state,
-        note=note,
-        selected=bool(values["selected"]),
-        bytes_on_disk=on_disk.size if on_disk else None,
-        values=values,
-    )
+FAULTS = (State.FAILED, State.REFUSED)
 
 
-def _state(values: dict[str, Any], on_disk: bool, until: str | None) -> tuple[str, str]:
-    """State and note. The disk takes precedence over the record, unless the record has a fault."""
+def _code_now(code: pd.Series, on_disk: pd.Series) -> pd.Series:
+    """``dl_code`` as the disk has it now: the disk takes precedence over the record, unless the record has a fault."""
+    arrived = on_disk & ~code.isin(codes_of(*ON_DISK, *FAULTS))
+    left = ~on_disk & (code.isna() | code.isin(codes_of(*ON_DISK)))
+    return code.mask(arrived, Code.EXISTS).mask(left, Code.NOT_THERE)
+
+
+def _note(state: State, values: dict[str, Any], until: str | None) -> str:
+    """What to say beside the state."""
     code = values["dl_code"]
-    if code in FAILURES and code != Code.VANISHED:
-        return FAILED, values["dl_message"] or CODES[code].meaning
-    if on_disk:
-        return PRESENT, ""
-    if code == Code.WAITING:
-        return EXCLUSIVE, values["dl_message"] or CODES[code].meaning
-    if until or code == Code.EXCLUSIVE:
-        return EXCLUSIVE, f"until {until}" if until else ""
-    return MISSING, CODES[code].meaning if code == Code.VANISHED else ""
+    if state in FAULTS or code == Code.WAITING:
+        return values["dl_message"] or CODES[code].meaning
+    if state == State.WAITING:
+        return f"until {until}" if until else ""
+    if state in (State.STALE, State.SUPERSEDED, State.GONE):
+        return state.meaning
+    return CODES[code].meaning if code == Code.VANISHED else ""
 
 
 def make_rows(files: list[File]) -> list[Row]:

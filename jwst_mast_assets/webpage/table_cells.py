@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.webpage.columns import FIGURE, KEYWORD, PageColumn
-from jwst_mast_assets.webpage.rows import EXCLUSIVE, PRESENT, File, Row
+from jwst_mast_assets.webpage.rows import File, Row
 from jwst_mast_assets.webpage.thumbnails import Picture, Size, thumbnail_size
 
 MAX_DECIMALS = 6
@@ -22,7 +23,7 @@ class Figure(NamedTuple):
     alt: str
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """A cell of the page; everything in it is plain text, escaped by the template."""
 
     text: str = ""
@@ -40,7 +41,7 @@ class ShownColumn(NamedTuple):
     name: str
     css: str
     """``number``, ``text`` or ``figure``."""
-    cells: list[Cell]
+    cells: list[TableCell]
 
 
 def link_to(path: str, folder: Path) -> str:
@@ -85,16 +86,17 @@ def make_column(
         return None
     if column.name in ("size", "bytes_on_disk", "bytes_fetched"):
         sizes = [
-            Cell() if value is None else Cell(human_bytes(value), str(value), f"{value:,} bytes") for value in values
+            TableCell() if value is None else TableCell(human_bytes(value), str(value), f"{value:,} bytes")
+            for value in values
         ]
         return ShownColumn(column.name, "number", sizes)
     if column.name == "outfilename":
         return ShownColumn(column.name, "text", [_path_cell(row.main, folder) for row in rows])
     if all(value is None or _is_number(value) for value in values):
         digits = max(_decimals(value) for value in values)
-        numbers = [Cell() if value is None else Cell(_number(value, digits), repr(value)) for value in values]
+        numbers = [TableCell() if value is None else TableCell(_number(value, digits), repr(value)) for value in values]
         return ShownColumn(column.name, "number", numbers)
-    return ShownColumn(column.name, "text", [Cell("" if value is None else str(value)) for value in values])
+    return ShownColumn(column.name, "text", [TableCell("" if value is None else str(value)) for value in values])
 
 
 def figure_of(path: str, picture: Picture, folder: Path, alt: str, size: tuple[int | None, int | None]) -> Figure:
@@ -103,23 +105,25 @@ def figure_of(path: str, picture: Picture, folder: Path, alt: str, size: tuple[i
     return Figure(link_to(picture.path, folder), shown, alt)
 
 
-def _figure_cell(file: File | None, folder: Path, figures: Mapping[str, Figure]) -> Cell:
+def _figure_cell(file: File | None, folder: Path, figures: Mapping[str, Figure]) -> TableCell:
     if file is None:
-        return Cell(sort="")
+        return TableCell(sort="")
     if not file.on_disk or file.path is None:
-        return Cell(file.state, "", " ".join((file.state, file.note)).strip(), css=f"absent {file.state}")
+        return TableCell(file.state, "", " ".join((file.state, file.note)).strip(), css=f"absent {file.state}")
     figure = figures.get(file.path)
-    return Cell("" if figure and figure.size else "unreadable", "1", link=link_to(file.path, folder), figure=figure)
+    return TableCell(
+        "" if figure and figure.size else "unreadable", "1", link=link_to(file.path, folder), figure=figure
+    )
 
 
-def _path_cell(file: File, folder: Path) -> Cell:
+def _path_cell(file: File, folder: Path) -> TableCell:
     if not file.path:
-        return Cell()
-    return Cell(
+        return TableCell()
+    return TableCell(
         os.path.basename(file.path),
         title=file.path,
         link=link_to(file.path, folder) if file.on_disk else "",
-        css="path" if file.state in (PRESENT, EXCLUSIVE) else f"path {file.state}",
+        css="path" if file.state in (State.PRESENT, State.WAITING) else f"path {file.state}",
     )
 
 

@@ -56,10 +56,12 @@ def test_an_unknown_option_or_one_without_its_value_is_bad_usage(archive, comman
 
 
 def test_help_names_every_parameter(command):
-    from jwst_mast_assets.cli.options import NOT_OPTIONS
-    from jwst_mast_assets.mast.config import Config
+    from jwst_mast_assets.mast.config import Config, parameters_with
+    from jwst_mast_assets.mast.parameter_roles import Role
 
     outcome = command.query("--help")
     assert outcome.status == 0
     for name in Config.model_fields:
-        assert (f"--{name} " in outcome.out) == (name not in NOT_OPTIONS or name == "verbose")
+        assert (f"--{name} " in outcome.out) == (
+            name not in parameters_with(Role.PIPELINE, Role.NO_OPTION) or name == "verbose"
+        )

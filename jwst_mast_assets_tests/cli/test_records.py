@@ -178,7 +178,7 @@ def test_status_shows_every_recorded_proposal_and_totals(ask):
     assert asked.row("total") == ["total", "32", "14", "11", "1", "0", "0", "2", "0", "0", "1.37 MB", "202 kB", "-"]
     checked = dt.datetime.fromisoformat(asked.row("01138")[-1]).replace(tzinfo=dt.timezone.utc)
     assert abs(now() - checked) < dt.timedelta(minutes=10)
-    assert "stale: those on disk for which MAST has another version" in asked.lines
+    assert "stale: on disk, but MAST has another version of it" in asked.lines
 
 
 def test_status_checks_what_is_asked_for(ask, story, tmp_path):

@@ -231,6 +231,6 @@ def test_metadata_say_how_many(archive, runner):
     result = runner.run()
     (event,) = result.asset_materializations_for_node("downloaded_files")
     values = {name: value.value for name, value in event.metadata.items()}
-    assert (values["selected"], values["fetched"], values["failed"], values["not_public"]) == (30, 30, 0, 0)
+    assert (values["selected"], values["fetched"], values["failed"], values["waiting"]) == (30, 30, 0, 0)
     assert values["bytes_fetched"] == values["bytes_on_disk"] > 0
     assert str(event.partition) == DAY

@@ -42,7 +42,7 @@ def test_a_run_says_in_its_log_what_it_does_and_what_its_page_shows_is_short(a_r
 
     (event,) = a_run.asset_materializations_for_node("downloaded_files")
     files = event.metadata["files"].value.splitlines()
-    assert files[0] == "| name | size | state | message |"
+    assert files[0] == "| name | size | state | dl_str | message |"
     assert files[2].startswith(f"| {NAME} | ")
     assert "| ERRORnotfound | MAST answered with HTTP status 404 |" in files[2]
     assert [line.count("| downloaded |") for line in files[3:]] == [1, 1]
@@ -70,8 +70,8 @@ def test_of_many_files_25_are_shown_and_those_that_failed_come_first():
         }
     )
     lines = files_preview(files).value.splitlines()
-    assert lines[2] == "| file39.fits | 83.9 MB | ERRORdownload | time-out |"
-    assert lines[3] == "| file0.fits | 83.9 MB | exists |  |"
+    assert lines[2] == "| file39.fits | 83.9 MB | failed | ERRORdownload | time-out |"
+    assert lines[3] == "| file0.fits | 83.9 MB | present | exists |  |"
     assert len([line for line in lines if line.startswith("| file")]) == 25
     assert lines[-1] == "... and 15 more"
     said = outcome(files, 14.23456)

@@ -170,12 +170,12 @@ def test_superseded_and_gone_files_stay_in_the_manifest_as_such(folder):
     )
     assert history.record_events(folder.store, "01138", told) == 3
     manifest = folder.manifest()
-    assert manifest["status"].tolist() == ["superseded", "gone", "current"]
+    assert manifest["status"].tolist() == ["superseded", "gone", "present"]
     assert manifest["md5"].notna().all()
     changes = history.diff(folder.events, at(0), at(1))
     assert changes[["change", "productFilename"]].to_numpy().tolist() == [["gone", "b.fits"], ["superseded", "a.fits"]]
     folder.run(2, a(Code.REPLACED, "2"))
-    assert folder.manifest()["status"].tolist() == ["current", "gone", "current"]
+    assert folder.manifest()["status"].tolist() == ["present", "gone", "present"]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def replayed(events, hour):
     held = {}
     for _, name, event, version in sorted((e for e in events if e[0] <= hour), key=lambda event: event[0]):
         if event in history.ARRIVALS:
-            held[name] = (version, "current")
+            held[name] = (version, "present")
         elif event == "vanished":
             held.pop(name, None)
         elif name in held:
@@ -317,7 +317,7 @@ def test_a_difference_leads_from_one_manifest_to_the_other(events, hour1, hour2)
     for name in old.keys() & new.keys():
         if old[name][0] != new[name][0]:
             expected[name] = "changed"
-        elif new[name][1] != old[name][1] and new[name][1] != "current":
+        elif new[name][1] != old[name][1] and new[name][1] != "present":
             expected[name] = new[name][1]
     assert dict(zip(changes["dataURI"], changes["change"], strict=True)) == expected
     versions = changes[["dataURI", "old_md5", "new_md5"]].fillna("").itertuples(index=False, name=None)

@@ -5,12 +5,13 @@ import json
 
 import pytest
 
-from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.records.ledger import SELECTING, selection_fingerprint
+from jwst_mast_assets.mast.config import Config, parameters_with
+from jwst_mast_assets.mast.parameter_roles import Role
+from jwst_mast_assets.records.ledger import selection_fingerprint
 
 
 def fingerprint_of_the_version_before(config):
-    values = {name: getattr(config, name) for name in SELECTING}
+    values = {name: getattr(config, name) for name in parameters_with(Role.SELECTS, Role.PLACES)}
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 

@@ -9,10 +9,12 @@ from jwst_mast_assets.downloads import Code
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import MJD_EPOCH
+from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records.file_states import file_states
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import write_changes
-from jwst_mast_assets.records.status import STATES, states, status
+from jwst_mast_assets.records.status import status
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets_tests.records.file_rows import CELL, file_row, file_table
 
@@ -40,12 +42,12 @@ SOON = {"dataRights": "EXCLUSIVE_ACCESS", "t_obs_release": 60001.0}
         (Code.EXCLUSIVE, {}, "waiting"),
         (Code.FAILED, {}, "failed"),
         (Code.NOT_FOUND, {}, "failed"),
-        (Code.BAD_NAME, {"outfilename": None}, "failed"),
+        (Code.BAD_NAME, {"outfilename": None}, "refused"),
     ],
 )
 def test_each_selected_file_is_in_one_state(tmp_path, code, values, state):
     files = file_table(file_row(tmp_path, "a.fits", code, **values))
-    assert states(files, NO_CHANGES, NOW).tolist() == [state]
+    assert file_states(files, NO_CHANGES, NOW).tolist() == [state]
 
 
 def test_a_file_that_a_look_for_changes_found_reprocessed_is_stale_until_it_is_fetched(tmp_path):
@@ -53,8 +55,8 @@ def test_a_file_that_a_look_for_changes_found_reprocessed_is_stale_until_it_is_f
     newer = file_row(tmp_path, "a.fits", Code.EXISTS, "2")
     found = {"kind": ["content"], "dataURI": [row["dataURI"]], "new_md5": [newer["md5"]]}
     changes = tables.conform(NO_CHANGES.reindex([0]).assign(**found), tables.CHANGE_TABLE)
-    assert states(file_table(row), changes, NOW).tolist() == ["stale"]
-    assert states(file_table(newer), changes, NOW).tolist() == ["present"]
+    assert file_states(file_table(row), changes, NOW).tolist() == ["stale"]
+    assert file_states(file_table(newer), changes, NOW).tolist() == ["present"]
 
 
 @pytest.fixture
@@ -90,8 +92,8 @@ def row_of(store):
 
 def test_the_states_of_the_selected_files_add_up(folder):
     row = row_of(folder)
-    assert {state: row[state] for state in STATES} == {
-        "present": 2, "stale": 0, "missing": 1, "failed": 1, "waiting": 1,
+    assert {state.value: row[state] for state in State if row[state]} == {
+        "present": 2, "missing": 1, "failed": 1, "waiting": 1,
     }  # fmt: skip
     assert (row["observations"], row["files"], row["bytes"], row["bytes_to_come"]) == (1, 5, 200, 300)
 

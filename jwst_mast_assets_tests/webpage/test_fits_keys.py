@@ -43,8 +43,8 @@ def test_data_are_not_needed(tmp_path: Path):
         (b"", "empty"),
         (b"nonsense", "not a FITS file"),
         (b"SIMPLE  =                    T", "ends within a header"),
-        ((b"SIMPLE  =                    T" + b" " * 50).ljust(2880 * 2001), "does not end"),
-        ((b"SIMPLE  =                    T" + b" " * 50 + b"END").ljust(2880) + b"\0" * 2880, "not a FITS file"),
+        ((b"SIMPLE  =                    T" + b" " * 50).ljust(2880 * 10_001), "does not end"),
+        ((b"SIMPLE  =                    T" + b" " * 50 + b"END").ljust(2880) + b"\0" * 2880, "not FITS at byte 2880"),
     ],
 )
 def test_what_is_no_fits_file_says_why(tmp_path: Path, content: bytes, reason: str):

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from jwst_mast_assets.downloads.codes import Code
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.webpage import Page, write_page
 from jwst_mast_assets_tests.webpage.conftest import (
     NOT_RELEASED,
@@ -171,7 +172,7 @@ def test_states(filled: Proposal):
     assert (states.count("failed"), states.count("missing"), states.count("present")) == (1, 2, 11)
     for text in (
         "failed: MAST answered 503 <five> times",
-        "exclusive until 2129-12-06",
+        "waiting until 2129-12-06",
         "recorded as on disk but is no longer there",
         "1 of them not selected",
     ):
@@ -179,9 +180,20 @@ def test_states(filled: Proposal):
     assert "nrca1_never.fits" not in page.path.read_text()
 
 
+def test_a_file_that_mast_has_changed_since_is_shown_as_stale(proposal: Proposal):
+    product = proposal.add(EXPOSURE, "_rate.jpg", dl_code=Code.EXISTS)
+    write_jpeg(proposal.path(product["productFilename"]))
+    found = {"kind": "content", "dataURI": product["dataURI"], "new_md5": None, "old_mtime": 1e9}
+    changes = tables.conform(pd.DataFrame([found]), tables.CHANGE_TABLE)
+    product["mtime"] = 1e9
+    page = write_page(proposal.config, proposal.key, *proposal.tables(), now=NOW, changes=changes)
+    assert read(page).rows[0]["data-state"] == "stale"
+    assert "on disk, but MAST has another version of it" in read(page).text
+
+
 def test_exclusive_until_the_day_it_is_public(proposal: Proposal):
     proposal.add(EXPOSURE, "_rate.fits", t_obs_release=60828.0)  # 2025-06-02
-    assert read(make(proposal)).rows[0]["data-state"] == "exclusive"
+    assert read(make(proposal)).rows[0]["data-state"] == "waiting"
     page = write_page(proposal.config, proposal.key, *proposal.tables(), now=NOW + dt.timedelta(days=2))
     assert read(page).rows[0]["data-state"] == "missing"
 
@@ -285,11 +297,11 @@ def test_odd_characters_in_paths_and_texts(proposal: Proposal):
     assert_all_there(page, reader)
 
 
-def test_a_product_without_a_path_is_shown_as_failed(proposal: Proposal):
+def test_a_product_without_a_path_is_shown_as_refused(proposal: Proposal):
     proposal.add(EXPOSURE, "_rate.fits", productFilename="../../etc/passwd_rate.fits", dl_code=Code.BAD_NAME)
     page = make(proposal)
     reader = read(page)
-    assert reader.rows[0]["data-state"] == "failed"
+    assert reader.rows[0]["data-state"] == "refused"
     assert not any("passwd" in link for link in reader.links)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import dagster as dg
 
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.metadata import OWNERS, TAGS
+from jwst_mast_assets.defs.metadata import PARTITIONED
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.table_io import check_recorded
@@ -18,12 +18,8 @@ from jwst_mast_assets.webpage.page import write_page
 
 
 @dg.asset(
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="jwst",
-    owners=OWNERS,
-    tags=TAGS,
+    **PARTITIONED,
     kinds={"html"},
-    code_version="1",
     deps=["downloaded_files", "summary_table"],
 )
 def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg.MaterializeResult:
@@ -41,8 +37,8 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
         paths, versions, problems, unchanged = [], [], 0, 0
         for proposal in proposals_of(cells):
             with store.locked(proposal):
-                known = holdings.read_proposal(snapshot, proposal)
-                version = holdings.page_fingerprint(known, config)
+                held = holdings.read_proposal(snapshot, proposal)
+                version = holdings.page_fingerprint(held, config)
                 path = config.root / proposal / "index.html"
                 marker = store.state / "pages" / f"{proposal}.txt"
                 made = marker.read_text(encoding="utf-8") if path.exists() and marker.exists() else None
@@ -52,10 +48,11 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
                     page = write_page(
                         config,
                         proposal,
-                        known.observations,
-                        known.files,
-                        known.reports.summary,
+                        held.observations,
+                        held.files,
+                        held.reports.summary,
                         disk=snapshot.disk,
+                        changes=held.changes,
                     )
                     write_text(marker, version)
                     problems += len(page.problems)

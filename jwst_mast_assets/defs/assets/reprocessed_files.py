@@ -83,7 +83,7 @@ def reprocessed_files(
                 "compared": compared,
                 "compared_by": ways,
                 "not_comparable": int(looked["compared_by"].isna().sum()),
-                "queued": int(looked["isStale"].fillna(False).sum()),
+                "queued": int(tables.is_true(looked["isStale"]).sum()),
                 "changes": sentence,
                 **counts,
                 "status": preview(status(store, watched, config, now)),

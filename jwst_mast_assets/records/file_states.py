@@ -1,0 +1,49 @@
+"""The state of each file, from its ``dl_code`` and what is known of MAST's versions."""
+
+import datetime as dt
+
+import pandas as pd
+
+from jwst_mast_assets.downloads.codes import CODES, Code
+from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.dates import mjd_of
+from jwst_mast_assets.mast.file_states import ON_DISK, State
+
+
+def file_states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> pd.Series:
+    """What each file is.
+
+    Parameters
+    ----------
+    files : DataFrame
+        Columns of ``tables.FILE_TABLE``, with the state on disk now.
+    changes : DataFrame
+        Columns of ``tables.CHANGE_TABLE``: what is known about MAST's versions, of any date.
+    now : datetime
+        Aware. A file that is not on disk and not public at that time is waiting.
+
+    Returns
+    -------
+    Series of string
+        Values of :class:`State`.
+    """
+    code, uri = files["dl_code"], files["dataURI"]
+    state = code.map({code: meaning.state.value for code, meaning in CODES.items()}).astype("string")
+    state = state.fillna(State.MISSING.value)
+    exclusive = tables.is_true(files["t_obs_release"] > mjd_of(now)) & (files["dataRights"].fillna("") != "PUBLIC")
+    state = state.mask(tables.is_true(code == Code.NOT_THERE) & exclusive, State.WAITING.value)
+    there = state.isin(ON_DISK)
+    for kind in (State.GONE, State.SUPERSEDED):
+        state = state.mask(there & uri.isin(changes.loc[changes["kind"] == kind, "dataURI"]), kind.value)
+    return state.mask(there & _has_other_version(files, changes), State.STALE.value)
+
+
+def _has_other_version(files: pd.DataFrame, changes: pd.DataFrame) -> pd.Series:
+    """Whether MAST has other bytes under the same name, of files that are on disk."""
+    # After a query MAST's size is newer than the file's, after a plan its md5; a look for changes asks only for that.
+    seen = changes[changes["kind"] == "content"].drop_duplicates("dataURI", keep="last").set_index("dataURI")
+    checksums = files["dataURI"].map(seen["new_md5"]).astype("string").fillna(files["checksum"])
+    # Files without a checksum: the result is valid as long as the file on disk is the one that was compared.
+    unnamed = seen["old_mtime"].where(seen["new_md5"].isna())
+    same_file = tables.is_true(files["dataURI"].map(unnamed).astype("Float64") == files["mtime"])
+    return tables.is_true(files["md5"] != checksums) | same_file
