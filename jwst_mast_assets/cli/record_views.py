@@ -100,8 +100,8 @@ def status(arguments: argparse.Namespace) -> int:
     if not arguments.proposal:
         others = sorted(set(recorded_proposals(store)) - set(proposals))
         lines += ["", f"recorded but not watched: {' '.join(others)}"] if others else []
-        held = read_notes(store)["held"].items()
-        lines += [f"note: {held_sentence(key, counts, suggest(f'heal {key} --yes'))}" for key, counts in held]
+        held = {key: counts for key, counts in read_notes(store)["held"].items() if key in proposals}
+        lines += [f"note: {held_sentence(key, held[key], suggest(f'heal {key} --yes'))}" for key in held]
         lines += [f"note: {sentence}" for sentence in Ledger(store).skipped()]
     show(lines)
     if arguments.details:

@@ -30,12 +30,15 @@ def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 def _heal(arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.cli.record_views import folder_of
+    from jwst_mast_assets.cli.runs import open_instance
+    from jwst_mast_assets.defs.attempts import under_way
+    from jwst_mast_assets.defs.watching import watched_proposals
     from jwst_mast_assets.mast.names import proposal_key
     from jwst_mast_assets.records.upkeep import held_sentence, look_after, watched_and_recorded
-    from jwst_mast_assets.records.watched import WatchList
 
     config, store = folder_of(arguments)
-    watched = {*WatchList(store).read(), *config.propID}
+    with open_instance() as instance:
+        watched, busy = set(watched_proposals(instance, store, config)), under_way(instance).cells
     given = {proposal_key(proposal) for proposal in arguments.proposal}
     if unwatched := sorted(given - watched):
         raise ValueError(
@@ -44,7 +47,7 @@ def _heal(arguments: argparse.Namespace) -> int:
         )
     now = dt.datetime.now(dt.timezone.utc)
     proposals = watched_and_recorded(store, given or watched)
-    found = look_after(store, config, proposals, now, arguments.yes, arguments.read_all)
+    found = look_after(store, config, proposals, now, arguments.yes, arguments.read_all, busy)
     print(found)
     for row in found.bad.itertuples():
         print(f"  {row.problem}: {str(row.outfilename).removeprefix(f'{store.root}/')}")

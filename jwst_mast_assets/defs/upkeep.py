@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import pydantic
 
+from jwst_mast_assets.defs.attempts import under_way
 from jwst_mast_assets.defs.daemon_config import check_folder_is_set, daemon_config
 from jwst_mast_assets.defs.daily import daily_with_repeats, done_or_under_way
 from jwst_mast_assets.defs.failures import plain_failures_of
@@ -38,7 +39,8 @@ def look_at_disk(context: dg.OpExecutionContext, config: LookAtDisk, jwst_config
         check_folder_is_set(settings)
         proposals = watched_and_recorded(store, watched_proposals(context.instance, store, settings))
         now = dt.datetime.now(dt.timezone.utc)
-        found = look_after(store, settings, proposals, now, config.accept_losses, config.read_all)
+        busy = under_way(context.instance).cells
+        found = look_after(store, settings, proposals, now, config.accept_losses, config.read_all, busy)
     context.log.info(f"{found}")
     held = [
         held_sentence(proposal, counts, suggest(f"heal {proposal} --yes")) for proposal, counts in found.held.items()

@@ -67,6 +67,7 @@ def look_after(
     now: dt.datetime,
     accept_losses: bool = False,
     read_all: bool = False,
+    busy: Collection[str] = (),
 ) -> Findings:
     """Look for every recorded file of some proposals, read a share of them, and make due what is not as recorded.
 
@@ -82,6 +83,8 @@ def look_after(
         Restore files also where most of a proposal's are missing.
     read_all : bool
         Read every file, not a share.
+    busy : collection of str
+        Partition keys of runs under way: their files may just be replaced, so they are left to the next look.
 
     Raises
     ------
@@ -90,6 +93,7 @@ def look_after(
     """
     notes, disk = read_notes(store), Disk()
     listed = _expected(store, config, proposals)
+    listed = listed[~listed["dataURI"].isin(listed.loc[listed["cell"].isin(list(busy)), "dataURI"])]
     # Of a file that several days list the newest record counts.
     expected = listed.drop_duplicates("dataURI", keep="last", ignore_index=True)
     found = disk.table(expected["outfilename"])

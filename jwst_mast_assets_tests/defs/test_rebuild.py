@@ -59,7 +59,7 @@ def test_a_deleted_home_is_rebuilt_from_the_output_folder(archive, root, tmp_pat
         event = instance.get_latest_materialization_event(dg.AssetKey("downloaded_files"))
         assert event is not None
         assert event.asset_materialization is not None
-        assert "from the records in the output folder" in event.asset_materialization.metadata["rebuilt"].value
+        assert "the output folder" in str(event.asset_materialization.metadata["rebuilt"].value)
 
         archive.clear_requests()
         skipped = tick(instance)

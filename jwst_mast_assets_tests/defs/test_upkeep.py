@@ -184,6 +184,16 @@ def test_a_folder_that_cannot_be_looked_at_is_not_missing(archive, instance, fil
     assert isinstance(tick(instance), dg.SkipReason)
 
 
+def test_files_of_a_run_under_way_are_left_to_the_next_look(archive, instance, filled, root):
+    filled[MISSING].unlink()
+    job = build_defs().resolve_job_def("jwst_download")
+    tags = {"dagster/partition": DAY}
+    run = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    assert "0 recorded files" in look(instance)["found"]
+    instance.report_run_canceled(run)
+    assert "1 file missing" in look(instance)["found"]
+
+
 def test_the_look_asks_mast_nothing_and_lists_each_folder_once(archive, instance, filled, monkeypatch):
     listed = []
     scandir = os.scandir
