@@ -110,10 +110,7 @@ def run_requests(
     chosen = in_turn(_ranges(ready, obstacles))
     if around and around.free < LEAST_ROOM:
         # Each run would fail by itself, and report it.
-        skipped = [
-            *skipped,
-            f"the disk is full ({human_bytes(around.free)} free); runs are requested again when it is not",
-        ]
+        skipped = [*skipped, f"nothing is requested while the disk is full ({human_bytes(around.free)} free)"]
         chosen = []
     if store and "mast" in Outbox(store).outages(now):
         # One run shows whether MAST answers again; the others would only fail, too.

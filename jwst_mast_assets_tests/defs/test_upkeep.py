@@ -96,7 +96,7 @@ def test_deleted_cut_and_spoiled_files_are_found_and_restored_once(archive, inst
     assert event.metadata["restored"].value == f"{sentence}: restored"
     assert isinstance(tick(instance), dg.SkipReason)
     assert "every file is there" in look(instance, read_all=True)["found"]
-    assert set(manifest_at(read_history(upkeep.TableStore(root), "01138"))["status"]) == {"current"}
+    assert set(manifest_at(read_history(upkeep.TableStore(root), "01138"))["status"]) == {"present"}
 
 
 def test_a_spoiled_file_stays_until_its_replacement_is_verified(archive, instance, filled, monkeypatch):
