@@ -195,7 +195,7 @@ def _expected(store: TableStore, config: Config, proposals: Sequence[str]) -> pd
         files = here(store.read_proposal("downloaded_files", proposal), config)
         wanted = files["selected"].fillna(False).astype(bool) & files["bytes_on_disk"].notna()
         wanted &= ~files["dataURI"].isin(forgotten) & ~selection.is_excluded(files["productFilename"], config)
-        rows = files[wanted].assign(recorded_mtime=files["mtime"])
+        rows = files.assign(recorded_mtime=files["mtime"])[wanted]
         parts.append(rows[list(COLUMNS)].assign(proposal=proposal))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*COLUMNS, "proposal"])
     table = table.sort_values("recorded_mtime", kind="stable")
