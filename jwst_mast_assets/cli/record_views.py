@@ -96,7 +96,7 @@ def status(arguments: argparse.Namespace) -> int:
     shown = shown[columns].assign(**{name: shown[name].map(human_bytes) for name in ("bytes", "bytes_to_come")})
     shown = shown.rename(columns={"bytes": "on disk", "bytes_to_come": "to come", "last_checked": "last checked (UTC)"})
     lines = [f"{store.root}", "", *_table(shown), *_legend(total)]
-    compared = as_lines(last_comparisons(store, proposals), width_of_screen() - 2, FIRST_COLUMNS)
+    compared = _table(last_comparisons(store, proposals))
     lines += ["", "last compared (UTC):", *(f"  {line}" for line in compared)]
     if not arguments.proposal:
         others = sorted(set(recorded_proposals(store)) - set(proposals))
