@@ -218,6 +218,14 @@ def test_a_backfill_launched_from_the_jobs_page_does_every_day_of_every_proposal
         assert (tables / proposal / f"{day}.parquet").exists()
 
 
+def test_the_sensor_has_days_near_each_other_downloaded_in_one_run(server):
+    server.command("jwst-mast", "proposals", "add", "2731", "1138", "1410")
+    ranges = finished(server, **{"dagster/sensor_name": "new_observations", "jwst/by": ""})
+    several = [run for run in ranges if run["tags"].get("jwst/causes", "").count("=") > 1]
+    assert several
+    assert {run["status"] for run in several} == {"SUCCESS"}
+
+
 def test_a_pool_limits_how_many_runs_talk_to_mast_at_once(server):
     server.archive.faults.add(Fault("slow", endpoint="download", seconds=1))
     keys = ["2022-04-11|01138", "2022-04-14|01138", "2022-02-13|01410", "2022-02-14|01410"]

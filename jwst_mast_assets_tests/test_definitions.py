@@ -39,14 +39,15 @@ def test_the_names_of_everything():
             "product_table: every_list_answered",
             "product_table: no_sudden_fall",
         ],
-        "jobs": ["jwst_audit", "jwst_download", "jwst_query", "jwst_reprocessing", "watch_proposals"],
-        "schedules": ["daily_download", "daily_reprocessing"],
+        "jobs": ["jwst_audit", "jwst_download", "jwst_query", "jwst_reprocessing", "jwst_upkeep", "watch_proposals"],
+        "schedules": ["daily_download", "daily_reprocessing", "daily_upkeep"],
         "sensors": [
             "lost_runs",
             "new_observations",
             "notice_of_failure",
             "notice_of_new_data",
             "notice_of_token",
+            "notices_to_send",
             "reprocessing_sensor",
         ],
     }

@@ -19,6 +19,7 @@ from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import history, manifests
 from jwst_mast_assets.records.file_states import file_states
+from jwst_mast_assets.records.freshness import last_comparisons
 from jwst_mast_assets.records.history import NEWS_OF_MAST
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.releases import releases
@@ -26,6 +27,8 @@ from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.status import read_selected, recorded_proposals
 from jwst_mast_assets.records.status import status as status_of
 from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.upkeep import held_sentence
+from jwst_mast_assets.records.upkeep_notes import read_notes
 from jwst_mast_assets.records.watched import WatchList
 
 FIRST_COLUMNS = ("path", "change", "public from (UTC)", "proposal", "files", "present", "missing", "failed", "waiting")
@@ -33,10 +36,10 @@ FIRST_COLUMNS += ("stale", "size", "on disk", "state", "cal_ver")
 """Columns that are kept longest on a narrow terminal."""
 
 
-RARE = (State.REFUSED, State.SUPERSEDED, State.GONE)
-"""States that ``status`` shows only where there are some."""
+RARE = (State.REFUSED, State.SUPERSEDED, State.GONE, "forgotten")
+"""Columns that ``status`` shows only where there are some."""
 
-LEGEND = (*(state for state in State if state != State.PRESENT), "queued", "not_comparable")
+LEGEND = (*(state for state in State if state != State.PRESENT), "queued", "not_comparable", "forgotten")
 """What ``status`` explains below its table, where there is some."""
 
 
@@ -97,9 +100,13 @@ def status(arguments: argparse.Namespace) -> int:
     shown = shown[columns].assign(**{name: shown[name].map(human_bytes) for name in ("bytes", "bytes_to_come")})
     shown = shown.rename(columns={"bytes": "on disk", "bytes_to_come": "to come", "last_checked": "last checked (UTC)"})
     lines = [f"{store.root}", "", *_table(shown), *_legend(total)]
+    compared = _table(last_comparisons(store, proposals))
+    lines += ["", "last compared (UTC):", *(f"  {line}" for line in compared)]
     if not arguments.proposal:
         others = sorted(set(recorded_proposals(store)) - set(proposals))
         lines += ["", f"recorded but not watched: {' '.join(others)}"] if others else []
+        held = {key: counts for key, counts in read_notes(store)["held"].items() if key in proposals}
+        lines += [f"note: {held_sentence(key, held[key], suggest(f'heal {key} --yes'))}" for key in held]
         lines += _notes(store, to_come)
     show(lines)
     if arguments.details:

@@ -26,6 +26,7 @@ from jwst_mast_assets.cli.predecessors import check_no_other_daemon, end_runs_of
 from jwst_mast_assets.cli.run_lines import RunWatch
 from jwst_mast_assets.cli.runs import dagster_home, home_in_use, open_instance, prepare_home
 from jwst_mast_assets.mast.commands import suggest
+from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.webpage.pages_server import PagesServer
 
@@ -45,7 +46,6 @@ def run_serve(arguments: argparse.Namespace) -> int:
     """``jwst-mast serve``; returns the exit status."""
     # The definitions read the environment when they are imported.
     from jwst_mast_assets.defs.daemon_config import check_folder_is_set
-    from jwst_mast_assets.mast.config import load_config
     from jwst_mast_assets.records.archive_identity import open_archive
 
     config = load_config()
@@ -54,7 +54,22 @@ def run_serve(arguments: argparse.Namespace) -> int:
     home = dagster_home()
     prepare_home(home)
     with home_in_use(home):
+        _rebuild_if_lost(config)
         return serve(config.root, Path.cwd(), arguments)
+
+
+def _rebuild_if_lost(config: Config) -> None:
+    """Give a new Dagster home what the output folder has on record."""
+    from jwst_mast_assets.defs.rebuild import is_blank, rebuild
+    from jwst_mast_assets.records.store import TableStore
+
+    store = TableStore(config.root)
+    if not store.folder.exists():
+        return
+    with open_instance() as instance:
+        if is_blank(instance):
+            print("The Dagster home is new; what the output folder has on record is put into it ...", flush=True)
+            print(rebuild(instance, store, config), flush=True)
 
 
 def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
@@ -206,7 +221,6 @@ def _ended_by_itself(process: "subprocess.Popen[str]", log: Log) -> int:
 
 def _print_addresses(instance: dg.DagsterInstance, root: Path, host: str, port: int, pages_url: str, log: Path) -> None:
     from jwst_mast_assets.defs.watching import watched_proposals
-    from jwst_mast_assets.mast.config import load_config
     from jwst_mast_assets.records.store import TableStore
 
     known = watched_proposals(instance, TableStore(root), load_config())

@@ -18,6 +18,7 @@ from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.listing import OpenList
 from jwst_mast_assets.mast.observations import NO_SUCH_PROGRAM
+from jwst_mast_assets.records.freshness import last_comparisons
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.listings import Listings
 
@@ -121,12 +122,17 @@ def _not_compared(instance: dg.DagsterInstance, jwst_config: JwstConfig) -> tupl
     config, store = jwst_config.checked(), jwst_config.store()
     checked = Ledger(store).checked()
     limit = dt.datetime.now(dt.timezone.utc) - dt.timedelta(hours=config.freshness_hours)
+    watched = watched_proposals(instance, store, config)
     stale = [
         proposal
-        for proposal in watched_proposals(instance, store, config)
+        for proposal in watched
         if proposal not in checked or dt.datetime.fromisoformat(checked[proposal]) < limit
     ]
-    return stale, {"not_compared": stale, "freshness_hours": config.freshness_hours}
+    return stale, {
+        "not_compared": stale,
+        "freshness_hours": config.freshness_hours,
+        "last_compared": preview(last_comparisons(store, watched)),
+    }
 
 
 def _files(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> pd.DataFrame:

@@ -18,7 +18,7 @@ import pandas as pd
 from jwst_mast_assets import __version__, downloads
 from jwst_mast_assets.downloads.filesystem import DISK_FULL_ERRORS, nearest_folder
 from jwst_mast_assets.mast.config import Config, load_config
-from jwst_mast_assets.mast.errors import ConfigError, JwstMastError, NoRoom, OutputError
+from jwst_mast_assets.mast.errors import ArchiveUnavailable, ConfigError, JwstMastError, NoRoom, OutputError
 
 FAILURE, SETUP, NEEDS = "jwst/failure", ".dagster/jwst_setup", ".dagster/jwst_needs"
 """Tags of a failed run: its class, a fingerprint of the configuration it had, what is needed for another attempt.
@@ -27,6 +27,9 @@ Dagster's page does not show the last two, which tell a person nothing."""
 
 OLD_SETUP, OLD_NEEDS = "jwst/setup", "jwst/needs"
 """Their names in the runs of the previous version."""
+
+OUTAGE = "jwst/outage"
+"""Tag of a run that failed by what makes every run fail: ``disk`` or ``mast``; see ``outbox.OUTAGES``."""
 
 PERMANENT, TRANSIENT = "permanent", "transient"
 FOLDER = "folder"
@@ -45,6 +48,8 @@ class Verdict(NamedTuple):
     """What a permanent failure needs, besides a changed configuration: a number of free bytes, or ``folder``."""
     setup: str = ""
     """Fingerprint of the configuration that failed; see :func:`setup_of`."""
+    outage: str = ""
+    """What makes every run fail, if that was the cause."""
 
 
 class Situation(NamedTuple):
@@ -61,8 +66,9 @@ def classify(error: JwstMastError) -> Verdict:
     """The class of an error."""
     cause = error.__context__
     if isinstance(error, NoRoom) or (isinstance(cause, OSError) and cause.errno in DISK_FULL_ERRORS):
-        return Verdict(True, str(getattr(error, "needs", 0) or LEAST_ROOM))
-    return Verdict(error.permanent, FOLDER if isinstance(error, OutputError) else "")
+        return Verdict(True, str(getattr(error, "needs", 0) or LEAST_ROOM), outage="disk")
+    outage = "mast" if isinstance(error, ArchiveUnavailable) else ""
+    return Verdict(error.permanent, FOLDER if isinstance(error, OutputError) else "", outage=outage)
 
 
 def classify_files(failed: pd.DataFrame) -> Verdict:
@@ -77,7 +83,8 @@ def classify_files(failed: pd.DataFrame) -> Verdict:
     if not lasting.all():
         return Verdict(False)
     full = failed[failed["dl_code"] == downloads.Code.DISK_FULL]
-    return Verdict(True, str(max(int(full["size"].fillna(0).sum()), LEAST_ROOM)) if len(full) else "")
+    needs = str(max(int(full["size"].fillna(0).sum()), LEAST_ROOM)) if len(full) else ""
+    return Verdict(True, needs, outage="disk" if len(full) else "")
 
 
 @contextmanager
@@ -112,6 +119,7 @@ def failure(
         The number of failed files, if the run still completed.
     """
     tags = {FAILURE: PERMANENT if verdict.permanent else TRANSIENT, SETUP: setup_of(_config_now())}
+    tags |= {OUTAGE: verdict.outage} if verdict.outage else {}
     if verdict.permanent:
         # Also if the instance retries failed steps.
         tags |= {NEEDS: verdict.needs, "dagster/max_retries": "0"}
@@ -123,13 +131,13 @@ def failure(
 def forget_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """Remove the mark from a starting run: Dagster copies the tags of a run that is executed again."""
     if run.tags.get(FAILURE):
-        instance.add_run_tags(run.run_id, {FAILURE: "", SETUP: "", NEEDS: ""})
+        instance.add_run_tags(run.run_id, {FAILURE: "", SETUP: "", NEEDS: "", OUTAGE: ""})
 
 
 def verdict_of(tags: Mapping[str, str]) -> Verdict:
     """What a run's tags say about its failure."""
     needs, setup = tags.get(NEEDS, tags.get(OLD_NEEDS, "")), tags.get(SETUP, tags.get(OLD_SETUP, ""))
-    return Verdict(tags.get(FAILURE) == PERMANENT, needs, setup)
+    return Verdict(tags.get(FAILURE) == PERMANENT, needs, setup, tags.get(OUTAGE, ""))
 
 
 def situation(config: Config) -> Situation:

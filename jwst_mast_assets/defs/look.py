@@ -60,6 +60,7 @@ class Look:
         self.before = _read(cursor)
         self.next = now
         self.due: dict[DueCell, None] = {}
+        self.with_data: set[str] = set()
         self.fell: list[str] = []
         self.excluded: list[str] = []
         self.found: set[str] = set()
@@ -113,6 +114,8 @@ class Look:
             of_cells = {item.cell for item in due}
             due += [item for item in relisting.consider(observations, recorded) if item.cell not in of_cells]
             self.due |= dict.fromkeys(due)
+            of_due = observations["proposal_id"].isin({int(item.cell.proposal) for item in due})
+            self.with_data.update(observations.loc[of_due, "cell"])
             self.fell += fallen(observations, recorded)
             self._note_excluded(observations)
             return {item.cell.proposal for item in due}
@@ -191,7 +194,17 @@ class Look:
             new = []
         due = sorted(self.due, key=lambda item: item.cell, reverse=True)
         known, first_day = {*registered, *new}, self.config.first_day
-        asked = run_requests(self.instance, due, known, first_day, self.now, situation(self.config), MOST_REQUESTS)
+        asked = run_requests(
+            self.instance,
+            due,
+            known,
+            first_day,
+            self.now,
+            situation(self.config),
+            MOST_REQUESTS,
+            store=self.ledger.store,
+            with_data=self.with_data,
+        )
         return asked, new
 
     def _still_said(self, rotation: Rotation) -> list[str]:

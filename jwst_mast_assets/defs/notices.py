@@ -1,50 +1,101 @@
 """Notices of new data, of failures, and of a token that is about to expire."""
 
 import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 
-from jwst_mast_assets.defs.attempts import ATTEMPT
+from jwst_mast_assets.defs.attempts import ATTEMPT, REASON
 from jwst_mast_assets.defs.daemon_config import daemon_config
+from jwst_mast_assets.defs.failures import verdict_of
 from jwst_mast_assets.defs.jobs import jwst_download, jwst_query
 from jwst_mast_assets.defs.partitions import cells_of_run
+from jwst_mast_assets.defs.reprocessing import jwst_reprocessing
 from jwst_mast_assets.defs.resources import current_token
+from jwst_mast_assets.defs.upkeep import jwst_upkeep
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import proposals_of
 from jwst_mast_assets.records import notices
+from jwst_mast_assets.records.outbox import News, Outbox
+from jwst_mast_assets.records.store import TableStore
 
-TOTALS = ("fetched", "bytes_fetched", "present", "selected", "changed")
+TOTALS = ("fetched", "bytes_fetched", "present", "selected", "changed", "restored")
 OFF = "No notify_urls, no JWST_NOTIFY_URLS: notices are off."
 ASKING_MAST = (jwst_query.name, jwst_download.name, "jwst_reprocessing")
+DAILY = {"jwst_reprocessing": "the daily search for reprocessed files", "jwst_upkeep": "the daily look at the disk"}
+
+
+# The sensors of runs return None whatever they did: a SkipReason after another run of the same tick was reported is an
+# error in Dagster (dagster-io/dagster#17359), after which the same runs would be reported again and again. They keep
+# news in the output folder; notices_to_send sends them.
 
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
     monitored_jobs=[jwst_download],
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Sends a message about what a download brought, where notify_urls is set.",
+    description="Notes what a download brought, for the next notice, where notify_urls is set.",
 )
-def notice_of_new_data(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
-    """Reports what a download fetched, and what was reprocessed; nothing if it fetched nothing."""
+def notice_of_new_data(context: dg.RunStatusSensorContext) -> None:
+    """Notes what a download fetched, and what was reprocessed or restored; nothing if it fetched nothing."""
     proposals, _ = _cells(context)
-    return _tell(context, notices.new_data(proposals, *_totals(context.instance, context.dagster_run)))
+    totals, page = _totals(context.instance, context.dagster_run)
+    notice = notices.new_data(proposals, totals, page)
+    with _logged(context):
+        box = _outbox(context.instance)
+        box.work_again(dt.datetime.now(dt.timezone.utc))
+        if notice:
+            _keep(box, context.dagster_run, proposals, _kind(context.dagster_run, totals), notice)
 
 
 @dg.run_failure_sensor(
-    monitored_jobs=[jwst_download],
+    monitored_jobs=[jwst_download, jwst_reprocessing, jwst_upkeep],
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Sends a message when a download fails for the first time, and why, where notify_urls is set.",
+    description="Notes when a download or a daily check fails for the first time, and why, for the next notice, where "
+    "notify_urls is set.",
 )
-def notice_of_failure(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
-    """Reports that a download failed, and why; not again for its retries."""
+def notice_of_failure(context: dg.RunFailureSensorContext) -> None:
+    """Notes that a run failed, and why; not again for its retries, nor for each run while nothing can succeed."""
     run = context.dagster_run
+    # The mark is written when a step fails, after the run was read for this sensor.
+    stored = context.instance.get_run_by_id(run.run_id) or run
+    reasons = _reasons(context)
     # `or` and not a default: the tags are there, but empty, in some versions of Dagster.
     again = int(run.tags.get(ATTEMPT) or 1) > 1 or int(run.tags.get("dagster/retry_number") or 0) > 0
-    if again:
-        return dg.SkipReason("The first failure was reported.")
-    proposals, days = _cells(context)
-    return _tell(context, notices.failed(proposals, days, _reasons(context), run.run_id))
+    with _logged(context):
+        box, outage = _outbox(context.instance), verdict_of(stored.tags).outage
+        if outage:
+            box.fail(outage, reasons[0], run.run_id, dt.datetime.now(dt.timezone.utc))
+        elif run.job_name in DAILY:
+            why = "\n".join([*reasons, "It is tried again today.", f"Run {run.run_id}"])
+            notice = notices.Notice(f"{DAILY[run.job_name]} failed", why, "failure")
+            _keep(box, run, [""], "failed", notice)
+        elif not again:
+            proposals, days = _cells(context)
+            _keep(box, run, proposals or [""], "failed", notices.failed(proposals, days, reasons, run.run_id))
+
+
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Sends what the other sensors have noted: at most one notice per proposal and hour. What cannot be "
+    "sent is kept, and sent later.",
+)
+def notices_to_send(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Sends one notice per proposal and hour with all that is new of it."""
+    try:
+        addresses = notices.notice_addresses()
+        if not addresses.urls:
+            return dg.SkipReason(OFF)
+        box = _outbox(context.instance)
+        sent, problems = box.deliver(lambda notice: notices.send(notice, addresses), dt.datetime.now(dt.timezone.utc))
+    except JwstMastError as error:
+        return dg.SkipReason(f"Skipped: {error}")
+    for problem in problems:
+        context.log.warning(problem)
+    return dg.SkipReason("; ".join([f"{sent} notices sent", *problems]))
 
 
 @dg.sensor(
@@ -74,22 +125,33 @@ def notice_of_token(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason("; ".join(problems) or notice.title)
 
 
-def _tell(
-    context: dg.RunStatusSensorContext | dg.RunFailureSensorContext, notice: notices.Notice | None
-) -> dg.SkipReason | None:
-    """Send a notice; a failure to send it is logged and has no other effect."""
-    if notice is None:
-        return dg.SkipReason("Nothing was fetched.")
+def _outbox(instance: dg.DagsterInstance) -> Outbox:
+    return Outbox(TableStore(daemon_config(instance).root))
+
+
+@contextmanager
+def _logged(context: dg.RunStatusSensorContext | dg.RunFailureSensorContext) -> Iterator[None]:
+    """What cannot be noted is logged and has no other effect."""
     try:
-        addresses = notices.notice_addresses()
+        yield
     except JwstMastError as error:
-        return dg.SkipReason(f"Not sent: {error}")
-    if not addresses.urls:
-        return dg.SkipReason(OFF)
-    problems = notices.send(notice, addresses)
-    for problem in problems:
-        context.log.warning(problem)
-    return dg.SkipReason("; ".join(problems)) if problems else None
+        context.log.warning(f"Not noted: {error}")
+
+
+def _keep(box: Outbox, run: dg.DagsterRun, proposals: Sequence[str], kind: str, notice: notices.Notice) -> None:
+    """Have a notice sent, where notices are on."""
+    if notices.notice_addresses().urls:
+        news = [News(run.run_id, proposals[0], kind, notice.title, notice.body)]
+        box.add(news, dt.datetime.now(dt.timezone.utc))
+
+
+def _kind(run: dg.DagsterRun, totals: Mapping[str, Any]) -> str:
+    """What a run's news are about."""
+    if totals.get("restored"):
+        return "healed"
+    if totals.get("changed"):
+        return "reprocessed"
+    return "released" if "released on" in run.tags.get(REASON, "") else "new"
 
 
 def _totals(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[dict[str, Any], str]:
@@ -139,4 +201,4 @@ def _last_use(instance: dg.DagsterInstance) -> dt.datetime | None:
     return dt.datetime.fromtimestamp(max(starts), dt.timezone.utc) if starts else None
 
 
-sensors = [notice_of_new_data, notice_of_failure, notice_of_token]
+sensors = [notice_of_new_data, notice_of_failure, notices_to_send, notice_of_token]

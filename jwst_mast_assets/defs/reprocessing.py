@@ -8,6 +8,7 @@ import pandas as pd
 from jwst_mast_assets.defs.assets.reprocessed_files import make_reprocessed_files, reprocessed_files
 from jwst_mast_assets.defs.checks import look_at_freshness
 from jwst_mast_assets.defs.daemon_config import daemon_config
+from jwst_mast_assets.defs.daily import daily_with_repeats, done_or_under_way
 from jwst_mast_assets.defs.failures import situation
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import registered_proposals
@@ -20,8 +21,12 @@ from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records.due_cells import DueCell
+from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
 from jwst_mast_assets.records.store import TableStore
+
+HOUR = 5
+"""Of the day (UTC) at which all files are compared."""
 
 MOST_REQUESTS = 20
 """Runs that one tick requests; the rest follow as these end. MAST reprocesses everything at once."""
@@ -40,10 +45,11 @@ def jwst_reprocessing() -> None:
 @dg.schedule(
     name="daily_reprocessing",
     job=jwst_reprocessing,
-    cron_schedule="0 5 * * *",
+    cron_schedule=daily_with_repeats(HOUR),
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Each morning (UTC) all files on disk are compared with what MAST has now.",
+    description="Each morning (UTC) all files on disk are compared with what MAST has now; again the same day if that "
+    "failed.",
 )
 def daily_reprocessing(
     context: dg.ScheduleEvaluationContext, archive: ArchiveResource
@@ -53,6 +59,8 @@ def daily_reprocessing(
         archive.check(daemon_config(context.instance).root)
     except JwstMastError as error:
         return dg.SkipReason(f"Skipped: {error}")
+    if reason := done_or_under_way(context.instance, jwst_reprocessing.name, HOUR, context.scheduled_execution_time):
+        return dg.SkipReason(reason)
     return dg.RunRequest()
 
 
@@ -121,7 +129,10 @@ def _requests(
         if cell.proposal in watched and len(left := _still_stale(store, cell, changes))
     }
     # The cause is that of all changes of the day, so that what a run fetched of them does not count as another one.
-    wanted = [DueCell(cell, describe_changes(left), fingerprint(changed[cell])) for cell, left in stale.items()]
+    wanted = [
+        DueCell(cell, describe_changes(left), fingerprint(changed[cell]), len(left)) for cell, left in stale.items()
+    ]
+    recorded = Ledger(store).recorded({cell.proposal for cell in stale}, config)
     asked = run_requests(
         instance,
         wanted,
@@ -130,7 +141,9 @@ def _requests(
         now,
         situation(config),
         MOST_REQUESTS,
-        prefix="reprocessed|",
+        by="reprocessed",
+        store=store,
+        with_data={key for key, entry in recorded.entries.items() if entry.number},
     )
     return asked, sum(map(len, stale.values()))
 

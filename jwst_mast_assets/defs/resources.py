@@ -4,13 +4,14 @@ import datetime as dt
 import os
 import types
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
 import dagster as dg
 import pydantic
 
+from jwst_mast_assets.defs.attempts import note_attempt
 from jwst_mast_assets.defs.failures import forget_failure
 from jwst_mast_assets.defs.lost_runs import show_alive
 from jwst_mast_assets.defs.partitions import let_the_range_win
@@ -18,6 +19,7 @@ from jwst_mast_assets.defs.table_io import table_io_manager
 from jwst_mast_assets.downloads import Event
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
 from jwst_mast_assets.mast.config import Config, load_config, parameters_with
+from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.records.archive_identity import check, open_archive
 from jwst_mast_assets.records.snapshot import Snapshot
@@ -65,6 +67,9 @@ class JwstConfig(dg.ConfigurableResource):
             let_the_range_win(context.run)
             show_alive(context.instance, context.run.run_id)
             forget_failure(context.instance, context.run)
+            # What is wrong with the configuration or the folder is for a step to say.
+            with suppress(JwstMastError):
+                note_attempt(context.run.tags, self.store(), dt.datetime.now(dt.timezone.utc))
 
     def store(self) -> TableStore:
         """The tables of the run's output folder."""

@@ -1,26 +1,46 @@
-"""The one loop from partitions that want a run to the runs that are requested."""
+"""The one loop from partitions that want a run to the runs that are requested.
+
+A run costs seconds and records whatever it does, so days of one proposal that are near each other share one, newest
+first; the proposals take turns.
+"""
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import dagster as dg
 
 from jwst_mast_assets.defs.attempts import (
     ATTEMPT,
+    BY,
     CAUSE,
+    CAUSES,
+    RANGE_OF,
     REASON,
+    causes_as_tag,
     next_attempt,
     time_of_next_attempt,
     tries_so_far,
     under_way,
 )
-from jwst_mast_assets.defs.failures import Situation
+from jwst_mast_assets.defs.failures import LEAST_ROOM, Situation
 from jwst_mast_assets.defs.jobs import jwst_download
-from jwst_mast_assets.defs.partitions import on_the_grid
+from jwst_mast_assets.defs.partitions import RANGE_END, RANGE_START, on_the_grid
+from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records.due_cells import DueCell
+from jwst_mast_assets.records.outbox import Outbox
+from jwst_mast_assets.records.store import TableStore
 
 LONGEST_REASON = 200
+MOST_DAYS = 100
+MOST_OBSERVATIONS = 1000
+"""Days and observations of one run. A thousand observations are about 200 GB of ``_uncal`` files."""
+
+LONGEST_GAP = 3
+"""Days without data that a range may cross: the run compares them too, as MAST is asked about the whole range. Each
+adds about 70 kB to Dagster's records, another run about 320 kB (``bench/ranges.py``)."""
 
 
 class Requests(NamedTuple):
@@ -35,6 +55,11 @@ class Requests(NamedTuple):
     """When the first of those that wait for their next attempt is tried again."""
 
 
+class _Try(NamedTuple):
+    item: DueCell
+    attempt: int
+
+
 def run_requests(
     instance: dg.DagsterInstance,
     wanted: Iterable[DueCell],
@@ -43,15 +68,16 @@ def run_requests(
     now: dt.datetime,
     around: Situation | None = None,
     most: int | None = None,
-    prefix: str = "",
+    by: str = "",
+    store: TableStore | None = None,
+    with_data: Collection[str] = (),
 ) -> Requests:
-    """Request a download of each partition that wants one and can have it now.
+    """Request a download of the partitions that want one and can have it now.
 
     Parameters
     ----------
     instance : DagsterInstance
     wanted : iterable of DueCell
-        In the order in which they are to be requested.
     registered : collection of str
         The proposals that are partition keys.
     first_day : date
@@ -61,9 +87,13 @@ def run_requests(
     around : Situation, optional
         What decides whether a permanent failure has been fixed.
     most : int, optional
-        Runs of sensors that may be under way, those requested here included.
-    prefix : str
-        Of the run keys; each sensor and schedule has its own.
+        Runs of this requester that may be under way, those requested here included.
+    by : str
+        Who requests them; each sensor and schedule has its own name, and its own share of the runs.
+    store : TableStore, optional
+        Where attempts are recorded that the instance knows nothing of.
+    with_data : collection of str
+        Partition keys that have data. A range does not cross one that wants no run.
     """
     items = list(wanted)
     possible, skipped = on_the_grid((item.cell for item in items), registered, first_day, now)
@@ -72,23 +102,90 @@ def run_requests(
     if not items:
         return Requests([], 0, skipped)
     busy = under_way(instance)
-    tries = tries_so_far(instance, jwst_download.name, sorted({item.cause for item in items}))
-    runs, later = [], []
+    tries = tries_so_far(instance, jwst_download.name, items, store)
+    ready, later = [], []
     for item in items:
-        if item.cell.key in busy.cells or (most is not None and busy.runs + len(runs) >= most):
+        if item.cell.key in busy.cells:
             continue
         before = tries.get((item.cell.key, item.cause))
         attempt = next_attempt(before, now, around)
         if attempt is not None:
-            runs.append(_request(item, attempt, prefix))
+            ready.append(_Try(item, attempt))
         elif before and (when := time_of_next_attempt(before, now, around)):
             later.append(when)
-    return Requests(runs, len(items) - len(runs), skipped, min(later, default=None))
+    obstacles = {*with_data, *(item.cell.key for item in items)} - {each.item.cell.key for each in ready}
+    chosen = in_turn(_ranges(ready, obstacles))
+    if around and around.free < LEAST_ROOM:
+        # Each run would fail by itself, and report it.
+        skipped = [*skipped, f"nothing is requested while the disk is full ({human_bytes(around.free)} free)"]
+        chosen = []
+    if store and "mast" in Outbox(store).outages(now):
+        # One run shows whether MAST answers again; the others would only fail, too.
+        most = 1 if most is None else min(most, 1)
+    if most is not None:
+        chosen = chosen[: max(most - busy.requested_by.get(by, 0), 0)]
+    runs = [_request(each, by) for each in chosen]
+    return Requests(runs, len(items) - sum(map(len, chosen)), skipped, min(later, default=None))
 
 
-def _request(item: DueCell, attempt: int, prefix: str) -> dg.RunRequest:
+def _ranges(ready: Iterable[_Try], obstacles: Collection[str]) -> list[list[_Try]]:
+    """The cells of each run, by proposal, newest first."""
+    ranges: list[list[_Try]] = []
+    for each in sorted(ready, key=lambda each: (each.item.cell.proposal, each.item.cell.day), reverse=True):
+        if ranges and _fits(ranges[-1], each, obstacles):
+            ranges[-1].append(each)
+        else:
+            ranges.append([each])
+    return ranges
+
+
+def _fits(members: Sequence[_Try], each: _Try, obstacles: Collection[str]) -> bool:
+    """Whether an older cell can share a run with others."""
+    last, cell = members[-1].item.cell, each.item.cell
+    gap = (last.day - cell.day).days - 1
+    if last.proposal != cell.proposal or members[-1].attempt != each.attempt or gap > LONGEST_GAP:
+        return False
+    observations = sum(member.item.observations for member in [*members, each])
+    if len(members) >= MOST_DAYS or observations > MOST_OBSERVATIONS:
+        return False
+    between = (Cell(cell.day + dt.timedelta(days=n), cell.proposal) for n in range(1, gap + 1))
+    return not any(other.key in obstacles for other in between)
+
+
+def in_turn(ranges: Iterable[list[_Try]]) -> list[list[_Try]]:
+    """First the newest range of each proposal, then the next one of each, so that none waits for all of another."""
+    turns: dict[str, int] = {}
+    placed = []
+    for members in ranges:
+        newest = members[0].item.cell
+        turn = turns[newest.proposal] = turns.get(newest.proposal, -1) + 1
+        placed.append((turn, -newest.day.toordinal(), newest.proposal, members))
+    return [members for *_, members in sorted(placed, key=lambda place: place[:3])]
+
+
+def _request(members: Sequence[_Try], by: str) -> dg.RunRequest:
+    prefix, tags = f"{by}|" if by else "", {BY: by, ATTEMPT: str(members[0].attempt)}
+    if len(members) == 1:
+        item, attempt = members[0]
+        return dg.RunRequest(
+            run_key=f"{prefix}{item.cell.key}|{item.cause}|{attempt}",
+            partition_key=dg.MultiPartitionKey({"day": str(item.cell.day), "proposal": item.cell.proposal}),
+            tags={**tags, REASON: item.reason[:LONGEST_REASON], CAUSE: item.cause},
+        )
+    items = sorted((member.item for member in members), key=lambda item: item.cell.day)
+    first, last = items[0].cell, items[-1].cell
+    causes = causes_as_tag({item.cell: item.cause for item in items})
+    digest = hashlib.sha256(causes.encode()).hexdigest()[:12]
+    reasons = "; ".join(dict.fromkeys(item.reason for item in reversed(items)))
     return dg.RunRequest(
-        run_key=f"{prefix}{item.cell.key}|{item.cause}|{attempt}",
-        partition_key=dg.MultiPartitionKey({"day": str(item.cell.day), "proposal": item.cell.proposal}),
-        tags={REASON: item.reason[:LONGEST_REASON], CAUSE: item.cause, ATTEMPT: str(attempt)},
+        run_key=f"{prefix}{first.key}..{last.day}|{digest}|{members[0].attempt}",
+        tags={
+            **tags,
+            RANGE_START: first.key,
+            RANGE_END: last.key,
+            REASON: f"{len(items)} days: {reasons}"[:LONGEST_REASON],
+            CAUSE: digest,
+            CAUSES: causes,
+            RANGE_OF: first.proposal,
+        },
     )

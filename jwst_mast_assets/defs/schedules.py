@@ -46,13 +46,15 @@ def build_schedules(first_day: dt.date) -> list[dg.ScheduleDefinition]:
             return dg.SkipReason(f"Skipped: {error}")
         day = f"{now:%Y-%m-%d}"
         cells = cells_with_data(observations[tables.is_true(observations["wanted"])])
+        numbers = observations["cell"].value_counts()
         asked = run_requests(
             context.instance,
-            [DueCell(cell, f"daily, {day}", day) for cell in cells],
+            [DueCell(cell, f"daily, {day}", day, int(numbers[cell.key])) for cell in cells],
             registered_proposals(context.instance),
             first_day,
             now,
-            prefix="daily|",
+            by="daily",
+            with_data=set(observations["cell"]),
         )
         for sentence in asked.skipped:
             context.log.warning(sentence)

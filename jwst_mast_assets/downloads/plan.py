@@ -36,7 +36,8 @@ class Item:
 
     ``reason`` is why it is fetched: ``missing``, ``size`` (another one is on disk), ``checksum`` (MAST has another
     version), ``companion`` (it belongs to such a file), ``reprocessed`` (MAST has another version, by other signs
-    than a checksum), ``clobber``; None if it is not fetched, and ``code`` and ``message`` say why.
+    than a checksum), ``spoiled`` (it is no longer what was downloaded), ``clobber``; None if it is not fetched, and
+    ``code`` and ``message`` say why.
     """
 
     uri: str
@@ -134,6 +135,7 @@ def plan_download(
     known: pd.DataFrame | None = None,
     disk: filesystem.Disk | None = None,
     outdated: Mapping[str, float] | None = None,
+    spoiled: Mapping[str, float] | None = None,
 ) -> Plan:
     """Find out what to fetch.
 
@@ -156,6 +158,8 @@ def plan_download(
     outdated : mapping, optional
         Files without a checksum for which the daily check found another version in MAST, by dataURI, and when those
         on disk were last changed (seconds since 1970). A file that was changed since then is not fetched again.
+    spoiled : mapping, optional
+        Files on disk that are no longer what was recorded although their size and time are, likewise.
 
     Returns
     -------
@@ -178,6 +182,7 @@ def plan_download(
     _add_companions(items)
     if outdated and not config.skip_check_filesize:
         _add_outdated(items, outdated)
+    _add_spoiled(items, spoiled or {})
     now = mjd_of(dt.datetime.now(dt.timezone.utc))
     for item in [item for item in items.values() if item.reason]:
         if item.exclusive and item.release and item.release > now and not archive.token:
@@ -296,6 +301,14 @@ def _add_outdated(items: dict[str, Item], outdated: Mapping[str, float]) -> None
         whole = item.code == Code.EXISTS and not item.reason and not item.keywords.checksum
         if whole and item.found and item.found.mtime == outdated.get(uri):
             items[uri] = replace(item, reason="reprocessed")
+
+
+def _add_spoiled(items: dict[str, Item], spoiled: Mapping[str, float]) -> None:
+    for uri, mtime in spoiled.items():
+        item = items.get(uri)
+        if item and item.code == Code.EXISTS and not item.reason and item.found and item.found.mtime == mtime:
+            # The recorded md5 is not that of the bytes on disk.
+            items[uri] = replace(item, reason="spoiled", md5=None, verified=None)
 
 
 def _rest(item: Item) -> int:

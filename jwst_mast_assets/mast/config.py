@@ -135,6 +135,13 @@ class Config(pydantic.BaseModel):
         default=[], description="Only these obsID or parent_obsid.", examples=[[71672220, 71672260]]
     )
 
+    exclude: Annotated[Words, Role.SELECTS] = Field(
+        default=[],
+        description="Files never to download, by patterns of their names, whatever the other parameters select: "
+        "['*_c1006_*', '*_segm.fits'].",
+        examples=[["*_trapsfilled.fits", "jw01138-c*"]],
+    )
+
     # --- where to put it
     outrootdir: Annotated[Text, Role.FILLED_IN_LATE] = Field(
         default=None,
@@ -297,6 +304,11 @@ class Config(pydantic.BaseModel):
     freshness_hours: Annotated[float, Field(gt=0), Role.PIPELINE] = Field(
         default=36.0,
         description="Hours without a comparison with MAST after which a proposal no longer counts as fresh.",
+    )
+    reread_days: Annotated[float, Field(ge=0, allow_inf_nan=False), Role.PIPELINE] = Field(
+        default=90.0,
+        description="Days within which every file on disk is read again to find spoiled ones, a share each day. 0: "
+        "never.",
     )
     first_day: Annotated[dt.date, Role.PIPELINE] = Field(
         default=dt.date(2021, 8, 1),

@@ -21,7 +21,7 @@ ALL_FILES: Mapping[str, Any] = {
     "instrument": None,
     "guidestars": True,
     "guidestar_data_only": False,
-    **{name: [] for name in ("filetypes", "obsnums", "calib_levels", "sca", "obsid_select", "obsid_list")},
+    **{name: [] for name in ("filetypes", "obsnums", "calib_levels", "sca", "obsid_select", "obsid_list", "exclude")},
 }
 """A selection of every file; each parameter is tried against it by itself."""
 

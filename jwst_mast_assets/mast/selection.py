@@ -4,6 +4,7 @@ The rules are the original's. Everything here works on tables alone, so a differ
 """
 
 import datetime as dt
+import fnmatch
 import math
 import re
 from collections.abc import Callable
@@ -128,7 +129,16 @@ def product_is_selected(products: pd.DataFrame, config: Config) -> pd.Series:
         selected &= keep
     if config.sca:
         selected &= products["sca"].isin([names.SCA_ALIASES.get(sca, sca) for sca in config.sca])
+    if config.exclude:
+        selected &= ~is_excluded(products["productFilename"], config)
     return tables.is_true(selected).astype("boolean")
+
+
+def is_excluded(file_names: pd.Series, config: Config) -> pd.Series:
+    """Whether ``exclude`` matches file names, in any capitals. A Series of bool."""
+    rule = re.compile("|".join(fnmatch.translate(pattern) for pattern in config.exclude) or r"(?!)", re.IGNORECASE)
+    matches = [pd.notna(name) and rule.match(name) is not None for name in file_names]
+    return pd.Series(matches, index=file_names.index, dtype=bool)
 
 
 def has_obsnum(products: pd.DataFrame, obsnums: list[int]) -> pd.Series:

@@ -189,6 +189,14 @@ COMPARISON_TABLE: Schema = {
 }
 """One row per file on disk: how the last look compared it with MAST."""
 
+READ_TABLE: Schema = {
+    "dataURI": Column("string", "identity of the file in MAST"),
+    "mtime": Column("Float64", "when the file that was read was last changed", "s since 1970 (UTC)"),
+    "read": Column("string", "when it was last read to its end, ISO", "UTC"),
+    "problem": Column("string", "why it is spoiled; missing: it is what was recorded"),
+}
+"""One row per file on disk that was read again after its download."""
+
 VERSION_COLUMNS = ("size", "md5", "cal_ver", "crds_ctx")
 """What distinguishes versions of a file."""
 
@@ -245,11 +253,20 @@ STATUS_TABLE: Schema = {
         for state in (State.PRESENT, State.STALE, State.MISSING, State.FAILED, State.WAITING)
     },
     **{state.value: Column("Int64", state.meaning) for state in (State.REFUSED, State.SUPERSEDED, State.GONE)},
+    "forgotten": Column("Int64", "files that jwst-mast forget excludes; not among the selected ones"),
     "queued": Column("Int64", "on disk, and queued by MAST to be processed again"),
     "not_comparable": Column("Int64", "on disk, but cannot be compared with MAST, so may be old"),
     "bytes": Column("Int64", "size of those on disk, as MAST has it", "byte"),
     "bytes_to_come": Column("Int64", "size of the others, as MAST has it", "byte"),
     "last_checked": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),
+}
+
+FRESHNESS_TABLE: Schema = {
+    "proposal": Column("string", "program number, five digits"),
+    "observations": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),
+    "products": Column("string", "when MAST was last asked for the products of a day, ISO", "UTC"),
+    "checksums": Column("string", "when the files on disk were last compared with MAST, ISO", "UTC"),
+    "disk": Column("string", "when the disk was last searched for missing files, ISO", "UTC"),
 }
 
 RELEASE_TABLE: Schema = {

@@ -23,6 +23,8 @@ class DueCell(NamedTuple):
     """For people: ``3 new observations``."""
     cause: str
     """For counting attempts: the same as long as nothing changes but the number of tries."""
+    observations: int = 0
+    """How many the day has, as far as is known: a measure of what a run has to do."""
 
 
 def due_cells(
@@ -64,8 +66,9 @@ def due_cells(
         if reason:
             released = entry.release if entry and _is_released(entry, now) else None
             token = " token" if reason == TOKEN_IS_SET else ""
-            cause = hashlib.sha256(f"{fingerprint} {selection} {released}{token}".encode()).hexdigest()[:12]
-            wanted.append(DueCell(Cell.from_key(key), reason, cause))
+            again = f" {entry.due} {entry.due_since}" if entry and entry.due else ""
+            cause = hashlib.sha256(f"{fingerprint} {selection} {released}{token}{again}".encode()).hexdigest()[:12]
+            wanted.append(DueCell(Cell.from_key(key), reason, cause, number))
     return wanted
 
 
@@ -88,6 +91,8 @@ def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime
             # The run asks again before it accepts that.
             return f"only {number} of {entry.number} observations listed"
         return _new(number - entry.number) if number > entry.number else "observations changed"
+    if entry.due:
+        return entry.due
     if not entry.complete:
         files = counted(entry.waiting, "public file")
         return f"{files} that MAST did not provide yet" if entry.waiting else "files missing"

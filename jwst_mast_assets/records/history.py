@@ -29,6 +29,7 @@ EVENTS = {
     "stale": "MAST has a newer version under this name; this one is still on disk",
     "superseded": "MAST has a newer version under another name; this one is still on disk",
     "gone": "MAST no longer lists it; it is still on disk",
+    "spoiled": "the file on disk is no longer what was recorded; it is still there",
     "vanished": "it is no longer on disk",
 }
 """What can happen to a file."""

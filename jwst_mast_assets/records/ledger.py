@@ -10,7 +10,7 @@ The sensor compares it with MAST's list. One JSON file per proposal, ``<root>/.j
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -53,11 +53,18 @@ class Entry(NamedTuple):
     """Whether files were left out because there was no token that MAST accepts."""
     waiting: int = 0
     """Public files that MAST did not give out yet; where these are all that is missing."""
+    due: str = ""
+    """Why files must be looked at again although the run had brought all: they vanished or were spoiled since."""
+    due_since: str = ""
+    """When that was found, ISO, UTC."""
 
 
 def selection_fingerprint(config: Config) -> str:
     """Twelve hexadecimal digits that identify the values of the parameters that select and place files."""
     values = {name: getattr(config, name) for name in parameters_with(Role.SELECTS, Role.PLACES)}
+    if not config.exclude:
+        # It was not there when the first fingerprints were recorded.
+        del values["exclude"]
     if config.obsmode or config.obsnums or any(kind in KINDS or "-" in kind for kind in config.filetypes):
         values["meaning"] = MEANING
     return _digest(json.dumps(values, sort_keys=True, default=str))
@@ -157,6 +164,37 @@ class Ledger:
                         )
                         known[str(cell.day)] = _newest({**known.get(str(cell.day), {}), selection: entry._asdict()})
                 self._write(f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
+
+    def mark_due(self, reasons: Mapping[str, str], config: Config, now: dt.datetime) -> list[str]:
+        """Have cells that are done requested again.
+
+        Parameters
+        ----------
+        reasons : mapping
+            Partition key to a short reason. A cell that is not done, or that no run of this selection has seen, is
+            due anyway and stays as it is.
+        config : Config
+        now : datetime
+            Aware.
+
+        Returns
+        -------
+        list of str
+            The cells that were marked.
+        """
+        selection = selection_fingerprint(config)
+        marked = []
+        for proposal in sorted({key[-5:] for key in reasons}):
+            with self.store.locked(proposal):
+                known = self._load(proposal)
+                for key in sorted(key for key in reasons if key.endswith(f"|{proposal}")):
+                    entry = known.get(key[:-6], {}).get(selection)
+                    if entry and entry["complete"]:
+                        since = now.isoformat(timespec="seconds")
+                        entry |= {"complete": False, "due": reasons[key], "due_since": since}
+                        marked.append(key)
+                self._write(f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
+        return marked
 
     def recorded(self, proposals: Iterable[str], config: Config) -> Recorded:
         """What is recorded of some proposals under a configuration's selection, and which days only under others."""

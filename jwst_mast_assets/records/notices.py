@@ -97,7 +97,7 @@ def new_data(proposals: Sequence[str], totals: dict[str, Any], page: str = "") -
     proposals : sequence of str
     totals : dict
         Of the run: ``fetched`` (files), ``bytes_fetched``, ``present``, ``selected``; ``changed``, a sentence, if
-        it replaced files.
+        it replaced files; ``restored``, another, if it put files back.
     page : str
         Where the page is.
     """
@@ -105,8 +105,7 @@ def new_data(proposals: Sequence[str], totals: dict[str, Any], page: str = "") -
         return None
     title = f"new data for {_numbers(proposals)}: {_files(totals['fetched'])}, {human_bytes(totals['bytes_fetched'])}"
     lines = [f"{totals['present']} of {totals['selected']} selected files are on disk."]
-    if changed := totals.get("changed"):
-        lines.insert(0, f"{changed}.")
+    lines = [f"{totals[name]}." for name in ("changed", "restored") if totals.get(name)] + lines
     return Notice(title, "\n".join([*lines, *([page] if page else [])]), "success")
 
 
@@ -152,7 +151,7 @@ def note_token(root: Path, token: str, now: dt.datetime, used: dt.datetime | Non
 
 
 def token_ends(state: TokenState, now: dt.datetime) -> Notice | None:
-    """A warning if the token expires within three days, unless there was one in the last day."""
+    """A warning if the token expires within three days, unless there was one in the last day, or after it expired."""
     if state.told and now - state.told < dt.timedelta(days=1):
         return None
     idle = state.last_used + dt.timedelta(days=TOKEN_IDLE_DAYS)
@@ -160,7 +159,7 @@ def token_ends(state: TokenState, now: dt.datetime) -> Notice | None:
     end, why = min(
         (idle, f"it was last used on {state.last_used:%Y-%m-%d}"), (old, f"it is valid for {TOKEN_DAYS} days")
     )
-    if end - now > dt.timedelta(days=WARN_DAYS):
+    if end - now > dt.timedelta(days=WARN_DAYS) or (state.told and state.told >= end):
         return None
     verb = "expires on" if end > now else "has expired since"
     return Notice(

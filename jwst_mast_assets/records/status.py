@@ -15,6 +15,7 @@ from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.comparisons import of_files_on_disk, read_compared
 from jwst_mast_assets.records.file_states import file_states
+from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import TableStore
@@ -44,6 +45,8 @@ def read_selected(store: TableStore, proposal: str, config: Config, disk: Disk |
     recorded = here(store.read_proposal("downloaded_files", proposal), config)
     look = config.model_copy(update={"skip_check_if_outfile_exists": False})
     files = holdings.files_to_list(observations, products, recorded, look, disk=disk)
+    # What the user has deleted on purpose is not missing either.
+    files = files[~files["dataURI"].isin(list(Forgotten(store).read()))]
     # What MAST no longer lists is neither missing nor stale: there is nothing to fetch.
     brought = files["dataURI"].isin(recorded.loc[recorded["bytes_on_disk"].notna(), "dataURI"])
     listed = (tables.is_true(files["selected"]) | brought) & files["dataURI"].isin(products["dataURI"])
@@ -58,9 +61,29 @@ def _selected(products: pd.DataFrame, observations: pd.DataFrame, config: Config
 
 def here(files: pd.DataFrame, config: Config) -> pd.DataFrame:
     """A table with the files' present paths, even if the output folder was moved."""
-    path = files["outfilename"]
-    inside = tables.is_true(path.str.startswith(f"{config.root}/"))
-    return files.assign(outfilename=path.where(inside, layout.outfilenames(files, config)))
+    path, root = files["outfilename"], str(config.root)
+    inside = tables.is_true(path.str.startswith(f"{root}/"))
+    if (inside | path.isna()).all():
+        return files
+    computed = layout.outfilenames(files, config)
+    return files.assign(outfilename=path.where(inside, _moved(path, computed, root)))
+
+
+def _moved(paths: pd.Series, computed: pd.Series, root: str) -> pd.Series:
+    """Paths below an earlier output folder as they are below the present one.
+
+    Most are where the layout puts them, which gives the earlier folder away. A file that several observations list
+    stays where it was put first.
+    """
+    below = computed.str.removeprefix(root)
+    pairs = [(path, end) for path, end in zip(paths, below, strict=True) if pd.notna(path) and pd.notna(end)]
+    earlier = sorted({path.removesuffix(end) for path, end in pairs if path.endswith(end)}, key=len, reverse=True)
+
+    def now(path: str) -> str | None:
+        return next((root + path.removeprefix(old) for old in earlier if path.startswith(f"{old}/")), None)
+
+    known = {path: now(path) for path in paths.dropna().unique()}
+    return paths.map(known).astype("string").fillna(computed)
 
 
 def status(
@@ -92,6 +115,7 @@ def status(
             **_counts(read_selected(store, proposal, config, disk), changes, compared, now),
             "proposal": proposal,
             "observations": _observations(store, proposal),
+            "forgotten": Forgotten(store).number(proposal),
             "last_checked": _last_checked(store.folder / "obs_table" / proposal, checked.get(proposal)),
         }
         for proposal in wanted

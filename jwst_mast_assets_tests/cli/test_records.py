@@ -179,6 +179,8 @@ def test_status_shows_every_recorded_proposal_and_totals(ask):
     checked = dt.datetime.fromisoformat(asked.row("01138")[-1]).replace(tzinfo=dt.timezone.utc)
     assert abs(now() - checked) < dt.timedelta(minutes=10)
     assert "stale: on disk, but MAST has another version of it" in asked.lines
+    header = asked.lines[asked.lines.index("last compared (UTC):") + 1]
+    assert header.split() == ["proposal", "observations", "products", "checksums", "disk"]
 
 
 def test_status_checks_what_is_asked_for(ask, story, tmp_path):

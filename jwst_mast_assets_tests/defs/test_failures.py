@@ -56,6 +56,8 @@ class Watch:
         self.instance = instance
         self.now = dt.datetime.now(dt.timezone.utc)
         monkeypatch.setattr("jwst_mast_assets.defs.sensors.utc_now", lambda: self.now)
+        # A run of this day alone.
+        monkeypatch.setattr("jwst_mast_assets.defs.run_requests.MOST_DAYS", 1)
 
     def attempt(self, after: dt.timedelta = dt.timedelta(0)) -> Any:
         """What became of the day after some time: the run's result, or None where the sensor asked for none."""

@@ -1,15 +1,23 @@
 """Notices of real runs, received over HTTP."""
 
 import datetime as dt
+import json
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import attempts, notices
+from jwst_mast_assets.defs.failures import Situation
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, build_resources
+from jwst_mast_assets.defs.run_requests import run_requests
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records.due_cells import DueCell
+from jwst_mast_assets.records.watched import WatchList
 from jwst_mast_assets_tests.defs.conftest import DAY
 from jwst_mast_assets_tests.receiver import SECRET, Receiver
 
@@ -32,8 +40,20 @@ def receiver(monkeypatch):
         yield receiver
 
 
+@pytest.fixture(autouse=True)
+def root(runner, monkeypatch):
+    """Where the sensors find the output folder."""
+    monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(runner.root))
+    return runner.root
+
+
 def told(result, instance) -> Any:
-    """What the sensors say of a run that has ended, as the daemon has them say it."""
+    """What the sensors do about a run that has ended, as the daemon has them do it; what was sent then."""
+    noted(result, instance)
+    return send(instance)
+
+
+def noted(result, instance) -> None:
     run = instance.get_run_by_id(result.run_id)
     kind = "RUN_SUCCESS" if result.success else "RUN_FAILURE"
     (event,) = [event for event in result.all_events if event.event_type_value == f"PIPELINE_{kind[4:]}"]
@@ -41,7 +61,22 @@ def told(result, instance) -> Any:
     context = dg.build_run_status_sensor_context(
         sensor_name=sensor.name, dagster_event=event, dagster_instance=instance, dagster_run=run
     )
-    return sensor(context if result.success else context.for_run_failure())
+    assert sensor(context if result.success else context.for_run_failure()) is None
+
+
+def send(instance) -> Any:
+    with dg.build_sensor_context(instance=instance) as context:
+        return notices.notices_to_send(context)
+
+
+def later(monkeypatch, runner, hours: float) -> None:
+    """Make everything in the outbox older."""
+    path = runner.root / ".jwst_mast_assets" / "outbox.json"
+    box = json.loads(path.read_text())
+    back = dt.timedelta(hours=hours)
+    older = lambda at: at and (dt.datetime.fromisoformat(at) - back).isoformat()  # noqa: E731
+    box |= {"sent": {key: older(at) for key, at in box["sent"].items()}, "tried": older(box["tried"])}
+    path.write_text(json.dumps(box))
 
 
 def test_new_data_are_reported_once(archive, runner, receiver, instance):
@@ -60,8 +95,11 @@ def test_a_range_is_reported_once(archive, runner, receiver, instance):
     assert message["title"].startswith(f"new data for 1138: {len(runner.files())} files, ")
 
 
-def test_reprocessed_files_are_reported(own_archive, runner, receiver, instance):
-    runner.run()
+def test_reprocessed_files_are_reported(own_archive, runner, receiver, instance, monkeypatch):
+    noted(runner.run(), instance)
+    send(instance)
+    later(monkeypatch, runner, 1.1)
+    receiver.received.clear()
     own_archive.reprocess(NAME)
     told(runner.run(), instance)
     (message,) = receiver.received
@@ -90,7 +128,7 @@ def test_what_cannot_be_sent_harms_nothing_and_shows_no_address(archive, runner,
     with Receiver() as receiver:
         monkeypatch.setenv("JWST_NOTIFY_URLS", receiver.url)
     skipped = told(runner.run(), instance)
-    assert skipped.skip_message == "a notice could not be sent to address 1 of notify_urls"
+    assert skipped.skip_message == "0 notices sent; a notice could not be sent to address 1 of notify_urls"
     shown = capfd.readouterr()
     assert SECRET not in shown.out + shown.err
 
@@ -107,6 +145,99 @@ def test_the_addresses_are_in_no_launchpad_event_or_file(archive, runner, instan
     assert "notify_urls" not in type(build_resources(Config())["jwst_config"]).model_fields
     written = b"".join(file.read_bytes() for file in runner.root.rglob("*") if file.is_file())
     assert SECRET not in "".join(str(entry) for entry in instance.all_logs(result.run_id)) + written.decode("latin-1")
+
+
+def test_a_receiver_that_is_down_loses_nothing_and_gets_it_later(archive, runner, instance, monkeypatch):
+    with Receiver() as receiver:
+        address = receiver.url
+    monkeypatch.setenv("JWST_NOTIFY_URLS", address)
+    told(runner.run(), instance)
+    archive.faults.add(Fault("status", endpoint="download", match=NAME, status=404))
+    Path(runner.root / "01138" / "obsnum04" / NAME).unlink()
+    noted(runner.run(), instance)
+    with Receiver() as receiver:
+        monkeypatch.setenv("JWST_NOTIFY_URLS", receiver.url)
+        assert send(instance).skip_message == "0 notices sent", "not again at once"
+        later(monkeypatch, runner, 0.2)
+        assert send(instance).skip_message == "1 notices sent"
+        (message,) = receiver.received
+        assert message["title"] == "1138: 1 new, 1 failed"
+        assert "new data for 1138: 6 files" in message["message"]
+        assert NAME in message["message"]
+        assert send(instance).skip_message == "0 notices sent"
+
+
+def test_a_proposal_has_one_notice_an_hour(archive, runner, receiver, instance, monkeypatch):
+    told(runner.run(), instance)
+    for key in ("2022-04-11|01138", "2022-04-14|01138"):
+        told(runner.run(keys=key), instance)
+    assert len(receiver.received) == 1
+    later(monkeypatch, runner, 1.1)
+    send(instance)
+    assert [message["title"] for message in receiver.received[1:]] == ["1138: 2 new"]
+
+
+def test_two_runs_in_one_tick_are_both_noted_and_the_cursor_moves(archive, runner, receiver, instance):
+    sensor = notices.notice_of_new_data
+    repository = build_defs().get_repository_def()
+
+    def evaluate(cursor: str | None) -> str | None:
+        with dg.build_sensor_context(instance=instance, repository_def=repository, cursor=cursor) as context:
+            data = sensor.evaluate_tick(context)
+        assert [reaction.error for reaction in (data.dagster_run_reactions or []) if reaction.error] == []
+        return data.cursor
+
+    start = evaluate(None)
+    for _ in range(2):
+        # The second one fetches nothing.
+        assert runner.run().success
+    moved = evaluate(start)
+    assert moved != start
+    assert evaluate(moved) == moved
+    send(instance)
+    assert [message["title"][:28] for message in receiver.received] == ["new data for 1138: 6 files, "]
+
+
+def test_what_makes_every_run_fail_is_one_notice_and_so_is_its_end(archive, runner, receiver, instance, monkeypatch):
+    archive.faults.add(Fault("status", endpoint="invoke", status=503))
+    for key in (DAY, "2022-04-11|01138", "2022-04-14|01138"):
+        told(runner.run(keys=key), instance)
+    (message,) = receiver.received
+    assert message["title"] == "downloads fail: MAST does not answer"
+    later(monkeypatch, runner, 30)
+    send(instance)
+    assert len(receiver.received) == 1
+    # Meanwhile one run at a time shows whether it is over.
+    wanted = [DueCell(Cell(dt.date(2022, month, 1), "01138"), "new", "c") for month in (1, 3, 5)]
+    now = dt.datetime.now(dt.timezone.utc)
+    first = dt.date(2022, 1, 1)
+    assert len(run_requests(instance, wanted, {"01138"}, first, now, store=runner.store).runs) == 1
+    archive.faults.clear()
+    told(runner.run(), instance)
+    titles = [message["title"] for message in receiver.received[1:]]
+    assert titles[0] == "downloads work again: MAST does not answer no longer"
+    assert titles[1].startswith("new data for 1138")
+    assert len(run_requests(instance, wanted, {"01138"}, first, now, store=runner.store).runs) == 3
+
+
+def test_on_a_full_disk_nothing_is_requested(instance):
+    wanted = [DueCell(Cell(dt.date(2022, 1, 1), "01138"), "new", "c")]
+    now, first = dt.datetime.now(dt.timezone.utc), dt.date(2022, 1, 1)
+    full = run_requests(instance, wanted, {"01138"}, first, now, Situation("", 1000, True))
+    assert (len(full.runs), full.waiting) == (0, 1)
+    assert full.skipped == ["nothing is requested while the disk is full (1 kB free)"]
+    assert len(run_requests(instance, wanted, {"01138"}, first, now, Situation("", 10**9, True)).runs) == 1
+
+
+def test_a_daily_check_that_fails_is_reported(archive, runner, receiver, instance):
+    assert runner.run().success
+    WatchList(runner.store).add(["01138"])
+    (runner.root / ".jwst_mast_assets" / "forgotten.json").write_text("damaged")
+    job = build_defs().resolve_job_def("jwst_upkeep")
+    told(job.execute_in_process(instance=instance, raise_on_error=False), instance)
+    (message,) = receiver.received
+    assert message["title"] == "the daily look at the disk failed"
+    assert "forgotten.json is damaged" in message["message"]
 
 
 def tick(instance):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from jwst_mast_assets.definitions import build_defs
-from jwst_mast_assets.defs import attempts, reprocessing
+from jwst_mast_assets.defs import attempts, reprocessing, run_requests
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.resources import build_resources
 from jwst_mast_assets.embedded_archive import Fault
@@ -222,6 +222,7 @@ def test_a_failed_run_is_requested_again_with_growing_waits(archive, runner, ins
 
 def test_one_tick_requests_some_and_the_next_ones_the_rest(archive, runner, instance, monkeypatch):
     monkeypatch.setattr(reprocessing, "MOST_REQUESTS", 1)
+    monkeypatch.setattr(run_requests, "MOST_DAYS", 1)
     runner.run(keys=(DAY, OTHER_DAY))
     other = runner.table("downloaded_files", OTHER_DAY)["productFilename"].iloc[0]
     archive.reprocess([*CHANGED, other])
@@ -282,7 +283,7 @@ def test_mast_failing_fails_the_look_in_one_sentence(archive, runner, instance):
 
 def test_the_look_is_daily_and_runs_by_itself():
     (schedule,) = reprocessing.schedules
-    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 5 * * *", "UTC")
+    assert (schedule.cron_schedule, schedule.execution_timezone) == (["0 5 * * *", "0 8,11,14,17,20 * * *"], "UTC")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     assert sensor().default_status == dg.DefaultSensorStatus.RUNNING
     assert sensor().job.name == jwst_download.name

@@ -11,7 +11,8 @@ from jwst_mast_assets.records.ledger import selection_fingerprint
 
 
 def fingerprint_of_the_version_before(config):
-    values = {name: getattr(config, name) for name in parameters_with(Role.SELECTS, Role.PLACES)}
+    known = [name for name in parameters_with(Role.SELECTS, Role.PLACES) if name != "exclude"]
+    values = {name: getattr(config, name) for name in known}
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 

@@ -15,11 +15,13 @@ from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progres
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.sizes import human_bytes
-from jwst_mast_assets.records import holdings, reprocessing
+from jwst_mast_assets.records import holdings, reprocessing, upkeep
 from jwst_mast_assets.records.archive_identity import claim
+from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.history import record_fetches
 from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
 from jwst_mast_assets.records.listings import Listings
+from jwst_mast_assets.records.status import here
 
 
 @partitioned_asset(
@@ -46,10 +48,11 @@ def downloaded_files(
         snapshot, start = jwst_config.snapshot(), time.monotonic()
         config, store, cells = snapshot.config, snapshot.store, cells_of(context)
         mast = archive.open(store.root)
-        known = store.read("downloaded_files", cells)
+        known = here(store.read("downloaded_files", cells), config)
         with warnings_logged(context, mast):
-            outdated = reprocessing.outdated(store)
-            plan = downloads.plan_download(product_table, config, mast, known, snapshot.disk, outdated=outdated)
+            product_table = Forgotten(store).left_out(product_table)
+            outdated, spoiled = reprocessing.outdated(store), upkeep.spoiled_files(store)
+            plan = downloads.plan_download(product_table, config, mast, known, snapshot.disk, outdated, spoiled)
         for warning in plan.warnings:
             context.log.warning(warning)
         context.log.info(f"{plan.n_files} files to fetch, {human_bytes(plan.n_bytes)}")
@@ -70,6 +73,9 @@ def downloaded_files(
         metadata = {"dagster/row_count": len(table), **totals, "files": files_preview(table)}
         if len(changes := reprocessing.changes_of_run(table, known)):
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
+        if restored := upkeep.restored(plan, table, known):
+            context.log.info(restored)
+            metadata["restored"] = restored
         if len(waiting := downloads.not_provided_yet(table)):
             context.log.info(f"{len(waiting)} public files that MAST does not provide yet are requested again later")
             metadata["waiting_files"] = preview(waiting)

@@ -16,8 +16,10 @@ from jwst_mast_assets.mast.exclusions import excluded_files
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.products import query_products
 from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.holdings import one_place_each
 from jwst_mast_assets.records.listings import Listings
+from jwst_mast_assets.records.status import here
 from jwst_mast_assets.records.store import TableStore
 
 
@@ -55,8 +57,8 @@ def product_table(
         for problem in listing.open:
             context.log.warning(f"{problem.name}: {problem.why}; its recorded products are kept")
         files = pd.concat([snapshot.recorded_files(proposal) for proposal in proposals_of(cells)], ignore_index=True)
-        table = table.assign(outfilename=one_place_each(table, files))
-        table = table.assign(**state_on_disk(table, config, disk=snapshot.disk))
+        table = table.assign(outfilename=one_place_each(table, here(files, config)))
+        table = Forgotten(store).left_out(table.assign(**state_on_disk(table, config, disk=snapshot.disk)))
         if mast.unusable_rows:
             context.log.warning(f"{mast.unusable_rows} rows of MAST have no file or observation and are left out")
         selected = table[tables.is_true(table["selected"])]

@@ -1,0 +1,112 @@
+"""A Dagster home made again from an output folder, after the old one was deleted or for a second machine."""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import dagster as dg
+import pyarrow.parquet as pq
+
+from jwst_mast_assets.defs.partitions import register_proposals, registered_proposals
+from jwst_mast_assets.downloads import FAILURES
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
+from jwst_mast_assets.records.ledger import Ledger
+from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.watched import WatchList
+
+TABLES = ("obs_table", "product_table", "downloaded_files", "summary_table")
+PAGE = "index_html"
+REBUILT = "from the records in the output folder; the Dagster home had none of it"
+
+
+class Rebuilt(NamedTuple):
+    """What a Dagster home was given."""
+
+    proposals: list[str]
+    """New partition keys."""
+    watched: list[str]
+    """The proposals that are watched; of a folder of the version before, all that it has records of."""
+    materializations: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.materializations} materializations of {len(self.proposals)} new partition key(s) rebuilt from the "
+            f"output folder; watched: {' '.join(self.watched) or 'none'}"
+        )
+
+
+def is_blank(instance: dg.DagsterInstance) -> bool:
+    """Whether nothing was ever downloaded with a Dagster home."""
+    assets = [dg.AssetKey(name) for name in TABLES]
+    return all(instance.get_latest_materialization_event(key) is None for key in assets)
+
+
+def rebuild(instance: dg.DagsterInstance, store: TableStore, config: Config) -> Rebuilt:
+    """Give a Dagster home what the output folder has on record and the home does not.
+
+    Attempts need no rebuilding: where the home has no runs, those in the folder count, see
+    :mod:`jwst_mast_assets.records.attempts`.
+
+    Parameters
+    ----------
+    instance : DagsterInstance
+    store : TableStore
+    config : Config
+        ``first_day``.
+
+    Raises
+    ------
+    ConfigError
+        If the recorded proposals are too many for Dagster.
+    OutputError
+        If a record cannot be read.
+    """
+    watched = WatchList(store)
+    if watched.is_of_the_version_before:
+        # That version watched every proposal that was a partition key, and the keys are gone.
+        watched.start(registered_proposals(instance) or Ledger(store).proposals())
+    recorded = store.cells("obs_table")
+    today = dt.datetime.now(dt.timezone.utc).date()
+    cells = [cell for cell in recorded if config.first_day <= cell.day <= today]
+    new = register_proposals(instance, [*proposals_of(cells), *watched.read()], config.first_day)
+    count = 0
+    for name in (*TABLES, PAGE):
+        known = instance.get_materialized_partitions(dg.AssetKey(name))
+        for event in _materializations(store, config, name, [cell for cell in cells if cell.key not in known]):
+            instance.report_runless_asset_event(event)
+            count += 1
+    return Rebuilt(new, watched.read(), count)
+
+
+def _materializations(
+    store: TableStore, config: Config, name: str, cells: list[Cell]
+) -> Iterator[dg.AssetMaterialization]:
+    """The materializations of an asset that the folder proves, for some cells."""
+    for cell in cells:
+        # A page is made after its day's downloads.
+        path = store.path("downloaded_files" if name == PAGE else name, cell)
+        page = config.root / cell.proposal / "index.html"
+        if not path.exists() or (name == PAGE and not page.exists()):
+            continue
+        if name in ("downloaded_files", PAGE) and _failed(store, cell):
+            # Green means done: a day with files that failed is left to its next run.
+            continue
+        recorded = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.timezone.utc)
+        where = page if name == PAGE else store.folder / name
+        rows = {} if name == PAGE else {"dagster/row_count": pq.read_metadata(path).num_rows}
+        yield dg.AssetMaterialization(
+            name,
+            partition=dg.MultiPartitionKey({"day": str(cell.day), "proposal": cell.proposal}),
+            metadata={
+                "rebuilt": REBUILT,
+                "recorded": dg.MetadataValue.timestamp(recorded),
+                "path": dg.MetadataValue.path(str(where)),
+                **rows,
+            },
+        )
+
+
+def _failed(store: TableStore, cell: Cell) -> bool:
+    files = store.read("downloaded_files", [cell])
+    return bool((files["selected"].fillna(False).astype(bool) & files["dl_code"].isin(FAILURES)).any())

@@ -1,0 +1,189 @@
+"""News that wait to be sent: one notice per proposal and hour, and one per cause that affects everything.
+
+Kept in the output folder, ``<root>/.jwst_mast_assets/outbox.json``, until the receiver has them::
+
+    {"news": [{"id": "<run>", "proposal": "01138", "kind": "new", "title": "new data for 1138: 24 files, 2.1 GB",
+               "body": "...", "at": "..."}],
+     "sent": {"01138": "2026-03-01T06:00:03+00:00"}, "done": ["<run>"], "tried": null,
+     "outages": {"disk": {"since": "...", "failures": 3, "told": true, "last": "...", "ended": null, "why": "..."}}}
+"""
+
+import datetime as dt
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.notices import Notice
+from jwst_mast_assets.records.store import TableStore
+
+HOUR = dt.timedelta(hours=1)
+RETRY = dt.timedelta(minutes=10)
+"""Time between two attempts to reach a receiver that is down."""
+
+KINDS = ("new", "released", "reprocessed", "healed", "failed")
+"""What news are about, in the order in which a notice names them."""
+
+OUTAGES = {"disk": "the disk is full", "mast": "MAST does not answer"}
+"""Causes that make everything fail, so that one notice is enough until they are over."""
+
+OVER_AFTER = dt.timedelta(hours=6)
+"""An outage without another failure for so long holds nothing up any more."""
+
+MOST_REMEMBERED = 2000
+MOST_PARTS = 20
+
+
+class News(NamedTuple):
+    """Something that happened to a proposal."""
+
+    id: str
+    """The same for the same event: it is reported once, whoever finds it how often."""
+    proposal: str
+    kind: str
+    title: str
+    body: str
+
+
+class Outbox:
+    """The outbox of one output folder."""
+
+    def __init__(self, store: TableStore) -> None:
+        self.store = store
+        self.path = store.state / "outbox.json"
+
+    def add(self, news: Sequence[News], now: dt.datetime) -> None:
+        """Keep news until they are sent; those that are known already are left out. Raises OutputError."""
+        with self.store.locked("outbox"):
+            box = self._read()
+            for each in news:
+                if each.id not in box["done"]:
+                    box["done"] = [*box["done"], each.id][-MOST_REMEMBERED:]
+                    box["news"].append({**each._asdict(), "at": _iso(now)})
+            self._write(box)
+
+    def fail(self, cause: str, why: str, event: str, now: dt.datetime) -> None:
+        """Note a failure with one of the ``OUTAGES``: the first opens the outage. Raises OutputError."""
+        with self.store.locked("outbox"):
+            box = self._read()
+            if event not in box["done"]:
+                box["done"] = [*box["done"], event][-MOST_REMEMBERED:]
+                known = box["outages"].get(cause)
+                if known is None or known["ended"]:
+                    known = {"since": _iso(now), "failures": 0, "told": False, "ended": None, "why": why}
+                box["outages"][cause] = {**known, "failures": known["failures"] + 1, "last": _iso(now)}
+                self._write(box)
+
+    def work_again(self, now: dt.datetime) -> None:
+        """A download succeeded, so every outage is over. Raises OutputError."""
+        if not any(not outage["ended"] for outage in self._read()["outages"].values()):
+            return
+        with self.store.locked("outbox"):
+            box = self._read()
+            box["outages"] = {
+                cause: {**outage, "ended": outage["ended"] or _iso(now)} for cause, outage in box["outages"].items()
+            }
+            self._write(box)
+
+    def outages(self, now: dt.datetime) -> list[str]:
+        """The causes that are making everything fail now."""
+        known = self._read()["outages"].items()
+        return [cause for cause, each in known if not each["ended"] and _within(each["last"], OVER_AFTER, now)]
+
+    def deliver(self, send: Callable[[Notice], list[str]], now: dt.datetime) -> tuple[int, list[str]]:
+        """Send what is due.
+
+        Parameters
+        ----------
+        send : callable
+            Sends a notice; returns what went wrong.
+        now : datetime
+            Aware.
+
+        Returns
+        -------
+        sent : int
+            How many notices.
+        problems : list of str
+            Why others could not be sent; they are kept, and sent later.
+        """
+        with self.store.locked("outbox"):
+            box = self._read()
+            if _within(box["tried"], RETRY, now):
+                return 0, []
+            sent, problems = 0, []
+            for key, notice in _due(box, now):
+                if problems := send(notice):
+                    break
+                sent += 1
+                _settle(box, key, now)
+            box["tried"] = _iso(now) if problems else None
+            if sent or problems:
+                self._write(box)
+        return sent, problems
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            # Written in one step; if it is damaged anyway, only notices are lost.
+            content = {}
+        content = content if isinstance(content, dict) else {}
+        return {"news": [], "sent": {}, "done": [], "tried": None, "outages": {}, **content}
+
+    def _write(self, box: dict[str, Any]) -> None:
+        write_text(self.path, json.dumps(box, indent=0) + "\n")
+
+
+def _due(box: dict[str, Any], now: dt.datetime) -> list[tuple[str, Notice]]:
+    """The notices that can be sent now, each with its cause or proposal."""
+    due = [(cause, notice) for cause, outage in box["outages"].items() if (notice := _of_outage(cause, outage))]
+    for proposal in dict.fromkeys(news["proposal"] for news in box["news"]):
+        if not _within(box["sent"].get(proposal), HOUR, now):
+            due.append((proposal, _of_proposal([news for news in box["news"] if news["proposal"] == proposal])))
+    return due
+
+
+def _of_outage(cause: str, outage: dict[str, Any]) -> Notice | None:
+    runs = f"{outage['failures']} download{'s' * (outage['failures'] > 1)} failed since {outage['since'][:16]} (UTC)"
+    if not outage["told"] and not outage["ended"]:
+        more = "Others will, too; no more notices of this until it is over."
+        return Notice(f"downloads fail: {OUTAGES[cause]}", f"{outage['why']}\n{runs}. {more}", "failure")
+    if outage["told"] and outage["ended"]:
+        return Notice(f"downloads work again: {OUTAGES[cause]} no longer", f"{runs}; they are repeated.", "success")
+    return None
+
+
+def _of_proposal(news: list[dict[str, str]]) -> Notice:
+    """One notice of all that is new of a proposal."""
+    counts = {kind: sum(each["kind"] == kind for each in news) for kind in KINDS}
+    told = {kind: count for kind, count in counts.items() if count}
+    kind = "failure" if set(told) == {"failed"} else "warning" if "failed" in told else "success"
+    if len(news) == 1:
+        return Notice(news[0]["title"], news[0]["body"], kind)
+    whose = news[0]["proposal"].lstrip("0") or "daily checks"
+    title = f"{whose}: {', '.join(f'{count} {name}' for name, count in told.items())}"
+    in_order = sorted(news, key=lambda each: KINDS.index(each["kind"]))
+    parts = list(dict.fromkeys(f"{each['kind']}: {each['title']}\n{each['body']}" for each in in_order))
+    more = [f"... and {len(parts) - MOST_PARTS} more"] if len(parts) > MOST_PARTS else []
+    return Notice(title, "\n\n".join([*parts[:MOST_PARTS], *more]), kind)
+
+
+def _settle(box: dict[str, Any], key: str, now: dt.datetime) -> None:
+    """Note that a notice was sent."""
+    if key not in OUTAGES:
+        box["sent"][key] = _iso(now)
+        box["news"] = [news for news in box["news"] if news["proposal"] != key]
+    elif box["outages"][key]["ended"]:
+        del box["outages"][key]
+    else:
+        box["outages"][key]["told"] = True
+
+
+def _within(at: str | None, span: dt.timedelta, now: dt.datetime) -> bool:
+    """Whether a time is less than a span ago; one in the future is a clock's that was ahead, and counts for nothing."""
+    return bool(at) and dt.timedelta(0) <= now - dt.datetime.fromisoformat(str(at)) < span
+
+
+def _iso(now: dt.datetime) -> str:
+    return now.isoformat(timespec="seconds")

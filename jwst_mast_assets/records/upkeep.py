@@ -1,0 +1,296 @@
+"""Whether the files that are recorded are still on disk, and still what was recorded; what is not becomes due.
+
+Each day every recorded file of the watched proposals is looked for (its folder is listed once), and a share of them is
+read again, those first that were read longest ago: within ``reread_days`` every file is. Nothing is deleted here: the
+next run of a day fetches what is missing, and replaces a spoiled file once the new one is verified.
+
+What was read is in ``<root>/.jwst_mast_assets/tables/read_files.parquet``, columns of ``tables.READ_TABLE``.
+"""
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from jwst_mast_assets.downloads import FETCHED, Code, Plan, audit
+from jwst_mast_assets.downloads.filesystem import Disk
+from jwst_mast_assets.mast import selection, tables
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import moment
+from jwst_mast_assets.records.files import read_parquet, write_parquet
+from jwst_mast_assets.records.forgotten import Forgotten
+from jwst_mast_assets.records.history import manifest_at, read_history, record_events
+from jwst_mast_assets.records.ledger import Ledger
+from jwst_mast_assets.records.status import here
+from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.upkeep_notes import read_notes, write_notes
+
+FEW = 10
+"""So many missing files are restored even if they are most of a proposal's: someone deleted them one by one."""
+
+LONGEST_CREDIT = 7.0
+"""Days whose share is read at once after a pause."""
+
+TABLE = "read_files.parquet"
+PROBLEMS = ("missing", "size", "spoiled")
+COLUMNS = ("cell", "dataURI", "productFilename", "outfilename", "bytes_on_disk", "mtime", "md5", "recorded_mtime")
+
+
+class Findings(NamedTuple):
+    """What a look at the disk found."""
+
+    files: int
+    """Recorded files that were looked for."""
+    bytes_read: int
+    bad: pd.DataFrame
+    """One row per file that is not as recorded: ``cell``, ``dataURI``, ``productFilename``, ``outfilename``,
+    ``problem`` (one of ``PROBLEMS``)."""
+    blocked: list[str]
+    """Paths that cannot be looked at, with the reason."""
+    held: dict[str, tuple[int, int]]
+    """Proposals of which most files vanished at once, so nothing is restored: missing and recorded files."""
+    marked: list[str]
+    """Partition keys that became due."""
+
+    def __str__(self) -> str:
+        found = describe(self.bad["problem"]) or "every file is there"
+        read = f"; {self.bytes_read} bytes read again" if self.bytes_read else ""
+        return f"{self.files} recorded files looked for: {found}{read}"
+
+
+def look_after(
+    store: TableStore,
+    config: Config,
+    proposals: Sequence[str],
+    now: dt.datetime,
+    accept_losses: bool = False,
+    read_all: bool = False,
+    busy: Collection[str] = (),
+) -> Findings:
+    """Look for every recorded file of some proposals, read a share of them, and make due what is not as recorded.
+
+    Parameters
+    ----------
+    store : TableStore
+    config : Config
+        ``reread_days``, and the selection of which the days become due.
+    proposals : sequence of str
+    now : datetime
+        Aware.
+    accept_losses : bool
+        Restore files also where most of a proposal's are missing.
+    read_all : bool
+        Read every file, not a share.
+    busy : collection of str
+        Partition keys of runs under way: their files may just be replaced, so they are left to the next look.
+
+    Raises
+    ------
+    OutputError
+        If the records cannot be read or written.
+    """
+    notes, disk = read_notes(store), Disk()
+    listed = _expected(store, config, proposals)
+    listed = listed[~listed["dataURI"].isin(listed.loc[listed["cell"].isin(list(busy)), "dataURI"])]
+    # Of a file that several days list the newest record counts.
+    expected = listed.drop_duplicates("dataURI", keep="last", ignore_index=True)
+    found = disk.table(expected["outfilename"])
+    there = expected.assign(**found[["bytes_on_disk", "mtime"]])
+    blocked = found["blocked"].notna()
+    missing = found["bytes_on_disk"].isna() & ~blocked
+    other_size = (found["bytes_on_disk"] != expected["bytes_on_disk"]).fillna(False).astype(bool)
+    problem = pd.Series(pd.NA, index=expected.index, dtype="string").mask(other_size, "size").mask(missing, "missing")
+
+    earlier = read_again(store)
+    readable = there[problem.isna() & ~blocked]
+    share = readable if read_all else _share(readable, earlier, config.reread_days, notes, now)
+    table = _with_verdicts(earlier, share, now)
+    spoiled = _known_as_spoiled(table, there)
+    problem = problem.mask(spoiled & problem.isna(), "spoiled")
+
+    held = {} if accept_losses else _held(expected["proposal"], missing)
+    bad = expected.assign(problem=problem)[problem.notna()]
+    restorable = bad[~((bad["problem"] == "missing") & bad["proposal"].isin(list(held)))]
+    # Any of the days that list a file can restore it; MAST may no longer list it for one of them.
+    again = listed.merge(restorable[["dataURI", "problem"]], on="dataURI")
+    reasons = {str(cell): describe(rows["problem"]) for cell, rows in again.groupby("cell")}
+    _record(store, bad)
+    write_parquet(store.folder / TABLE, table)
+    marked = Ledger(store).mark_due(reasons, config, now)
+    scanned = dict.fromkeys(proposals, now.isoformat(timespec="seconds"))
+    kept = {proposal: counts for proposal, counts in notes["held"].items() if proposal not in proposals}
+    notes |= {"scanned": {**notes["scanned"], **scanned}, "held": {**kept, **held}}
+    write_notes(store, notes)
+    in_the_way = zip(expected.loc[blocked, "outfilename"], found.loc[blocked, "blocked"], strict=True)
+    paths = [f"{path}: {why}" for path, why in in_the_way]
+    size = int(share["bytes_on_disk"].sum())
+    return Findings(len(expected), size, bad.reset_index(drop=True), paths, held, marked)
+
+
+def describe(problems: "pd.Series[str]") -> str:
+    """``2 files missing on disk, 1 spoiled``; empty if there are none."""
+    counts = problems.value_counts()
+    words = {"missing": "missing on disk", "size": "with another size", "spoiled": "spoiled"}
+    told = [f"{counts[name]} {word}" for name, word in words.items() if counts.get(name)]
+    if not told:
+        return ""
+    first, _, rest = told[0].partition(" ")
+    return ", ".join([f"{first} file{'s' * (first != '1')} {rest}", *told[1:]])
+
+
+def held_sentence(proposal: str, counts: Sequence[int], command: str) -> str:
+    """What to do about a proposal of which most files vanished at once."""
+    return (
+        f"{proposal}: {counts[0]} of {counts[1]} recorded files are missing on disk, so nothing is restored: is a disk "
+        f"not mounted? If they are really lost: {command}"
+    )
+
+
+def read_again(store: TableStore) -> pd.DataFrame:
+    """Which files were read again and when; columns of ``tables.READ_TABLE``. Raises OutputError."""
+    path = store.folder / TABLE
+    if not path.exists():
+        return tables.empty(tables.READ_TABLE)
+    found = read_parquet(path, "remove it; the files are then read again").to_pandas()
+    return tables.conform(found, tables.READ_TABLE)
+
+
+def spoiled_files(store: TableStore) -> dict[str, float]:
+    """The files that were found spoiled, by dataURI, and when those on disk were last changed; for a plan."""
+    table = read_again(store)
+    rows = table[table["problem"].notna() & table["mtime"].notna()]
+    return dict(zip(rows["dataURI"], rows["mtime"].astype(float), strict=True))
+
+
+def restored(plan: Plan, files: pd.DataFrame, known: pd.DataFrame) -> str:
+    """What a run put back: ``2 files missing on disk, 1 spoiled: restored``; empty if nothing.
+
+    Parameters
+    ----------
+    plan : Plan
+    files, known : DataFrame
+        ``tables.FILE_TABLE`` after and before the run.
+    """
+    fetched = set(files.loc[files["dl_code"].isin(FETCHED), "dataURI"])
+    before = known[known["bytes_on_disk"].notna()].drop_duplicates("dataURI", keep="last")
+    sizes = dict(zip(before["dataURI"], before["bytes_on_disk"], strict=True))
+    problems = []
+    for item in plan.to_fetch:
+        if item.uri in fetched and item.uri in sizes:
+            if item.reason in ("missing", "spoiled"):
+                problems.append(item.reason)
+            elif item.found and item.found.size != sizes[item.uri] and item.reason in ("size", "checksum"):
+                problems.append("size")
+    told = describe(pd.Series(problems, dtype="string"))
+    return f"{told}: restored" if told else ""
+
+
+def _expected(store: TableStore, config: Config, proposals: Sequence[str]) -> pd.DataFrame:
+    """The files that should be on disk: recorded there, selected, not forgotten; with ``proposal``, newest last."""
+    forgotten = list(Forgotten(store).read())
+    parts = []
+    for proposal in proposals:
+        files = here(store.read_proposal("downloaded_files", proposal), config)
+        wanted = files["selected"].fillna(False).astype(bool) & files["bytes_on_disk"].notna()
+        wanted &= ~files["dataURI"].isin(forgotten) & ~selection.is_excluded(files["productFilename"], config)
+        rows = files.assign(recorded_mtime=files["mtime"])[wanted]
+        parts.append(rows[list(COLUMNS)].assign(proposal=proposal))
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*COLUMNS, "proposal"])
+    table = table.sort_values("recorded_mtime", kind="stable")
+    kinds = {"bytes_on_disk": "Int64", "mtime": "Float64", "recorded_mtime": "Float64"}
+    return table.astype({name: kinds.get(name, "string") for name in table}).reset_index(drop=True)
+
+
+def _held(proposals: pd.Series, missing: pd.Series) -> dict[str, tuple[int, int]]:
+    """The proposals that are held: most of their files vanished, or most of all files."""
+    counts = {
+        str(proposal): (int(rows.sum()), len(rows)) for proposal, rows in missing.groupby(proposals) if rows.any()
+    }
+    everywhere = _most(int(missing.sum()), len(missing))
+    return {proposal: pair for proposal, pair in counts.items() if everywhere or _most(*pair)}
+
+
+def _most(missing: int, recorded: int) -> bool:
+    return missing > FEW and 2 * missing > recorded
+
+
+def _share(
+    files: pd.DataFrame, earlier: pd.DataFrame, reread_days: float, notes: dict[str, Any], now: dt.datetime
+) -> pd.DataFrame:
+    """The files to read now; what is left of the bytes is noted for the next time."""
+    if not reread_days or files.empty:
+        return files.iloc[:0]
+    per_day = float(files["bytes_on_disk"].sum()) / reread_days
+    queue = files.assign(last=last_read(files, earlier, now.timestamp())).sort_values("last", kind="stable")
+    size = queue["bytes_on_disk"].astype(float)
+    credit = float(notes["read"].get("bytes_left", 0)) + per_day * _days_since(notes["read"].get("at"), now)
+    credit = min(credit, max(LONGEST_CREDIT * per_day, float(size.iloc[0])))
+    chosen = queue[size.cumsum() <= credit]
+    left = credit - float(chosen["bytes_on_disk"].sum())
+    notes["read"] = {"at": now.isoformat(timespec="seconds"), "bytes_left": round(left)}
+    return chosen
+
+
+def last_read(files: pd.DataFrame, earlier: pd.DataFrame, now: float) -> "pd.Series[float]":
+    """When each file was last read or written by a run, seconds since 1970; never: minus infinity.
+
+    A time in the future is that of a clock that was ahead, so it counts as never.
+    """
+    rows = earlier.drop_duplicates("dataURI", keep="last").set_index("dataURI").reindex(files["dataURI"])
+    rows = rows.set_axis(files.index)
+    same = (rows["mtime"] == files["mtime"]).fillna(False).astype(bool)
+    read = pd.to_datetime(rows["read"].where(same), utc=True, format="ISO8601")
+    seconds = (read - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+    unchanged = (files["mtime"] == files["recorded_mtime"]).fillna(False).astype(bool)
+    last = seconds.fillna(files["mtime"].where(unchanged).astype(float)).fillna(-np.inf)
+    return last.where(last <= now, -np.inf)
+
+
+def _days_since(at: str | None, now: dt.datetime) -> float:
+    """Days since the last share; one if there was none, or if the clock went back."""
+    if not at:
+        return 1.0
+    days = (now - dt.datetime.fromisoformat(at)).total_seconds() / 86400
+    return min(days, LONGEST_CREDIT) if days >= 0 else 1.0
+
+
+def _with_verdicts(earlier: pd.DataFrame, share: pd.DataFrame, now: dt.datetime) -> pd.DataFrame:
+    """``tables.READ_TABLE`` after reading some files."""
+    if share.empty:
+        return earlier
+    verdicts = audit(share).set_index("dataURI")
+    read = share[["dataURI", "mtime"]].assign(
+        read=moment(now)[:19],
+        problem=share["dataURI"].map(verdicts["problem"]),
+    )
+    # Neither read to its end nor known to be spoiled: a file that vanished meanwhile, or must not be read.
+    code = share["dataURI"].map(verdicts["dl_code"])
+    unread = code.isin([Code.VANISHED, Code.BLOCKED, Code.BAD_SIZE])
+    unread |= (code == Code.UNVERIFIED) & share["dataURI"].map(verdicts["md5"]).isna()
+    parts = [earlier[~earlier["dataURI"].isin(read["dataURI"])], read[~unread.astype(bool)]]
+    parts = [part for part in parts if len(part)]
+    return tables.conform(pd.concat(parts, ignore_index=True) if parts else earlier, tables.READ_TABLE)
+
+
+def _known_as_spoiled(table: pd.DataFrame, files: pd.DataFrame) -> pd.Series:
+    """Whether a file is one that was found spoiled and has not changed since."""
+    bad = table[table["problem"].notna()].drop_duplicates("dataURI", keep="last").set_index("dataURI")
+    mtime = files["dataURI"].map(bad["mtime"]).astype("Float64")
+    return (mtime == files["mtime"]).fillna(False).astype(bool)
+
+
+def _record(store: TableStore, bad: pd.DataFrame) -> None:
+    """Have the history say what is new of it."""
+    for proposal, rows in bad.groupby("proposal"):
+        held = manifest_at(read_history(store, str(proposal))).drop_duplicates("dataURI").set_index("dataURI")
+        status = rows["dataURI"].map(held["status"]).astype("string")
+        event = rows["problem"].replace({"missing": "vanished", "size": "spoiled"})
+        new = rows.assign(event=event)[(status.notna() & (status != event)).fillna(False).astype(bool)]
+        record_events(store, str(proposal), new[["dataURI", "productFilename", "event"]])
+
+
+def watched_and_recorded(store: TableStore, watched: Collection[str]) -> list[str]:
+    """The watched proposals of which files are recorded."""
+    return sorted({cell.proposal for cell in store.cells("downloaded_files")} & set(watched))

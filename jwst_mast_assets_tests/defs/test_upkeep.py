@@ -1,0 +1,253 @@
+"""Files that are deleted, cut or spoiled on disk come back; those that were forgotten do not."""
+
+import datetime as dt
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from jwst_mast_assets.cli.main import main
+from jwst_mast_assets.definitions import build_defs
+from jwst_mast_assets.embedded_archive import Fault
+from jwst_mast_assets.mast.config import Config, load_config
+from jwst_mast_assets.records import upkeep
+from jwst_mast_assets.records.history import manifest_at, read_history
+from jwst_mast_assets.records.status import status
+from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
+from jwst_mast_assets_tests.defs.test_sensors import carry_out, reasons, tick
+
+EXPOSURES = ("jw01138004001_02101_00001", "jw01138004001_02101_00002", "jw01138005001_02101_00001")
+NAMES = [f"{exposure}_nrc{sca}_uncal.fits" for exposure in EXPOSURES for sca in ("a1", "a3")]
+MISSING, CUT, SPOILED = NAMES[0], NAMES[1], NAMES[2]
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    """Six files of 1138 are selected, on one day that is watched and up to date."""
+    (tmp_path / "my.cfg").write_text("sca: [a1, a3]\ndate_select: ['2022-04-10']\n")
+    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(tmp_path / "my.cfg"))
+    monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
+    watch_only(tmp_path / "data", "01138")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def filled(archive, instance, root) -> dict[str, Path]:
+    """The files on disk, by name."""
+    assert all(run.success for run in carry_out(instance, tick(instance)))
+    assert isinstance(tick(instance), dg.SkipReason)
+    archive.clear_requests()
+    return {path.name: path for path in root.rglob("*_uncal.fits")}
+
+
+def look(instance, **config: Any) -> dict[str, Any]:
+    """A run of the daily job; what it says."""
+    run = (
+        build_defs()
+        .resolve_job_def("jwst_upkeep")
+        .execute_in_process(
+            instance=instance, run_config={**QUIET, "ops": {"look_at_disk": {"config": config}}}, raise_on_error=False
+        )
+    )
+    assert run.success
+    (event,) = [event for event in run.all_events if event.event_type_value == "STEP_OUTPUT"]
+    return {name: value.value for name, value in event.step_output_data.metadata.items()}
+
+
+def spoil(path: Path) -> bytes:
+    """Change a byte of a file but neither its size nor its time; returns what it was."""
+    content, found = path.read_bytes(), path.stat()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    return content
+
+
+def downloads(archive):
+    return sorted(request.uri.rpartition("/")[2] for request in archive.requests if request.endpoint == "download")
+
+
+def test_deleted_cut_and_spoiled_files_are_found_and_restored_once(archive, instance, filled, root):
+    assert sorted(filled) == sorted(NAMES)
+    assert look(instance)["found"].startswith("6 recorded files looked for: every file is there")
+    filled[MISSING].unlink()
+    whole = filled[CUT].read_bytes()
+    filled[CUT].write_bytes(whole[:-2880])
+    right = spoil(filled[SPOILED])
+    found = look(instance, read_all=True)
+    sentence = "1 file missing on disk, 1 with another size, 1 spoiled"
+    assert sentence in found["found"]
+    events = read_history(upkeep.TableStore(root), "01138")
+    told = manifest_at(events).set_index("productFilename")["status"]
+    assert (told[CUT], told[SPOILED], MISSING in told.index) == ("spoiled", "spoiled", False)
+
+    result = tick(instance)
+    assert reasons(result) == {DAY: sentence}
+    (run,) = carry_out(instance, result)
+    assert run.success
+    assert downloads(archive) == sorted([MISSING, CUT, SPOILED])
+    assert filled[MISSING].exists()
+    assert (filled[CUT].read_bytes(), filled[SPOILED].read_bytes()) == (whole, right)
+    (event,) = run.asset_materializations_for_node("downloaded_files")
+    assert event.metadata["restored"].value == f"{sentence}: restored"
+    assert isinstance(tick(instance), dg.SkipReason)
+    assert "every file is there" in look(instance, read_all=True)["found"]
+    assert set(manifest_at(read_history(upkeep.TableStore(root), "01138"))["status"]) == {"present"}
+
+
+def test_a_spoiled_file_stays_until_its_replacement_is_verified(archive, instance, filled, monkeypatch):
+    spoil(filled[SPOILED])
+    bad = filled[SPOILED].read_bytes()
+    look(instance, read_all=True)
+    archive.faults.add(Fault("corrupt", endpoint="download", match=SPOILED))
+    (run,) = carry_out(instance, tick(instance))
+    assert not run.success
+    assert filled[SPOILED].read_bytes() == bad
+    look(instance)
+    assert isinstance(tick(instance), dg.SkipReason), "it waits for its next attempt"
+
+
+def test_a_forgotten_file_is_fetched_by_nothing_until_that_is_undone(archive, instance, filled, root, capsys):
+    filled[MISSING].unlink()
+    assert main(["forget", str(filled[MISSING])]) == 0
+    assert f"{MISSING}: forgotten" in capsys.readouterr().out
+    assert "every file is there" in look(instance)["found"]
+    assert isinstance(tick(instance), dg.SkipReason)
+    run = (
+        build_defs()
+        .resolve_job_def("jwst_download")
+        .execute_in_process(instance=instance, partition_key=DAY, run_config=QUIET)
+    )
+    assert run.success
+    assert downloads(archive) == []
+    main(["status"])
+    shown = capsys.readouterr().out
+    assert "forgotten" in shown
+    table = status(upkeep.TableStore(root), ["01138"], load_config(), dt.datetime.now(dt.timezone.utc))
+    assert table[["files", "present", "missing", "forgotten"]].iloc[0].tolist() == [5, 5, 0, 1]
+
+    assert main(["forget", "--undo", MISSING]) == 0
+    assert reasons(tick(instance)) == {DAY: "1 file no longer forgotten"}
+    carry_out(instance, tick(instance))
+    assert filled[MISSING].exists()
+
+
+def test_forgetting_an_unknown_file_says_so(filled, capsys):
+    assert main(["forget", "nonsense.fits"]) == 2
+    assert "has a file nonsense.fits" in capsys.readouterr().err
+
+
+def test_an_excluded_file_is_not_restored(archive, instance, filled, tmp_path):
+    path = tmp_path / "my.cfg"
+    path.write_text(f"{path.read_text()}exclude: ['*_00001_nrca1_*']\n")
+    filled[MISSING].unlink()
+    assert "every file is there" in look(instance)["found"]
+    carry_out(instance, tick(instance))
+    assert downloads(archive) == []
+    assert not filled[MISSING].exists()
+
+
+def test_files_that_vanish_in_great_number_are_restored_only_when_asked(
+    archive, instance, filled, root, monkeypatch, capsys
+):
+    monkeypatch.setattr(upkeep, "FEW", 2)
+    folder, elsewhere = root / "01138", root.with_name("elsewhere")
+    shutil.move(folder, elsewhere)
+    (held,) = look(instance)["held"]
+    assert held.startswith("01138: 6 of 6 recorded files are missing on disk, so nothing is restored: is a disk not")
+    assert held.endswith("jwst-mast heal 01138 --yes")
+    assert isinstance(tick(instance), dg.SkipReason)
+    assert main(["status"]) == 0
+    assert "6 of 6 recorded files are missing" in capsys.readouterr().out
+    # Mounted again, nothing has happened.
+    shutil.move(elsewhere, folder)
+    assert look(instance)["held"] == []
+    assert downloads(archive) == []
+    shutil.rmtree(folder)
+    look(instance)
+    assert main(["heal", "1138", "--yes"]) == 1
+    assert "1 day will be downloaded again" in capsys.readouterr().out
+    carry_out(instance, tick(instance))
+    assert downloads(archive) == sorted(NAMES)
+
+
+def test_a_folder_that_cannot_be_looked_at_is_not_missing(archive, instance, filled, root):
+    folder = filled[MISSING].parent
+    folder.rename(folder.with_name("kept"))
+    folder.write_text("in the way")
+    found = look(instance)
+    assert "every file is there" in found["found"]
+    assert isinstance(tick(instance), dg.SkipReason)
+
+
+def test_files_of_a_run_under_way_are_left_to_the_next_look(archive, instance, filled, root):
+    filled[MISSING].unlink()
+    job = build_defs().resolve_job_def("jwst_download")
+    tags = {"dagster/partition": DAY}
+    run = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    assert "0 recorded files" in look(instance)["found"]
+    instance.report_run_canceled(run)
+    assert "1 file missing" in look(instance)["found"]
+
+
+def test_the_look_asks_mast_nothing_and_lists_each_folder_once(archive, instance, filled, monkeypatch):
+    listed = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: listed.append(str(path)) or scandir(path))
+    look(instance)
+    assert archive.requests == []
+    assert [path for path in listed if path.endswith("obsnum04")] == [str(filled[MISSING].parent)]
+
+
+def test_each_file_is_read_once_within_reread_days_an_equal_share_each_day(filled, root):
+    store, config = upkeep.TableStore(root), load_config().merged({"reread_days": 6})
+    start = dt.datetime.now(dt.timezone.utc)
+    reads = [
+        upkeep.look_after(store, config, ["01138"], start + dt.timedelta(days=day)).bytes_read for day in range(1, 14)
+    ]
+    size = filled[MISSING].stat().st_size
+    assert max(reads) <= 2 * size
+    assert sum(reads[:7]) >= 6 * size
+    table = upkeep.read_again(store)
+    assert sorted(table["dataURI"].str.rpartition("/")[2]) == sorted(NAMES)
+    assert table["read"].min()[:10] >= f"{start + dt.timedelta(days=7):%Y-%m-%d}"
+
+
+def test_reading_again_can_be_switched_off(filled, root):
+    store, config = upkeep.TableStore(root), load_config().merged({"reread_days": 0})
+    now = dt.datetime.now(dt.timezone.utc)
+    assert upkeep.look_after(store, config, ["01138"], now + dt.timedelta(days=400)).bytes_read == 0
+
+
+@pytest.mark.parametrize("jump", [dt.timedelta(days=-400), dt.timedelta(days=400)])
+def test_a_clock_that_jumps_neither_stops_the_reading_nor_reads_all_at_once(filled, root, jump):
+    store, config = upkeep.TableStore(root), load_config().merged({"reread_days": 60})
+    now = dt.datetime.now(dt.timezone.utc)
+    upkeep.look_after(store, config, ["01138"], now)
+    size = filled[MISSING].stat().st_size
+    assert upkeep.look_after(store, config, ["01138"], now + jump).bytes_read <= 2 * size
+    later = [
+        upkeep.look_after(store, config, ["01138"], now + jump + dt.timedelta(days=day)).bytes_read
+        for day in range(1, 62)
+    ]
+    assert sum(later) >= 5 * size
+    # And back: what was read at a time that is now in the future counts as never read.
+    again = [
+        upkeep.look_after(store, config, ["01138"], now + dt.timedelta(days=day)).bytes_read for day in range(1, 62)
+    ]
+    assert sum(again) >= 5 * size
+
+
+def test_times_in_the_future_count_as_never():
+    files = pd.DataFrame({"dataURI": ["a", "b"], "mtime": [10.0, 99.0], "recorded_mtime": [10.0, 99.0]})
+    files = files.astype({"dataURI": "string", "mtime": "Float64", "recorded_mtime": "Float64"})
+    empty = upkeep.tables.empty(upkeep.tables.READ_TABLE)
+    assert upkeep.last_read(files, empty, now=50.0).tolist() == [10.0, float("-inf")]
+
+
+def test_the_default_is_ninety_days():
+    assert Config().reread_days == 90
