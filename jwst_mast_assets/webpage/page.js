@@ -123,7 +123,8 @@
     const chosen = allNames.filter((name) => data.first.includes(name));
     let room = document.documentElement.clientWidth - 70 - chosen.reduce((sum, name) => sum + widthOf(columns.get(name)), 0);
     if (document.documentElement.clientWidth < 760) return chosen;
-    for (const name of rest) {
+    // A column that says the same of every row can wait.
+    for (const name of rest.filter((other) => (columns.get(other).words?.length ?? 2) > 1 || columns.get(other).kind === "figure")) {
       room -= widthOf(columns.get(name));
       if (room < 0) break;
       chosen.push(name);

@@ -193,7 +193,7 @@ def _field(
         # The small ones on top, so that they can be pointed at.
         sorted(groups.values(), key=lambda group: (not group.level3, group.obsnum or 0, group.label)),
         bar * ARC_SECOND * unit,
-        f"{bar // 60}′" if bar >= 60 else f"{bar}″",
+        f"{bar // 60}'" if bar >= 60 else f'{bar}"',
         sorted({(group.label, group.color) for group in groups.values()}, key=lambda item: _band(item[0])),
     )
 
@@ -216,10 +216,10 @@ def _hues(filters: set[str]) -> dict[str, int]:
 
 
 def _sexagesimal(center: Points) -> str:
-    """``10h36m51s -58°37′09″``."""
+    """``10h36m51s -58d37m09s``."""
     ra = math.degrees(math.atan2(center[1], center[0])) % 360 * 240
     dec = math.degrees(math.asin(max(-1.0, min(1.0, center[2])))) * 3600
     hours, minutes, seconds = (int(value) for value in (ra // 3600, ra % 3600 // 60, ra % 60))
     size = round(abs(dec))
-    sign = "−" if dec < 0 else "+"
-    return f"{hours:02d}h{minutes:02d}m{seconds:02d}s {sign}{size // 3600:02d}°{size % 3600 // 60:02d}′{size % 60:02d}″"
+    sign = "-" if dec < 0 else "+"
+    return f"{hours:02d}h{minutes:02d}m{seconds:02d}s {sign}{size // 3600:02d}d{size % 3600 // 60:02d}m{size % 60:02d}s"
