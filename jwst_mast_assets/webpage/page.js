@@ -84,7 +84,7 @@
   const bestFigure = (row) => figures.find((column) => readable(column, row)) ?? figures.find((column) => column.cells[row]);
   const columns = new Map();
   if (figures.length) columns.set("picture", { name: "picture", kind: "picture", has: (row) => Boolean(bestFigure(row)) });
-  columns.set("name", { name: "name", kind: "name", has: () => true, rank: () => rankOf(data.names) });
+  columns.set("name", { name: "name", kind: "named", has: () => true });
   for (const column of data.columns) {
     const has = column.kind === "figure" ? (row) => Boolean(column.cells[row])
       : column.kind === "path" ? () => true : (row) => column.words[column.cells[row]] !== "";
@@ -103,7 +103,7 @@
   // What a column is sorted by, for each row; null where it has no value.
   const keysOf = (column) => {
     if (column.kind === "state") return everyRow.map((row) => statesOf(row)[0]?.[0] ?? null);
-    if (column.kind === "name") return rankOf(data.names);
+    if (column.kind === "named") return rankOf(data.names);
     if (column.kind === "path") return rankOf(everyRow.map((row) => filesOf(row)[column.cells[row]].name));
     const ranks = column.sort ?? (column.kind === "number"
       ? column.words.map((word) => (word === "" ? null : Number.parseFloat(word))) : rankOf(column.words));
@@ -113,7 +113,7 @@
   const pictureWidth = Math.max(60, ...figures.flatMap((column) => column.words.map(([width]) => Math.min(width, 240))));
   const widthOf = (column) => {
     if (column.kind === "picture" || column.kind === "figure") return pictureWidth + 10;
-    if (column.kind === "name") return 300;
+    if (column.kind === "named") return 300;
     if (column.kind === "state") return 120;
     if (column.kind === "path") return 340;
     const longest = Math.max(column.name.length + 2, ...column.words.map((word) => word.length));
@@ -490,6 +490,8 @@
       [make("a", { href: other.href, textContent: other.name.startsWith(data.names[row]) ? other.name.slice(data.names[row].length) : other.name }), " "]));
     byId("previous").disabled = place === 0;
     byId("next").disabled = place === series.length - 1;
+    // A button that was just disabled has lost the focus.
+    if (!viewer.contains(document.activeElement) || document.activeElement.disabled) byId("close").focus();
     choice.picture = file.name;
     writeAddress();
   };
@@ -515,7 +517,8 @@
     const name = link.closest("td.figure")?.dataset.label;
     if (open(list, Number(holder.dataset.row), name && columns.get(name))) event.preventDefault();
   });
-  viewer.addEventListener("keydown", (event) => {
+  document.addEventListener("keydown", (event) => {
+    if (!viewer.open) return;
     const to = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: series.length - 1 }[event.key];
     if (to === undefined) return;
     event.preventDefault();
