@@ -70,7 +70,6 @@ def _context(cards: Sequence[Card], now: dt.datetime) -> dict[str, Any]:
         {"date": date, "proposal": card["proposal"], "files": number, "bytes": size}
         for card in cards
         for date, (number, size) in card["releases"].items()
-        if date >= today.isoformat()
     ]
     arrivals = [
         {"date": date, "proposal": card["proposal"], "files": number, "bytes": size, "replaced": replaced}
