@@ -59,7 +59,7 @@ def _sky(seed: str, side: int) -> Pixels:
     for band, slope in zip(bands, (0.6, 0.0, -0.6), strict=True):
         band += (rows * (flux * np.exp(slope * warmth))[:, None]).T @ columns
     for star in np.argsort(flux)[-3:]:
-        _add_spikes(bands, axis, x[star], y[star], flux[star])
+        _add_spikes(bands, axis, x[star], y[star], float(flux[star]))
     return bands
 
 
