@@ -138,12 +138,8 @@ def write_page(
 
 def _tables_beside(folder: Path, proposal: str) -> list[str]:
     """The proposal's tables for people: ASCII, and the same as ECSV."""
-    return sorted(
-        path.name
-        for ending in ("ecsv", "txt")
-        for path in folder.glob(f"{proposal}.*.{ending}")
-        if path.name != f"{proposal}.products.txt"
-    )
+    found = (path for path in folder.glob(f"{proposal}.*") if path.suffix in (".ecsv", ".txt"))
+    return sorted(path.name for path in found if path.name != f"{proposal}.products.txt")
 
 
 def _page_columns(rows: Sequence[Row], columns: Columns) -> list[PageColumn]:
