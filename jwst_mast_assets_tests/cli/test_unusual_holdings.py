@@ -52,7 +52,7 @@ def test_file_types_with_hyphens_are_selected_counted_and_shown(unusual_archive,
     assert command.data() == {f"{wavefront}_wfscmb-04.fits", f"{wavefront}_wfscmb-05.jpg"}
     page = read_page(command.root / "01101" / "index.html")
     assert any(picture.endswith(f"{wavefront}_wfscmb-05.TN.jpg") for picture in page.pictures)
-    assert "_wfscmb-04.fits" in page
+    assert "_wfscmb-04.fits" in page.text
 
 
 def test_names_that_follow_no_scheme_are_selected_by_their_ending_and_counted(unusual_archive, command):
