@@ -3,6 +3,7 @@
 So the page of all proposals is made of a few kilobytes per proposal, however many files these have.
 """
 
+import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -52,7 +53,7 @@ def make_card(
         Path of each picture on disk to what is shown of it.
     observed : Observed
     history : DataFrame, optional
-        Columns of ``tables.HISTORY_TABLE``.
+        Columns of ``tables.HISTORY_TABLE``, of the last month.
     compared : str, optional
         ISO, UTC.
 
@@ -63,7 +64,7 @@ def make_card(
     """
     events = tables.conform(pd.DataFrame() if history is None else history, tables.HISTORY_TABLE)
     states = Counter(file.state for file in files)
-    last = max(events["when"].dropna(), default=None)
+    last = max((file.mtime for file in files if file.mtime), default=None)
     return {
         "proposal": proposal,
         "title": overview.titles[0] if overview.titles else "",
@@ -71,7 +72,7 @@ def make_card(
         "instruments": overview.instruments,
         "states": {state.value: states[state] for state in URGENCY if states[state]},
         "bytes": sum(file.bytes_on_disk or 0 for file in files),
-        "changed": str(last)[:16].replace("T", " ") if last else "",
+        "changed": f"{dt.datetime.fromtimestamp(last, dt.timezone.utc):%Y-%m-%d %H:%M}" if last else "",
         "compared": (compared or "")[:16].replace("T", " "),
         "days": _days(events),
         "releases": _releases(files),

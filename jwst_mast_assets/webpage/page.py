@@ -81,7 +81,7 @@ def write_page(
     compared : str, optional
         When the proposal was last compared with MAST, ISO, UTC.
     history : DataFrame, optional
-        Columns of ``tables.HISTORY_TABLE``: what came when, for the page of all proposals.
+        Columns of ``tables.HISTORY_TABLE``: what came in the last month, for the page of all proposals.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 """The asset of the page per proposal."""
 
+import datetime as dt
 import os
 from pathlib import Path
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.records.history import read_history
 from jwst_mast_assets.records.ledger import Ledger
-from jwst_mast_assets.webpage.archive_page import write_archive_page
+from jwst_mast_assets.webpage.archive_page import PLOT_DAYS, write_archive_page
 from jwst_mast_assets.webpage.page import LAYOUT, write_page
 
 
@@ -39,6 +40,7 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
         cells = cells_of(context)
         check_recorded(store, "product_table", cells)
         compared = Ledger(store).checked()
+        month_ago = dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=PLOT_DAYS + 1)
         paths, versions, problems, unchanged = [], [], 0, 0
         for proposal in proposals_of(cells):
             with store.locked(proposal):
@@ -59,7 +61,7 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
                         disk=snapshot.disk,
                         changes=held.changes,
                         compared=compared.get(proposal),
-                        history=read_history(store, proposal),
+                        history=read_history(store, proposal, since=month_ago),
                     )
                     write_text(marker, version)
                     problems += len(page.problems)
