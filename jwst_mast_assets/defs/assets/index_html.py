@@ -69,7 +69,9 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
                         context.log.warning(problem)
             paths.append(path)
             versions.append(version)
-        overview = write_archive_page(config.root)
+        overview = config.root / "index.html"
+        if unchanged < len(paths) or not overview.exists():
+            overview = write_archive_page(config.root)
         if overview is None:
             context.log.warning(
                 f"{config.root / 'index.html'} was not made by this package and is left as it is: there is no page of "
