@@ -5,6 +5,7 @@ daemon on the embedded archive: the sensor requested the four days of the propos
 files, pictures and associations are left out; :func:`folder` puts them back from the embedded archive of today.
 """
 
+import hashlib
 import os
 import shutil
 import tarfile
@@ -33,10 +34,17 @@ CONFIG = "instrument: nircam\nsca: [a1]\nfiletypes: [_uncal.fits, _rate.jpg, _as
 
 def at_root(path: Path, root: Path) -> None:
     """A table as it would be had the folder been made here."""
+    replace(path, {OLD_ROOT: str(root)})
+
+
+def replace(path: Path, words: dict[str, str]) -> None:
+    """Replace words in all texts of a table."""
     table = pq.read_table(path)
     for number, name in enumerate(table.column_names):
         if pa.types.is_string(table.schema.types[number]) or pa.types.is_large_string(table.schema.types[number]):
-            here = [value and value.replace(OLD_ROOT, str(root)) for value in table[name].to_pylist()]
+            here = table[name].to_pylist()
+            for old, new in words.items():
+                here = [value and value.replace(old, new) for value in here]
             table = table.set_column(number, table.schema.field(number), pa.array(here, table.schema.types[number]))
     pq.write_table(table, path)
 
@@ -47,13 +55,20 @@ def unpacked(shared_archive: EmbeddedArchive, tmp_path_factory: pytest.TempPathF
     place = tmp_path_factory.mktemp("before")
     with tarfile.open(PACKED) as packed:
         packed.extractall(place, filter="data")
+    checksums: dict[str, str] = {}
     for path in (place / "data" / ".jwst_mast_assets" / "tables" / "downloaded_files").rglob("*.parquet"):
         for row in pd.read_parquet(path).itertuples():
             file = Path(str(row.outfilename).replace(OLD_ROOT, str(place / "data")))
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(shared_archive.content(str(row.productFilename)))
+            content = shared_archive.content(str(row.productFilename))
+            file.write_bytes(content)
+            if isinstance(row.md5, str):
+                # The embedded archive's pictures are not those of that time.
+                checksums[row.md5] = hashlib.md5(content, usedforsecurity=False).hexdigest()
             os.utime(file, (float(row.mtime), float(row.mtime)))  # pyright: ignore[reportArgumentType]
             assert file.stat().st_mtime == row.mtime
+    for path in (place / "data").rglob("*.parquet"):
+        replace(path, checksums)
     return place
 
 

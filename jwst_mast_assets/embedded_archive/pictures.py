@@ -22,7 +22,7 @@ def seeded_generator(seed: str) -> np.random.Generator:
 
 @lru_cache(maxsize=64)
 def star_field(seed: str, side: int) -> Pixels:
-    """An image of stars and a galaxy over a noisy background.
+    """An image of stars and galaxies over a noisy background.
 
     Parameters
     ----------
@@ -36,18 +36,55 @@ def star_field(seed: str, side: int) -> Pixels:
     numpy.ndarray
         Float, (side, side), in arbitrary units with a background near 1; not to be written to.
     """
-    random = seeded_generator(seed)
-    count = 60
-    x, y = random.uniform(0, 1, (2, count))
-    flux = 3 * random.pareto(1.1, count).clip(0.3, 60)
-    width = random.uniform(0.005, 0.011, count)
-    flux[0], width[0], x[0], y[0] = 6, random.uniform(0.05, 0.09), *random.uniform(0.25, 0.75, 2)
-    axis = (np.arange(side) + 0.5) / side
-    columns = np.exp(-(((axis - x[:, None]) / width[:, None]) ** 2) / 2)
-    rows = flux[:, None] * np.exp(-(((axis - y[:, None]) / width[:, None]) ** 2) / 2)
-    field = rows.T @ columns + random.normal(1, 0.12, (side, side))
+    field = _sky(seed, side)[0] + seeded_generator(f"noise of {seed}").normal(1, 0.12, (side, side))
     field.flags.writeable = False
     return field
+
+
+@lru_cache(maxsize=32)
+def _sky(seed: str, side: int) -> Pixels:
+    """Stars, spiral and elliptical galaxies and faint gas in three bands, long wavelength first: (3, side, side)."""
+    random = seeded_generator(seed)
+    bands = np.zeros((3, side, side), "f4")
+    axis = (np.arange(side, dtype="f4") + 0.5) / side
+    for _ in range(random.integers(2, 5)):
+        _add_galaxy(bands, axis, random)
+    count = 160
+    x, y = random.uniform(0, 1, (2, count))
+    flux = 0.5 * (1 + random.pareto(0.85, count)).clip(1, 160)
+    warmth = random.normal(0, 0.45, count)
+    width = 1.0 / max(side, 150)
+    columns = np.exp(-(((axis - x[:, None]) / width) ** 2) / 2)
+    rows = np.exp(-(((axis - y[:, None]) / width) ** 2) / 2)
+    for band, slope in zip(bands, (0.6, 0.0, -0.6), strict=True):
+        band += (rows * (flux * np.exp(slope * warmth))[:, None]).T @ columns
+    for star in np.argsort(flux)[-3:]:
+        _add_spikes(bands, axis, x[star], y[star], float(flux[star]))
+    return bands
+
+
+def _add_galaxy(bands: Pixels, axis: Pixels, random: np.random.Generator) -> None:
+    """A bulge, redder than its disk, with two spiral arms in most."""
+    x, y = random.uniform(0.12, 0.88, 2)
+    size, turn, flat = random.uniform(0.02, 0.07), random.uniform(0, np.pi), random.uniform(0.35, 1)
+    dx, dy = axis[None, :] - x, axis[:, None] - y
+    along, across = dx * np.cos(turn) + dy * np.sin(turn), (dy * np.cos(turn) - dx * np.sin(turn)) / flat
+    radius = np.hypot(along, across) / size
+    arms = 1 + 0.75 * np.cos(2 * np.arctan2(across, along) - 4.5 * np.log(radius + 0.25))
+    disk, bulge = np.exp(-radius) * (arms if random.uniform() < 0.75 else 1), np.exp(-((radius / 0.3) ** 0.8) * 1.4)
+    light = random.uniform(4, 11)
+    for band, of_bulge, of_disk in zip(bands, (1.6, 1.0, 0.5), (0.75, 0.9, 1.2), strict=True):
+        band += light * (of_bulge * bulge + of_disk * disk)
+
+
+def _add_spikes(bands: Pixels, axis: Pixels, x: float, y: float, flux: float) -> None:
+    """The six spikes of a bright star, as a hexagonal mirror makes them."""
+    dx, dy = axis[None, :] - x, axis[:, None] - y
+    reach = 0.012 + 0.02 * min(1.0, flux / 80)
+    for angle in np.radians((30, 90, 150)):
+        along, across = dx * np.cos(angle) + dy * np.sin(angle), dy * np.cos(angle) - dx * np.sin(angle)
+        spike = 0.35 * flux * np.exp(-np.abs(along) / reach - (across / 0.0028) ** 2)
+        bands += spike[None].astype("f4")
 
 
 def jpeg(seed: str, size: int, side: int, colour: bool = False, version: int = 0) -> bytes:
@@ -62,7 +99,7 @@ def jpeg(seed: str, size: int, side: int, colour: bool = False, version: int = 0
     side : int
         Pixels on a side.
     colour : bool
-        Tinted, as previews of mosaics are.
+        Of three bands, as pictures of mosaics are shown.
     version : int
         Processing round; another one gives a slightly different picture.
 
@@ -70,8 +107,7 @@ def jpeg(seed: str, size: int, side: int, colour: bool = False, version: int = 0
     -------
     bytes
     """
-    image = _tone_mapped(star_field(seed, side), version)
-    picture = Image.merge("RGB", _tints(image)) if colour else Image.fromarray(image)
+    picture = _mosaic(seed, side, version) if colour else Image.fromarray(_tone_mapped(star_field(seed, side), version))
     content = b""
     for quality in _QUALITIES:
         buffer = io.BytesIO()
@@ -106,14 +142,17 @@ def spectrum_png(seed: str, size: int, version: int = 0) -> bytes:
 
 
 def _tone_mapped(field: Pixels, version: int) -> Pixels:
-    stretched = np.arcsinh(np.clip(field - 0.7, 0, None) * (3 + 0.2 * version))
+    stretched = np.arcsinh(np.clip(field - 0.75, 0, None) * (3 + 0.2 * version))
     return (255 * np.clip(stretched / 4.5, 0, 1)).astype("u1")
 
 
-def _tints(image: Pixels) -> tuple[Image.Image, ...]:
-    faint = image.astype("f4") / 255
-    shades = (faint**0.9, faint**1.15, 0.15 + 0.85 * faint**1.3)
-    return tuple(Image.fromarray((255 * shade).astype("u1")) for shade in shades)
+def _mosaic(seed: str, side: int, version: int) -> Image.Image:
+    """Three bands as red, green and blue, on a slightly blue sky; deep, so with little noise."""
+    noise = seeded_generator(f"noise of {seed}").normal(1, 0.05, (side, side))
+    channels = [
+        _tone_mapped(band + noise * sky, version) for band, sky in zip(_sky(seed, side), (0.8, 0.82, 0.86), strict=True)
+    ]
+    return Image.merge("RGB", [Image.fromarray(channel) for channel in channels])
 
 
 def _with_jpeg_comment(content: bytes, room: int) -> bytes:

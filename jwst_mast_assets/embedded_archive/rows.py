@@ -1,5 +1,6 @@
 """Rows of the observations' and the products' tables."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,13 @@ from jwst_mast_assets.embedded_archive.product_types import describe
 from jwst_mast_assets.embedded_archive.programs import Observation, Planned, Program
 
 Row = dict[str, Any]
+
+_PLACES = {
+    f"nrc{module}{number}": (side * (0.0245 + x * 0.0095), y * 0.0095, 0.009)
+    for module, side in (("a", 1), ("b", -1))
+    for number, (x, y) in {1: (-1, -1), 2: (-1, 1), 3: (1, -1), 4: (1, 1)}.items()
+} | {"nrcalong": (0.0245, 0.0, 0.0182), "nrcblong": (-0.0245, 0.0, 0.0182)}
+"""Where NIRCam's detectors are, east and north of the target, and half their side; degrees."""
 
 
 def product_row(file: ProductFile, member: Member, parent_obsid: int, proposal_id: str) -> Row:
@@ -62,7 +70,7 @@ def observation_row(
 ) -> Row:
     """A row of ``Mast.Caom.Filtered``; its times span `members`."""
     ra, dec = observation.ra, observation.dec
-    corners = [(ra + dx, dec + dy) for dx, dy in ((-0.02, -0.02), (0.02, -0.02), (0.02, 0.02), (-0.02, 0.02))]
+    region = " ".join(_footprint(ra, dec, m) for m in (members if calib_level == 3 else [member]))
     names = [file.name for file in member.files]
     image = next((n for n in names if n.endswith(("i2d.jpg", "cal.jpg", "s2d.jpg", "uncal.jpg"))), None)
     data = next((n for n in names if n.endswith(("i2d.fits", "cal.fits", "x1dints.fits", "uncal.fits"))), None)
@@ -93,7 +101,7 @@ def observation_row(
         "proposal_id": program.proposal_id,
         "proposal_type": program.category,
         "sequence_number": None,
-        "s_region": "POLYGON " + " ".join(f"{x:.9f} {y:.9f}" for x, y in corners),
+        "s_region": region,
         "jpegURL": DATA_URI_PREFIX + image if image else "",
         "dataURL": DATA_URI_PREFIX + data if data else "",
         "dataRights": "EXCLUSIVE_ACCESS" if observation.exclusive else "PUBLIC",
@@ -102,6 +110,24 @@ def observation_row(
         "obsid": member.obsid,
         "objID": member.obsid * 2 + 1,
     }
+
+
+def _footprint(ra: float, dec: float, member: Member) -> str:
+    """The square of a detector at its place in the focal plane, moved from exposure to exposure."""
+    detector, exposure = str(member.header["DETECTOR"] or "").lower(), int(member.header["EXPOSURE"] or 1)
+    east, north, half = _PLACES.get(detector, (0.0, 0.0, 0.018))
+    east, north = east + 0.004 * ((exposure - 1) % 2), north + 0.003 * ((exposure - 1) // 2)
+    stretch = math.cos(math.radians(dec))
+    corners = [(x, y) for x, y in ((-half, -half), (half, -half), (half, half), (-half, half))]
+    turn = math.radians(25)
+    placed = [
+        (
+            (east + x) * math.cos(turn) - (north + y) * math.sin(turn),
+            (east + x) * math.sin(turn) + (north + y) * math.cos(turn),
+        )
+        for x, y in corners
+    ]
+    return "POLYGON " + " ".join(f"{ra + x / stretch:.9f} {dec + y:.9f}" for x, y in placed)
 
 
 def planned_rows(planned: Planned, program: Program) -> list[Row]:

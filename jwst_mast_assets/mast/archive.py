@@ -500,5 +500,5 @@ def _joined(parts: Sequence[pd.DataFrame], schema: tables.Schema) -> pd.DataFram
 
 
 OBS_COLUMNS = ("t_max", "t_exptime", "t_obs_release", "dataproduct_type", "target_name", "filters", "obs_title")
-OBS_COLUMNS += ("proposal_pi", "dataRights", "dataURL", "jpegURL", "provenance_name", "s_ra", "s_dec")
+OBS_COLUMNS += ("proposal_pi", "dataRights", "dataURL", "jpegURL", "provenance_name", "s_ra", "s_dec", "s_region")
 """Optional columns that the page, the release dates and the tables use."""

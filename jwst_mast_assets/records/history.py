@@ -52,8 +52,15 @@ def proposals_with_history(store: TableStore) -> list[str]:
     return sorted({path.parent.name for path in folder(store, "x").parent.glob("*/*.parquet")})
 
 
-def read_history(store: TableStore, proposal: str) -> pd.DataFrame:
+def read_history(store: TableStore, proposal: str, since: dt.datetime | None = None) -> pd.DataFrame:
     """All recorded events of a proposal's files.
+
+    Parameters
+    ----------
+    store : TableStore
+    proposal : str
+    since : datetime, optional
+        Aware; leave out what was recorded before, without reading it.
 
     Returns
     -------
@@ -65,9 +72,11 @@ def read_history(store: TableStore, proposal: str) -> pd.DataFrame:
     OutputError
         If a file of it cannot be read.
     """
+    first = "" if since is None else re.sub(r"[-:.]", "", moment(since))
     parts = [
         read_parquet(path, "restore it from a copy, or remove it")
         for path in sorted(folder(store, proposal).glob("*.parquet"))
+        if path.name >= first
     ]
     if not parts:
         return tables.empty(HISTORY_TABLE)

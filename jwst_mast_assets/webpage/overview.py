@@ -32,6 +32,10 @@ class Overview(NamedTuple):
     instruments: str
     dates: str
     facts: list[Fact]
+    waiting: list[tuple[str, int]]
+    """The days on which exclusive access ends, with the number of files; the first of them."""
+    more_waiting: int
+    """Number of further days."""
 
 
 class Summary(NamedTuple):
@@ -67,13 +71,23 @@ def make_overview(observations: pd.DataFrame, files: list[File]) -> Overview:
         detail = human_bytes(sum(file.values["size"] or 0 for file in found)) if found else ""
         if found or state in (State.MISSING, State.FAILED, State.WAITING):
             facts.append(Fact(state.value, f"{len(found):,}", detail, state.value if found else ""))
+    waiting = _waiting(files)
     return Overview(
         titles=_by_frequency(observations["obs_title"]),
         investigators="; ".join(_by_frequency(observations["proposal_pi"])),
         instruments=_instruments(observations["instrument_name"]),
         dates="" if not dates else dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}",
         facts=facts,
+        waiting=waiting[:MAX_NAMED],
+        more_waiting=max(0, len(waiting) - MAX_NAMED),
     )
+
+
+def _waiting(files: Iterable[File]) -> list[tuple[str, int]]:
+    """Number of files by the day until which they wait; an empty day where MAST does not say."""
+    waiting = [file for file in files if file.state == State.WAITING]
+    days = Counter(file.note.removeprefix("until ") if file.note.startswith("until ") else "" for file in waiting)
+    return sorted(days.items(), key=lambda item: (not item[0], item[0]))
 
 
 def _by_frequency(values: Iterable[Any]) -> list[str]:
@@ -131,6 +145,7 @@ def make_summary(summary: pd.DataFrame, observations: pd.DataFrame, files: list[
                 "planned": bool(len(mine)) and bool(tables.is_true(mine["calib_level"] < 0).all()),
                 "present": sum(file.state == State.PRESENT for file in own),
                 "states": [(s, n) for s in URGENCY[:-1] if (n := sum(f.state == s for f in own))],
+                "size": sum(file.bytes_on_disk or 0 for file in own),
                 "bytes": human_bytes(sum(file.bytes_on_disk or 0 for file in own)) if own else "",
                 "counts": [int(pd.to_numeric(row[name]).fillna(0).sum()) for name in filetypes],
             }

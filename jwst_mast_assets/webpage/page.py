@@ -3,38 +3,35 @@
 import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import pandas as pd
 
 from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.file_states import URGENCY
 from jwst_mast_assets.mast.layout import make_folder, proposal_folder
-from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.records.reports import to_text
-from jwst_mast_assets.webpage.columns import FIGURE, Columns, PageColumn, level3_figures, missing_keywords, resolve
-from jwst_mast_assets.webpage.fits_keys import NotFits, read_keywords
+from jwst_mast_assets.records.store import STATE_FOLDER
+from jwst_mast_assets.webpage.archive_card import make_card, write_card
+from jwst_mast_assets.webpage.columns import FIGURE, Columns, PageColumn, level3_figures, resolve
+from jwst_mast_assets.webpage.headers import fill_in_keywords
+from jwst_mast_assets.webpage.observed import Observed
 from jwst_mast_assets.webpage.overview import make_overview, make_summary
-from jwst_mast_assets.webpage.rows import (
-    EXPOSURE,
-    GUIDE_STAR,
-    LEVEL3,
-    File,
-    Row,
-    make_files,
-    make_rows,
-)
-from jwst_mast_assets.webpage.table_cells import Figure, ShownColumn, figure_of, link_to, make_column, value_of
+from jwst_mast_assets.webpage.page_data import KINDS, page_data
+from jwst_mast_assets.webpage.rows import GUIDE_STAR, LEVEL3, File, Row, make_files, make_rows
+from jwst_mast_assets.webpage.sky import make_sky
+from jwst_mast_assets.webpage.table_cells import Figure, figure_of, value_of
+from jwst_mast_assets.webpage.templates import render, writable
 from jwst_mast_assets.webpage.thumbnails import make_thumbnails, measure
 
-HERE = Path(__file__).parent
+LAYOUT = 2
+"""Raised where the page looks different: pages that nothing else has changed are then made again."""
+
 PROGRAM_PAGE = "https://www.stsci.edu/jwst/science-execution/program-information?id="
-TITLES = {EXPOSURE: "Exposures", LEVEL3: "Level 3", GUIDE_STAR: "Guide stars"}
+PROGRAM_AT_MAST = "https://mast.stsci.edu/search/ui/#/jwst/results?program_id="
+TITLES = dict(zip(KINDS, ("Exposures", "Level-3 products", "Guide stars"), strict=True))
 MAX_PROBLEMS = 100
 """This many problems are listed in the page; for the others, only their number."""
 
@@ -49,17 +46,6 @@ class Page(NamedTuple):
     """One sentence for each name in the configuration and each file that could not be used."""
 
 
-class Section(NamedTuple):
-    """One of the page's tables."""
-
-    kind: str
-    title: str
-    rows: list[Row]
-    columns: list[ShownColumn]
-    empty: list[str]
-    """Names of configured columns that are empty in all rows."""
-
-
 def write_page(
     config: Config,
     proposal: str,
@@ -69,6 +55,8 @@ def write_page(
     now: dt.datetime | None = None,
     disk: Disk | None = None,
     changes: pd.DataFrame | None = None,
+    compared: str | None = None,
+    history: pd.DataFrame | None = None,
 ) -> Page:
     """Write ``<root>/<PPPPP>/index.html`` and ``<PPPPP>.products.txt``, and make the thumbnails.
 
@@ -90,6 +78,10 @@ def write_page(
         What the run has listed so far.
     changes : DataFrame, optional
         Columns of ``tables.CHANGE_TABLE``: what is known about MAST's versions.
+    compared : str, optional
+        When the proposal was last compared with MAST, ISO, UTC.
+    history : DataFrame, optional
+        Columns of ``tables.HISTORY_TABLE``: what came in the last month, for the page of all proposals.
 
     Returns
     -------
@@ -106,50 +98,55 @@ def write_page(
     shown = make_files(files, now, disk, changes)
     columns = resolve(config, {file.filetype for file in shown})
     rows = make_rows(shown)
-    problems = [*columns.problems, *_read_headers(rows, columns.keywords)]
+    state = config.root / STATE_FOLDER / "pages"
+    problems = [*columns.problems, *fill_in_keywords(rows, columns.keywords, state / f"{proposal}.headers.json")]
     rows = _in_order(rows, columns.order)
     figures, made, faults = _make_figures(config, folder, rows, columns)
     problems += faults
-    sections = [_section(kind, rows, columns, folder, figures) for kind in TITLES]
     text_path = folder / f"{proposal}.products.txt"
     write_text(text_path, to_text(_text_table(rows, columns)))
-    html = _render(
+    observed = Observed(observations)
+    sky = make_sky(observed)
+    overview = make_overview(observations, shown)
+    html = render(
+        "page.html",
         proposal=proposal,
         program_page=PROGRAM_PAGE + str(int(proposal)),
-        overview=make_overview(observations, shown),
+        program_at_mast=PROGRAM_AT_MAST + str(int(proposal)),
+        overview=overview,
         summary=make_summary(summary, observations, shown),
-        sections=[section for section in sections if section.rows],
+        sky=sky,
+        data={
+            "proposal": proposal,
+            "mast": PROGRAM_AT_MAST + str(int(proposal)),
+            **page_data(rows, _page_columns(rows, columns), folder, figures, observed),
+        },
+        titles={kind: title for kind, title in TITLES.items() if any(row.kind == kind for row in rows)},
+        level3=LEVEL3,
+        kinds=KINDS,
         rows=len(rows),
-        detectors=sorted({row.sca for row in rows if row.sca}),
-        obsnums=sorted({number for row in rows for number in row.obsnums}),
-        all_states=[state.value for state in URGENCY],
-        states=[state.value for state in URGENCY if any(row.state == state for row in rows)],
-        tables=[text_path.name, *sorted(path.name for path in folder.glob(f"{proposal}.*.ecsv"))],
+        tables=[text_path.name, *_tables_beside(folder, proposal)],
+        compared=(compared or "")[:16].replace("T", " "),
         problems=problems,
         max_problems=MAX_PROBLEMS,
         made=now.astimezone(dt.timezone.utc).strftime("%Y-%m-%d %H:%M:%S"),
-        link=lambda path: link_to(path, folder),
     )
     write_text(folder / "index.html", html)
+    write_card(state, make_card(config.root, proposal, overview, shown, rows, figures, observed, history, compared))
     return Page(folder / "index.html", len(rows), made, problems)
 
 
-def _read_headers(rows: Iterable[Row], keywords: list[str]) -> list[str]:
-    """Fill in the rows' keywords, each row's from its first readable FITS file; returns the problems."""
-    if not keywords:
-        return []
-    problems, found = [], set()
-    for row in rows:
-        for file in row.fits_files:
-            if not file.on_disk or file.path is None:
-                break
-            try:
-                row.keywords = read_keywords(file.path, keywords)
-                break
-            except NotFits as error:
-                problems.append(f"{file.name}: {error}")
-        found |= set(row.keywords)
-    return [*missing_keywords(keywords, found), *problems]
+def _tables_beside(folder: Path, proposal: str) -> list[str]:
+    """The proposal's tables for people: ASCII, and the same as ECSV."""
+    found = (path for path in folder.glob(f"{proposal}.*") if path.suffix in (".ecsv", ".txt"))
+    return sorted(path.name for path in found if path.name != f"{proposal}.products.txt")
+
+
+def _page_columns(rows: Sequence[Row], columns: Columns) -> list[PageColumn]:
+    """The configured columns, and a figure for each type of picture of level 3; the name is a column anyway."""
+    shown = [column for column in columns.shown if column.name != "obs_id" or any(r.kind == GUIDE_STAR for r in rows)]
+    known = {column.filetype for column in shown if column.kind == FIGURE}
+    return [*shown, *(column for column in level3_figures(rows) if column.filetype not in known)]
 
 
 def _in_order(rows: list[Row], order: list[PageColumn]) -> list[Row]:
@@ -187,29 +184,8 @@ def _make_figures(
         result = measure(list(files))
     if not any(figure_size):
         figure_size = (width, height) if width or height else (100, None)
-    figures = {
-        path: figure_of(path, picture, folder, files[path].name, figure_size)
-        for path, picture in result.pictures.items()
-    }
+    figures = {path: figure_of(path, picture, folder, figure_size) for path, picture in result.pictures.items()}
     return figures, result.made, result.problems
-
-
-def _section(kind: str, rows: list[Row], columns: Columns, folder: Path, figures: dict[str, Figure]) -> Section:
-    """One of the page's tables. The name is already its first column; level-3 rows have their own pictures."""
-    rows = [row for row in rows if row.kind == kind]
-    wanted = [column for column in columns.shown if column.name != "obs_id" or kind == GUIDE_STAR]
-    if kind == LEVEL3:
-        own = level3_figures(rows)
-        types = {column.filetype for column in own}
-        wanted = [*own, *(column for column in wanted if column.kind != FIGURE or column.filetype not in types)]
-    made = [(column.name, make_column(rows, column, folder, figures)) for column in wanted]
-    return Section(
-        kind,
-        TITLES[kind],
-        rows,
-        [column for _, column in made if column],
-        [name for name, column in made if column is None] if kind == EXPOSURE else [],
-    )
 
 
 def _text_table(rows: Sequence[Row], columns: Columns) -> pd.DataFrame:
@@ -222,28 +198,5 @@ def _text_table(rows: Sequence[Row], columns: Columns) -> pd.DataFrame:
 
 def _word(value: Any) -> Any:
     if isinstance(value, str):
-        return re.sub(r"\s+", "_", _writable(value)) or None
+        return re.sub(r"\s+", "_", writable(value)) or None
     return value
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["bytes"] = human_bytes
-    return environment
-
-
-def _render(**context: Any) -> str:
-    css, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    return _writable(_environment().get_template("page.html").render(css=css, script=script, **context))
-
-
-def _writable(text: str) -> str:
-    """Text without lone surrogates, which cannot be written as UTF-8 and can be in what MAST sends."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -31,6 +31,8 @@ class File:
     """What to know in addition to the state; may be empty."""
     selected: bool
     bytes_on_disk: int | None
+    mtime: float | None
+    """When it was last changed on disk, seconds since 1970."""
     values: dict[str, Any]
     """The columns of ``tables.FILE_TABLE``, missing values as None."""
 
@@ -125,14 +127,15 @@ def make_files(
     identity = table["dataURI"].fillna(table["productFilename"])
     table = table[~identity.duplicated() & table["productFilename"].notna()]
     found = (disk or Disk()).looks(table["outfilename"].dropna())
-    sizes = [each.size if isinstance(each := found.get(path), OnDisk) else None for path in table["outfilename"]]
+    there = [each if isinstance(each := found.get(path), OnDisk) else None for path in table["outfilename"]]
+    sizes = [each.size if each else None for each in there]
     table = table.assign(dl_code=_code_now(table["dl_code"], pd.Series(sizes, index=table.index).notna()))
     states = file_states(table, tables.empty(tables.CHANGE_TABLE) if changes is None else changes, now)
     public = iso_of_mjd(table["t_obs_release"]).str[:10].where(table["t_obs_release"] > mjd_of(now))
     public = public.astype(object).where(public.notna(), None)
     records = tables.as_dicts(table)
     files = []
-    for values, size, word, until in zip(records, sizes, states, public, strict=True):
+    for values, file, word, until in zip(records, there, states, public, strict=True):
         state = State(word)
         files.append(
             File(
@@ -142,7 +145,8 @@ def make_files(
                 state=state,
                 note=_note(state, values, until),
                 selected=bool(values["selected"]),
-                bytes_on_disk=size,
+                bytes_on_disk=file.size if file else None,
+                mtime=file.mtime if file else None,
                 values=values,
             )
         )

@@ -1,47 +1,36 @@
 """The contents of the page's cells: readable values, links and pictures."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.sizes import human_bytes
-from jwst_mast_assets.webpage.columns import FIGURE, KEYWORD, PageColumn
-from jwst_mast_assets.webpage.rows import File, Row
+from jwst_mast_assets.webpage.columns import KEYWORD, PageColumn
+from jwst_mast_assets.webpage.rows import Row
 from jwst_mast_assets.webpage.thumbnails import Picture, Size, thumbnail_size
 
 MAX_DECIMALS = 6
 
 
 class Figure(NamedTuple):
-    """A picture in a cell."""
+    """What is shown of a picture."""
 
     source: str
+    """Link to it."""
     size: Size | None
-    alt: str
+    """Pixels; None if it cannot be opened."""
+    is_thumbnail: bool
 
 
-class TableCell(NamedTuple):
-    """A cell of the page; everything in it is plain text, escaped by the template."""
+class Cells(NamedTuple):
+    """A column's cells as text; the template and the script escape it."""
 
-    text: str = ""
-    sort: str | None = None
+    texts: list[str]
+    sort: list[float | None]
     """What to sort by, if not the text."""
-    title: str = ""
-    link: str = ""
-    figure: Figure | None = None
-    css: str = ""
-
-
-class ShownColumn(NamedTuple):
-    """A column with its cells."""
-
-    name: str
-    css: str
-    """``number``, ``text`` or ``figure``."""
-    cells: list[TableCell]
+    numeric: bool
 
 
 def link_to(path: str, folder: Path) -> str:
@@ -63,68 +52,29 @@ def value_of(row: Row, column: PageColumn) -> Any:
     return row.main.values.get(column.name)
 
 
-def make_column(
-    rows: Sequence[Row], column: PageColumn, folder: Path, figures: Mapping[str, Figure]
-) -> ShownColumn | None:
-    """A column with its cells; None if it is empty in all rows.
+def make_cells(name: str, values: Sequence[Any]) -> Cells:
+    """The texts of a column without figures.
 
     Parameters
     ----------
-    rows : sequence of Row
-    column : PageColumn
-    folder : Path
-        Where the page is.
-    figures : mapping
-        Path of each picture on disk to what is shown of it.
+    name : str
+        Of the column; sizes are written as such.
+    values : sequence
+        None where there is none.
     """
-    if column.kind == FIGURE:
-        files = [row.picture(column.filetype) for row in rows]
-        pictures = [_figure_cell(file, folder, figures) for file in files]
-        return ShownColumn(column.name, "figure", pictures) if any(files) else None
-    values = [value_of(row, column) for row in rows]
-    if all(value is None or value == "" for value in values):
-        return None
-    if column.name in ("size", "bytes_on_disk", "bytes_fetched"):
-        sizes = [
-            TableCell() if value is None else TableCell(human_bytes(value), str(value), f"{value:,} bytes")
-            for value in values
-        ]
-        return ShownColumn(column.name, "number", sizes)
-    if column.name == "outfilename":
-        return ShownColumn(column.name, "text", [_path_cell(row.main, folder) for row in rows])
+    if name in ("size", "bytes_on_disk", "bytes_fetched"):
+        return Cells([human_bytes(value) for value in values], list(values), True)
     if all(value is None or _is_number(value) for value in values):
-        digits = max(_decimals(value) for value in values)
-        numbers = [TableCell() if value is None else TableCell(_number(value, digits), repr(value)) for value in values]
-        return ShownColumn(column.name, "number", numbers)
-    return ShownColumn(column.name, "text", [TableCell("" if value is None else str(value)) for value in values])
+        digits = max((_decimals(value) for value in values), default=0)
+        return Cells(["" if v is None else _number(v, digits) for v in values], [None] * len(values), True)
+    return Cells(["" if value is None else str(value) for value in values], [None] * len(values), False)
 
 
-def figure_of(path: str, picture: Picture, folder: Path, alt: str, size: tuple[int | None, int | None]) -> Figure:
+def figure_of(path: str, picture: Picture, folder: Path, size: tuple[int | None, int | None]) -> Figure:
     """A picture as the table shows it, at a configured width or height, else at its own."""
+    is_thumbnail = picture.path != path
     shown = thumbnail_size(picture.size, *size) if picture.size else None
-    return Figure(link_to(picture.path, folder), shown, alt)
-
-
-def _figure_cell(file: File | None, folder: Path, figures: Mapping[str, Figure]) -> TableCell:
-    if file is None:
-        return TableCell(sort="")
-    if not file.on_disk or file.path is None:
-        return TableCell(file.state, "", " ".join((file.state, file.note)).strip(), css=f"absent {file.state}")
-    figure = figures.get(file.path)
-    return TableCell(
-        "" if figure and figure.size else "unreadable", "1", link=link_to(file.path, folder), figure=figure
-    )
-
-
-def _path_cell(file: File, folder: Path) -> TableCell:
-    if not file.path:
-        return TableCell()
-    return TableCell(
-        os.path.basename(file.path),
-        title=file.path,
-        link=link_to(file.path, folder) if file.on_disk else "",
-        css="path" if file.state in (State.PRESENT, State.WAITING) else f"path {file.state}",
-    )
+    return Figure(link_to(picture.path, folder), shown, is_thumbnail)
 
 
 def _is_number(value: Any) -> bool:

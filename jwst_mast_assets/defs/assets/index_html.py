@@ -1,5 +1,6 @@
 """The asset of the page per proposal."""
 
+import datetime as dt
 import os
 from pathlib import Path
 from urllib.parse import quote
@@ -14,7 +15,10 @@ from jwst_mast_assets.defs.table_io import check_recorded
 from jwst_mast_assets.mast.partition_cells import proposals_of
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.files import write_text
-from jwst_mast_assets.webpage.page import write_page
+from jwst_mast_assets.records.history import read_history
+from jwst_mast_assets.records.ledger import Ledger
+from jwst_mast_assets.webpage.archive_page import PLOT_DAYS, write_archive_page
+from jwst_mast_assets.webpage.page import LAYOUT, write_page
 
 
 @partitioned_asset(
@@ -24,7 +28,8 @@ from jwst_mast_assets.webpage.page import write_page
 def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg.MaterializeResult:
     """A page per proposal over all its days so far, with thumbnails: `<outrootdir>/<outsubdir>/<PPPPP>/index.html`.
 
-    Where nothing that the page shows has changed since it was made, it is left as it is.
+    Where nothing that the page shows has changed since it was made, it is left as it is. The page of all proposals is
+    `<outrootdir>/<outsubdir>/index.html`.
 
     Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
@@ -33,11 +38,13 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
         config, store = snapshot.config, snapshot.store
         cells = cells_of(context)
         check_recorded(store, "product_table", cells)
+        compared = Ledger(store).checked()
+        month_ago = dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=PLOT_DAYS + 1)
         paths, versions, problems, unchanged = [], [], 0, 0
         for proposal in proposals_of(cells):
             with store.locked(proposal):
                 held = holdings.read_proposal(snapshot, proposal)
-                version = holdings.page_fingerprint(held, config)
+                version = f"{holdings.page_fingerprint(held, config)}.{LAYOUT}"
                 path = config.root / proposal / "index.html"
                 marker = store.state / "pages" / f"{proposal}.txt"
                 made = marker.read_text(encoding="utf-8") if path.exists() and marker.exists() else None
@@ -52,6 +59,8 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
                         held.reports.summary,
                         disk=snapshot.disk,
                         changes=held.changes,
+                        compared=compared.get(proposal),
+                        history=read_history(store, proposal, since=month_ago),
                     )
                     write_text(marker, version)
                     problems += len(page.problems)
@@ -59,9 +68,18 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
                         context.log.warning(problem)
             paths.append(path)
             versions.append(version)
+        overview = config.root / "index.html"
+        if unchanged < len(paths) or not overview.exists():
+            overview = write_archive_page(config.root)
+        if overview is None:
+            context.log.warning(
+                f"{config.root / 'index.html'} was not made by this package and is left as it is: there is no page of "
+                "all proposals; rename it to get one"
+            )
         return dg.MaterializeResult(
             metadata={
                 "page": _address(paths[0]),
+                **({"all_proposals": _address(overview)} if overview else {}),
                 "pages": dg.MetadataValue.json([str(path) for path in paths]),
                 "problems": problems,
                 "unchanged": unchanged,
