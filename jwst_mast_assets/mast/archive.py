@@ -115,6 +115,8 @@ class Archive:
         How often a query is retried after a dropped connection, 429 or 5xx.
     time_limit : float
         Seconds after which no further query is made, for callers with little time.
+    max_queries : int
+        Queries of a long list that may be under way at the same time; MAST is shared.
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class Archive:
         read_timeout: float = QUERY_TIMEOUT,
         retries: int = 3,
         time_limit: float = math.inf,
+        max_queries: int = 4,
     ) -> None:
         self.server = (server or os.environ.get("MAST_SERVER") or DEFAULT_SERVER).rstrip("/")
         if not self.server.startswith(("http://", "https://")):
@@ -141,6 +144,7 @@ class Archive:
         """Items that MAST did not answer for, and why: proposals, obsids, and file names of ``... keywords``."""
         self.unusable_rows = 0
         """Rows left out because their identifiers are missing."""
+        self.max_queries = max_queries
         self._identity: Identity | None = None
         self._remembered: _Remembered | None = None
         # Lists are public: the token, which may have expired, is sent only to download files.
@@ -303,15 +307,15 @@ class Archive:
         reply = self._mashup.ask("Mast.Caom.Filtered", params, "observations")
         return sum(int(value) for row in reply.rows for value in row.values())
 
-    def products(self, obsids: Sequence[int], batch: int) -> pd.DataFrame:
+    def products(self, obsids: Sequence[int], batch: int | None = None) -> pd.DataFrame:
         """Every product of some observations, one row per observation asked for and ``dataURI``.
 
         Parameters
         ----------
         obsids : sequence of int
             Product group ids.
-        batch : int
-            Observations per query (``Nobs_per_batch``).
+        batch : int, optional
+            Observations per query (``Nobs_per_batch``); None: as many as MAST answers in a few seconds.
 
         Returns
         -------
@@ -394,7 +398,7 @@ class Archive:
         reply = self._ask(service, {"columns": ",".join(asked), "filters": filters}, what, asked)
         return tables.from_mast(reply.rows, reply.fields, tables.KEYWORDS_FROM_MAST, what)
 
-    def in_parts(self, what: str, items: Sequence[Any], ask: Any, size: int) -> list[Any]:
+    def in_parts(self, what: str, items: Sequence[Any], ask: Any, size: int | None) -> list[Any]:
         """The replies of `ask` for a long list, in batches; see :func:`adaptive.in_parts`.
 
         Items that fail alone are left out and listed in ``failures[what]``.
@@ -414,7 +418,7 @@ class Archive:
             finally:
                 self._session.patient = True
 
-        answers = in_parts(f"{self.server} {what}", items, ask_some, size)
+        answers = in_parts(f"{self.server} {what}", items, ask_some, size, at_a_time=self.max_queries)
         for item in items:
             failed.pop(item, None)
         failed |= {item: str(error) for item, error in answers.failed.items()}
