@@ -76,8 +76,8 @@ class Side:
     def call(self, archive: ArchiveProcess, options: Sequence[str], folder: Path) -> Measured:
         """Run a command."""
         command = [part.format(url=archive.url) for part in self.command]
-        given = {"JWSTDOWNLOAD_OUTDIR": str(folder), "MAST_SERVER": archive.url, "DAGSTER_HOME": str(self.home)}
-        return run([*command, *options], given)
+        given = {"MAST_SERVER": archive.url, "DAGSTER_HOME": str(self.home)}
+        return run([*command, *options, "--outrootdir", str(folder)], given)
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
-PRIVATE = ("JWST", "MAST", "DAGSTER", "PYTHONPATH", "VIRTUAL_ENV")
+PRIVATE = ("JWST", "MAST", "DAGSTER", "PYTHON", "VIRTUAL_ENV")
 """Beginnings of the variables that a measured process does not inherit."""
 
 
