@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
+import pyarrow as pa
 
 from jwst_mast_assets.mast.errors import SchemaError
 from jwst_mast_assets.mast.file_states import State
@@ -344,10 +345,11 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
             f"MAST's reply of {what} does not have the column {', '.join(missing)}: MAST has renamed or removed it, "
             "or MAST_SERVER is another service; please report it"
         )
+    wanted = list(dict.fromkeys(there.values()))
+    sent = pd.DataFrame.from_records(rows, columns=wanted) if rows else pd.DataFrame(columns=wanted)
     columns = {}
     for name, column in schema.items():
-        actual = there.get(name, name)
-        values = pd.Series([row.get(actual) for row in rows], dtype=object)
+        values = sent[there[name]] if name in there else pd.Series(None, index=sent.index, dtype=object)
         try:
             columns[name] = _typed(values, column.dtype)
         except (TypeError, ValueError) as error:
@@ -359,6 +361,10 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
 
 def _typed(values: pd.Series, dtype: str) -> pd.Series:
     if dtype == "string":
+        try:
+            return pd.Series(pa.array(values, pa.large_string(), from_pandas=True), index=values.index, dtype="string")
+        except (pa.ArrowException, TypeError, UnicodeError):
+            pass  # some value is not text, or not valid text
         # JSON can contain lone surrogates, which no file or database accepts.
         clean = [None if value is None else str(value).encode("utf-8", "replace").decode() for value in values]
         return pd.Series(clean, index=values.index, dtype="string")
@@ -367,8 +373,10 @@ def _typed(values: pd.Series, dtype: str) -> pd.Series:
         return values.map(lambda value: words.get(str(value).strip().lower())).astype("boolean")
     # MAST sends numbers sometimes as numbers, sometimes as text, and "" or -999 for none. One bad value
     # spoils one row; a column of nothing else has changed its meaning.
-    numbers = pd.to_numeric(values.replace("", None), errors="coerce").astype("Float64")
-    if numbers.isna().all() and values.replace("", None).notna().any():
+    if values.dtype == object:
+        values = values.mask(values == "")
+    numbers = pd.to_numeric(values, errors="coerce").astype("Float64")
+    if numbers.isna().all() and values.notna().any():
         raise ValueError(f"for example {values.dropna().iloc[0]!r}")
     numbers = numbers.mask(numbers == -999)
     return numbers.round().astype("Int64") if dtype == "Int64" else numbers
