@@ -92,14 +92,7 @@ class Disk:
             Indexed as `paths`: ``bytes_on_disk`` (Int64, byte), ``mtime`` (Float64, seconds since 1970), missing
             where there is no regular file, and ``blocked`` (string): what is in the way, in words.
         """
-        folders = patterns.extract(paths, r"(?s)^(.*)/").dropna().unique()
-        there: dict[str, OnDisk | str] = {}
-        for folder in folders:
-            listing = self._listing(folder)
-            if folder in self._unlisted:
-                there |= self.looks(paths[tables.is_true(paths.str.startswith(f"{folder}/"))])
-            else:
-                there |= {f"{folder}/{name}": what for name, what in listing.items()}
+        there = self._there(paths)
         files = {path: what for path, what in there.items() if isinstance(what, OnDisk)}
         blocked = {path: what for path, what in there.items() if isinstance(what, str)}
         return pd.DataFrame(
@@ -110,6 +103,21 @@ class Disk:
             },
             index=paths.index,
         )
+
+    def holds(self, paths: pd.Series) -> pd.Series:
+        """Whether there is anything at some paths, missing ones left out. A Series of bool."""
+        return paths.isin(list(self._there(paths)))
+
+    def _there(self, paths: pd.Series) -> dict[str, OnDisk | str]:
+        """What is in the folders of some paths, or, where a folder cannot be listed, at the paths in it."""
+        there: dict[str, OnDisk | str] = {}
+        for folder in patterns.extract(paths, r"(?s)^(.*)/").dropna().unique():
+            listing = self._listing(folder)
+            if folder in self._unlisted:
+                there |= self.looks(paths[tables.is_true(paths.str.startswith(f"{folder}/"))])
+            else:
+                there |= {f"{folder}/{name}": what for name, what in listing.items()}
+        return there
 
     def _listing(self, folder: str) -> dict[str, OnDisk | str]:
         if folder not in self._folders:

@@ -5,6 +5,7 @@
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,7 +93,9 @@ def with_counts(observations: pd.DataFrame, products: pd.DataFrame) -> pd.DataFr
     )
 
 
-def summarize(observations: pd.DataFrame, products: pd.DataFrame, filetypes: list[str]) -> pd.DataFrame:
+def summarize(
+    observations: pd.DataFrame, products: pd.DataFrame, filetypes: list[str], by: Sequence[str] = ()
+) -> pd.DataFrame:
     """Per proposal and observation number: files of each type, first date.
 
     The files of an observation count under its number; those of a level-3 candidate of several under each of the
@@ -106,6 +109,8 @@ def summarize(observations: pd.DataFrame, products: pd.DataFrame, filetypes: lis
         Columns of ``tables.PRODUCT_TABLE``: those to count.
     filetypes : list of str
         The count columns.
+    by : sequence of str
+        Columns of the products to count separately by, which come first.
 
     Returns
     -------
@@ -124,12 +129,13 @@ def summarize(observations: pd.DataFrame, products: pd.DataFrame, filetypes: lis
             "date_start": started.where(of_parent.notna()),
             "of_several": started,
             "filetype": products["filetype"],
+            **{name: products[name] for name in by},
         }
     )
     counted["obsnum"] = counted["obsnum"].str.split(",")
     counted = counted.explode("obsnum", ignore_index=True)
     counted["obsnum"] = counted["obsnum"].astype("Int64")
-    key = ["proposal_id", "obsnum"]
+    key = [*by, "proposal_id", "obsnum"]
     counts = counted.groupby([*key, "filetype"], dropna=False, sort=True).size().unstack(fill_value=0)
     counts = counts.reindex(columns=filetypes, fill_value=0).astype("Int64")
     counts.columns.name = None
