@@ -103,7 +103,9 @@ def main() -> int:
                 sides["ours"].call(archive, (*UNCAL, "--skipdownload", "--obsnums", "1"), Path(name) / "first")
                 for case in cases:
                     results += measured(case, archive, sides, arguments.runs, Path(name))
-                    print(*(line(result) for result in results[-(1 + (case.again is not None)) :]), sep="\n", flush=True)
+                    print(
+                        *(line(result) for result in results[-(1 + (case.again is not None)) :]), sep="\n", flush=True
+                    )
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print("\n" + table(results))

@@ -1,8 +1,8 @@
 """Fewer waits for the disk in Dagster's SQLite files, for as long as a command runs.
 
 Dagster opens a connection for each of a run's events and closes it again. Closing the last connection to a database
-writes its log back and waits for the disk, and so does each commit, unless SQLite is told ``synchronous=NORMAL``. In the
-mode that Dagster uses, with a write-ahead log, this is safe: a power cut may cost the last events, but never the database.
+writes its log back and waits for the disk, and so does each commit, unless SQLite has ``synchronous=NORMAL``. With a
+write-ahead log, which Dagster uses, this is safe: a power cut may cost the last events, but never the database.
 """
 
 import contextlib

@@ -212,7 +212,9 @@ class _Parts(Generic[Item, Reply]):
         self._next += number
         return _Batch(self._next - number, self._next)
 
-    def _request(self, batch: _Batch, answers: "queue.SimpleQueue[tuple[_Batch, Reply | BaseException, float]]") -> None:
+    def _request(
+        self, batch: _Batch, answers: "queue.SimpleQueue[tuple[_Batch, Reply | BaseException, float]]"
+    ) -> None:
         begun = time.monotonic()
         try:
             reply = self.ask(self.items[batch.start : batch.stop])

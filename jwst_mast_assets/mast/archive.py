@@ -3,6 +3,7 @@
 ``$MAST_SERVER`` changes the address of everything: invoke, download, whoami.
 """
 
+import functools
 import math
 import os
 import time
@@ -12,9 +13,6 @@ from typing import Any
 
 import pandas as pd
 import requests
-
-# The class behind astroquery.mast.Observations: the only one that accepts a custom session and addresses.
-from astroquery.mast.discovery_portal import PortalAPI
 
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.adaptive import in_parts
@@ -49,14 +47,21 @@ GUIDE_STARS = "guidestar"
 """Like an instrument name, but for the keyword service of guide-star files (``_gs-``)."""
 
 
-class _Portal(PortalAPI):
-    """astroquery's portal without its extra request, before the first query, for how to display columns."""
+@functools.cache
+def _portal_class() -> type[Any]:
+    """Astroquery's portal without its extra request, before the first query, for how to display columns."""
+    # The class behind astroquery.mast.Observations: the only one that accepts a custom session and addresses. Importing
+    # it takes as long as a query, so it is imported only where MAST is asked.
+    from astroquery.mast.discovery_portal import PortalAPI
 
-    _column_configs: dict[str, Any] = {}
-    TIMEOUT = EXECUTING_LIMIT
+    class Portal(PortalAPI):
+        _column_configs: dict[str, Any] = {}
+        TIMEOUT = EXECUTING_LIMIT
 
-    def _get_col_config(self, service: str, fetch_name: str | None = None) -> None:
-        self._column_configs[service] = {}
+        def _get_col_config(self, service: str, fetch_name: str | None = None) -> None:
+            self._column_configs[service] = {}
+
+    return Portal
 
 
 @dataclass(frozen=True)
@@ -150,12 +155,17 @@ class Archive:
         # Lists are public: the token, which may have expired, is sent only to download files.
         self._session = MastSession(None, read_timeout, retries, self.server)
         self._session.end = time.monotonic() + time_limit
-        portal = _Portal(session=self._session)
-        portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
-        self._mashup = Mashup(portal, self.server)
+        # astroquery and we would each read the JSON of an answer.
+        self._session.hooks["response"].append(_read_once)
 
     def __repr__(self) -> str:
         return f"Archive({self.server!r})"
+
+    @functools.cached_property
+    def _mashup(self) -> Mashup:
+        portal = _portal_class()(session=self._session)
+        portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
+        return Mashup(portal, self.server)
 
     @property
     def download_url(self) -> str:
@@ -436,6 +446,10 @@ class Archive:
             lost = f"it has no {', '.join(absent)}" if absent else "no column is missing from its answer"
             self.warn(f"{refusal.rstrip('.')}; all columns were requested instead; {lost}")
         return reply
+
+
+def _read_once(response: requests.Response, *_arguments: Any, **_options: Any) -> None:
+    response.json = functools.cache(response.json)
 
 
 def _joined(parts: Sequence[pd.DataFrame], schema: tables.Schema) -> pd.DataFrame:

@@ -10,10 +10,15 @@ A name that follows none of them is classified by its extension.
 """
 
 import re
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from jwst_mast_assets.mast.lazily import Lazily
 from jwst_mast_assets.mast.patterns import extract, found
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Lazily("pandas")
 
 DETECTORS = (
     *(f"nrc{module}{chip}" for module in "ab" for chip in ("1", "2", "3", "4", "long")),
@@ -50,7 +55,7 @@ GUIDE_STAR = "_gs-"
 SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$"
 
 
-def obsnum(names: pd.Series) -> pd.Series:
+def obsnum(names: "pd.Series") -> "pd.Series":
     """APT's observation number of observation or file names.
 
     Parameters
@@ -72,17 +77,17 @@ def obsnum(names: pd.Series) -> pd.Series:
     return extract(names, *OBSNUMS, ignore_case=True).astype("Int64")
 
 
-def visit(names: pd.Series) -> pd.Series:
+def visit(names: "pd.Series") -> "pd.Series":
     """Visit number (``"001"``) of exposure names; missing for others. A Series of string."""
     return extract(names, VISIT, ignore_case=True)
 
 
-def sca(names: pd.Series) -> pd.Series:
+def sca(names: "pd.Series") -> "pd.Series":
     """Detector of exposure names as the parameter ``sca`` spells it; missing for others. A Series of string."""
     return extract(names, SCA).str.removeprefix("nrc")
 
 
-def filetype(names: pd.Series) -> pd.Series:
+def filetype(names: "pd.Series") -> "pd.Series":
     """The file types of names, in lower case. A Series of string.
 
     The last ``_word.ext`` (``_uncal.fits``, ``_ami-oi.fits``); where there is none the ending (``.fits``,
@@ -93,12 +98,12 @@ def filetype(names: pd.Series) -> pd.Series:
     return word.fillna(ending).fillna(NO_ENDING).str.lower().where(names.notna())
 
 
-def is_guide_star(names: pd.Series) -> pd.Series:
+def is_guide_star(names: "pd.Series") -> "pd.Series":
     """Whether file names are guide-star products (``_gs-`` in the name). A Series of bool."""
     return found(names, GUIDE_STAR)
 
 
-def is_safe(names: pd.Series) -> pd.Series:
+def is_safe(names: "pd.Series") -> "pd.Series":
     """Whether names that MAST sent may become file names here.
 
     Letters, digits and ``. _ + -``, at most 200 of them, beginning with a letter or digit: no path, no

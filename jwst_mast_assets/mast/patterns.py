@@ -4,13 +4,21 @@ Its expressions (RE2) know neither looking ahead nor back.
 """
 
 import re
+from typing import TYPE_CHECKING
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
+from jwst_mast_assets.mast.lazily import Lazily
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pd = Lazily("pandas")
+    pa = Lazily("pyarrow")
+    pc = Lazily("pyarrow.compute")
 
 
-def extract(texts: pd.Series, *patterns: str, ignore_case: bool = False) -> pd.Series:
+def extract(texts: "pd.Series", *patterns: str, ignore_case: bool = False) -> "pd.Series":
     """The only group of the first of some patterns that is found in each text.
 
     Parameters
@@ -39,11 +47,11 @@ def extract(texts: pd.Series, *patterns: str, ignore_case: bool = False) -> pd.S
     return pd.Series(found, index=texts.index, name=texts.name, dtype="string")
 
 
-def found(texts: pd.Series, pattern: str, ignore_case: bool = False) -> "pd.Series[bool]":
+def found(texts: "pd.Series", pattern: str, ignore_case: bool = False) -> "pd.Series[bool]":
     """Whether a pattern is found in each text; not in a missing one. A Series of bool."""
     array = pc.match_substring_regex(_array(texts), pattern, ignore_case=ignore_case)
     return pd.Series(pc.fill_null(array, False).to_numpy(zero_copy_only=False), index=texts.index, dtype=bool)
 
 
-def _array(texts: pd.Series) -> pa.Array:
+def _array(texts: "pd.Series") -> "pa.Array":
     return pa.array(texts.astype("string").array, pa.large_string(), from_pandas=True)

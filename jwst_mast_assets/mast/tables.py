@@ -5,13 +5,18 @@ into floats. The meanings of MAST's columns are those of its CAOM field descript
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
-
-import pandas as pd
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jwst_mast_assets.mast.errors import SchemaError
 from jwst_mast_assets.mast.file_states import State
+from jwst_mast_assets.mast.lazily import Lazily
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+else:
+    pd = Lazily("pandas")
+    pa = Lazily("pyarrow")
 
 
 class Column(NamedTuple):
@@ -270,12 +275,12 @@ PRODUCT_OUT_COLUMNS = tuple(name for name in PRODUCT_TABLE if name not in DERIVE
 SUMMARY_COLUMNS = ("proposal_id", "obsnum", "date_start")
 
 
-def empty(schema: Schema) -> pd.DataFrame:
+def empty(schema: Schema) -> "pd.DataFrame":
     """A table of no rows with all columns of a schema."""
     return pd.DataFrame({name: pd.Series(dtype=column.dtype) for name, column in schema.items()})
 
 
-def conform(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+def conform(table: "pd.DataFrame", schema: Schema) -> "pd.DataFrame":
     """The schema's columns of a table, in its order and types; absent ones are added as missing values."""
     return pd.DataFrame(
         {
@@ -288,12 +293,12 @@ def conform(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     )
 
 
-def is_true(flags: pd.Series) -> "pd.Series[bool]":
+def is_true(flags: "pd.Series") -> "pd.Series[bool]":
     """Where a column of flags is true; a missing value counts as false. A Series of bool, to select rows with."""
     return flags.astype("boolean").fillna(False).astype(bool)
 
 
-def plain(table: pd.DataFrame) -> pd.DataFrame:
+def plain(table: "pd.DataFrame") -> "pd.DataFrame":
     """A table of Python's own values, with None for a missing one."""
     return table.astype(object).where(table.notna(), None)
 
@@ -314,7 +319,7 @@ def actual_names(wanted: Collection[str], fields: Collection[str]) -> dict[str, 
     return found
 
 
-def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what: str) -> pd.DataFrame:
+def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what: str) -> "pd.DataFrame":
     """Rows of a reply of MAST as a typed table.
 
     Parameters
@@ -359,7 +364,7 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
     return pd.DataFrame(columns)
 
 
-def _typed(values: pd.Series, dtype: str) -> pd.Series:
+def _typed(values: "pd.Series", dtype: str) -> "pd.Series":
     if dtype == "string":
         try:
             return pd.Series(pa.array(values, pa.large_string(), from_pandas=True), index=values.index, dtype="string")

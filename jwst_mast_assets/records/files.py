@@ -5,13 +5,16 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from astropy.table import Table
 
 from jwst_mast_assets.mast.errors import OutputError
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 
 @contextmanager
@@ -69,7 +72,7 @@ def write_parquet(path: Path, table: pd.DataFrame) -> tuple[pa.Table, os.stat_re
     return content, found
 
 
-def write_ecsv(path: Path, table: Table, hint: str = "") -> None:
+def write_ecsv(path: Path, table: "Table", hint: str = "") -> None:
     """Write a table as ECSV, with its units. Raises as :func:`written`."""
     with written(path, hint) as partial:
         table.write(partial, format="ascii.ecsv", overwrite=True)

@@ -7,11 +7,9 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import astropy.units as u
 import pandas as pd
-from astropy.table import Column, MaskedColumn, Table
 
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
@@ -19,7 +17,12 @@ from jwst_mast_assets.mast.observations import sort
 from jwst_mast_assets.mast.selection import filetype_pattern
 from jwst_mast_assets.records.files import write_ecsv, write_text
 
-UNITS = {"byte": u.byte, "s": u.s, "deg": u.deg, "nm": u.nm}
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+UNITS = ("byte", "s", "deg", "nm")
+"""Units of columns that astropy knows."""
+
 STAGES = ("uncal", "dark", "ramp", "trapsfilled", "rate", "rateints", "cal", "calints", "crf", "crfints")
 STAGES += ("s2d", "s3d", "i2d", "x1d", "x1dints", "segm", "cat")
 """Suffixes in the order in which the pipeline makes them."""
@@ -165,8 +168,10 @@ def _number(value: object) -> object:
     return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
 
 
-def to_astropy(table: pd.DataFrame, schema: tables.Schema) -> Table:
+def to_astropy(table: pd.DataFrame, schema: tables.Schema) -> "Table":
     """A table as astropy's, with types, units and descriptions."""
+    from astropy.table import Column, MaskedColumn, Table
+
     result = Table()
     for name in table.columns:
         described = schema.get(name, tables.Column("Int64", "number of files of this type"))
@@ -177,7 +182,7 @@ def to_astropy(table: pd.DataFrame, schema: tables.Schema) -> Table:
         else:
             kind = {"Int64": "int64", "Float64": "float64", "boolean": "bool"}[described.dtype]
             data = series.astype("object").where(~missing, 0).to_numpy().astype(kind)
-        about = {"description": described.meaning, "unit": UNITS.get(described.unit)}
+        about = {"description": described.meaning, "unit": described.unit if described.unit in UNITS else None}
         result[name] = MaskedColumn(data, mask=missing, **about) if missing.any() else Column(data, **about)
     return result
 
