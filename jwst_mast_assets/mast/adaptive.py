@@ -166,7 +166,7 @@ class _Parts(Generic[Item, Reply]):
         self.answered: set[Item] = set()
         self.failed: dict[Item, ArchiveUnavailable] = {}
         self.spent = 0.0
-        self._next = 0
+        self._next = self._share = 0
         self._halves: deque[_Batch] = deque()
 
     def run(self) -> None:
@@ -205,9 +205,10 @@ class _Parts(Generic[Item, Reply]):
         if not rest:
             return None
         number = self.learned.most(self.size)
-        if self.size is None:
-            # The last ones are shared, so that no answer is much later than the others.
-            number = min(number, max(FIRST_SIZE, -(-rest // self.at_a_time)))
+        if self.size is None and rest <= number * self.at_a_time:
+            # The rest is shared, so that no answer is much later than the others.
+            self._share = self._share or max(FIRST_SIZE, -(-rest // self.at_a_time))
+            number = min(number, self._share)
         number = min(rest, number)
         self._next += number
         return _Batch(self._next - number, self._next)

@@ -1,5 +1,6 @@
 """Files below the output folder, each written in one step: text, Parquet, ECSV. Failures are one sentence."""
 
+import filecmp
 import os
 import uuid
 from collections.abc import Iterator
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path next to another; moved onto it in one step if the block succeeds, otherwise removed."""
+    """A temporary path next to another; moved onto it in one step if the block succeeds, otherwise removed.
+
+    A file that is the same already stays as it is.
+    """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         yield partial
-        os.replace(partial, path)
+        # The same again is no change, for a backup as for another run.
+        if not (path.is_file() and filecmp.cmp(path, partial, shallow=False)):
+            os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
