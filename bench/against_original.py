@@ -95,12 +95,14 @@ def main() -> int:
         if arguments.ours_only:
             del sides["original"]
         for program in dict.fromkeys(case.archive for case in CASES):
-            cases = [case for case in CASES if case.archive == program and arguments.only in case.name]
+            cases = [
+                case for case in CASES if case.archive == program and any(word in case.name for word in arguments.only)
+            ]
             if not cases:
                 continue
             with archive_process(program) as archive:
                 # The Dagster home exists, as it does from the second command of a user on.
-                sides["ours"].call(archive, (*UNCAL, "--skipdownload", "--obsnums", "1"), Path(name) / "first")
+                sides["ours"].call(archive, (*UNCAL, "--skipdownload", "--obsnums", "1"), Path(name) / program)
                 for case in cases:
                     results += measured(case, archive, sides, arguments.runs, Path(name))
                     print(
@@ -208,7 +210,7 @@ def table(results: list[dict[str, Any]]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3, help="of each (default %(default)s)")
-    parser.add_argument("--only", default="", help="only the cases with this in their name")
+    parser.add_argument("--only", nargs="+", default=[""], help="only the cases with one of these in their name")
     parser.add_argument("--ours-only", action="store_true", help="leave the original out")
     parser.add_argument("--json", help="write the figures to this file")
     parser.add_argument("--folder", help="where to put everything (default: the system's folder of temporary files)")

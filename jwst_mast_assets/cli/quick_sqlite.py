@@ -6,6 +6,7 @@ write-ahead log, which Dagster uses, this is safe: a power cut may cost the last
 """
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +24,10 @@ def quick_sqlite() -> Iterator[None]:
         if not isinstance(connection, sqlite3.Connection):
             return
         path = connection.execute("PRAGMA database_list").fetchone()[2]
-        if path and connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        if path and not os.path.getsize(path):
+            # It is about to be created; if that is interrupted, it is created again.
+            connection.execute("PRAGMA synchronous=OFF")
+        elif path and connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
             connection.execute("PRAGMA synchronous=NORMAL")
             if path not in spare:
                 # While this one is open, no other is the last.
