@@ -1,4 +1,4 @@
-"""How often and how soon a partition is requested again, as the runs so far tell."""
+"""How often and how soon a partition is requested again, read from the runs themselves."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ CAUSE, REASON, ATTEMPT = "jwst/cause", "jwst/reason", "jwst/attempt"
 FIRST_WAIT = dt.timedelta(minutes=10)
 LONGEST_WAIT = dt.timedelta(days=7)
 MOST_ATTEMPTS = 12
-"""After this many attempts, over about seven weeks, a partition is requested again only if MAST changes or a
-person asks for it. After a permanent failure there is no second attempt until its cause has changed."""
+"""After as many, over about seven weeks, only a change in MAST or a person has the partition tried again. After a
+permanent failure there is no second attempt until what caused it has changed."""
 
 CAUSES_PER_QUERY = 200
 
@@ -39,7 +39,7 @@ class UnderWay(NamedTuple):
 
     runs: int
     cells: set[str]
-    """Partition keys of these runs."""
+    """Partition keys that they will bring up to date."""
 
 
 class Tries(NamedTuple):
@@ -58,14 +58,14 @@ def under_way(instance: dg.DagsterInstance) -> UnderWay:
     for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)):
         if run.tags.get(RANGE_START) or run.tags.get(SINGLE_KEY):
             runs += 1
-            # A run with invalid partition keys fails on its own, and says why.
+            # A run of partitions that mean nothing fails by itself, with a sentence.
             with suppress(JwstMastError):
                 cells |= {cell.key for cell in cells_of_run(run.tags, instance)[0]}
     return UnderWay(runs, cells)
 
 
 def tries_so_far(instance: dg.DagsterInstance, job: str, causes: Sequence[str]) -> dict[tuple[str, str], Tries]:
-    """How often each cell was tried for each cause, by (partition key, cause). Makes few queries."""
+    """How often each cell was tried for each cause, by (partition key, cause); few queries."""
     found: dict[tuple[str, str], Tries] = {}
     for start in range(0, len(causes), CAUSES_PER_QUERY):
         chunk = list(causes[start : start + CAUSES_PER_QUERY])
@@ -80,7 +80,7 @@ def tries_so_far(instance: dg.DagsterInstance, job: str, causes: Sequence[str]) 
 
 
 def next_attempt(tries: Tries | None, now: dt.datetime, situation: Situation | None = None) -> int | None:
-    """The number of the next attempt; None while it must wait, after the last attempt, or after a permanent failure.
+    """The number of the next attempt, or None if it must wait, was tried often enough, or failed permanently.
 
     The waits grow fourfold from ten minutes to a week. After a permanent failure there is no next attempt unless the
     situation shows that its cause has changed.
@@ -92,6 +92,6 @@ def next_attempt(tries: Tries | None, now: dt.datetime, situation: Situation | N
     if tries.verdict.permanent and not (situation and mended(tries.verdict, situation)):
         return None
     wait = min(FIRST_WAIT * 4 ** (tries.number - 1), LONGEST_WAIT)
-    # If the clock was ahead when the last attempt ended, this one must not wait for that time.
+    # A clock that was ahead when the last attempt ended must not make this one wait for it.
     ended = min(tries.last, now.timestamp())
     return tries.number + 1 if now.timestamp() >= ended + wait.total_seconds() else None

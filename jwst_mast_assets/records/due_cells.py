@@ -52,7 +52,7 @@ def due_cells(
     selection = selection_fingerprint(config)
     found = fingerprints(observations)
     entries = recorded.entries
-    due = []
+    wanted = []
     for key in sorted({*found, *entries}, reverse=True):
         fingerprint, number = found.get(key, ("", 0))
         entry = entries.get(key)
@@ -65,8 +65,8 @@ def due_cells(
             released = entry.release if entry and _is_released(entry, now) else None
             token = " token" if reason == TOKEN_IS_SET else ""
             cause = hashlib.sha256(f"{fingerprint} {selection} {released}{token}".encode()).hexdigest()[:12]
-            due.append(DueCell(Cell.from_key(key), reason, cause))
-    return due
+            wanted.append(DueCell(Cell.from_key(key), reason, cause))
+    return wanted
 
 
 def fallen(observations: pd.DataFrame, recorded: Recorded) -> list[str]:
@@ -77,7 +77,7 @@ def fallen(observations: pd.DataFrame, recorded: Recorded) -> list[str]:
 
 def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime) -> str:
     if entry is None:
-        return counted(number, "new observation")
+        return _new(number)
     if entry.release is not None and _is_released(entry, now):
         return f"released on {day_of_mjd(entry.release)}"
     if entry.observations != fingerprint:
@@ -87,7 +87,7 @@ def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime
         if number < entry.number:
             # The run asks again before it accepts that.
             return f"only {number} of {entry.number} observations listed"
-        return counted(number - entry.number, "new observation") if number > entry.number else "observations changed"
+        return _new(number - entry.number) if number > entry.number else "observations changed"
     if not entry.complete:
         files = counted(entry.waiting, "public file")
         return f"{files} that MAST did not provide yet" if entry.waiting else "files missing"
@@ -97,3 +97,7 @@ def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime
 def _is_released(entry: Entry, now: dt.datetime) -> bool:
     # One day later, because MAST keeps to the time of a release only roughly.
     return entry.release is not None and entry.release + 1 <= mjd_of(now)
+
+
+def _new(number: int) -> str:
+    return counted(number, "new observation")

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.list_checks import columns_as_expected, no_sudden_fall
+from jwst_mast_assets.defs.list_checks import columns_as_expected, list_check_specs, no_sudden_fall
 from jwst_mast_assets.defs.metadata import PARTITIONED, data_version, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
@@ -27,19 +27,11 @@ from jwst_mast_assets.records.store import TableStore
     pool="mast",
     dagster_type=TABLE,
     metadata={"dagster/column_schema": column_schema("product_table")},
-    check_specs=[
-        dg.AssetCheckSpec(
-            "columns_as_expected",
-            asset="product_table",
-            description="MAST sends every column of its products that is used here.",
-        ),
-        dg.AssetCheckSpec(
-            "no_sudden_fall",
-            asset="product_table",
-            description="MAST lists all products of each observation that are on record. If not, even after "
-            "retries, the recorded ones are kept until they have been missing on several days.",
-        ),
-    ],
+    check_specs=list_check_specs(
+        "product_table",
+        columns="MAST sends every column of its products that is used here.",
+        rows="MAST lists all products of each observation that are on record.",
+    ),
 )
 def product_table(
     context: dg.AssetExecutionContext, obs_table: pd.DataFrame, jwst_config: JwstConfig, archive: ArchiveResource
