@@ -4,18 +4,19 @@ Its expressions (RE2) know neither looking ahead nor back.
 """
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jwst_mast_assets.mast.lazily import Lazily
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-    import pyarrow.compute as pc
 else:
     pd = Lazily("pandas")
     pa = Lazily("pyarrow")
-    pc = Lazily("pyarrow.compute")
+
+# Its functions are made when it is imported, so that type checkers do not know them.
+pc: Any = Lazily("pyarrow.compute")
 
 
 def extract(texts: "pd.Series", *patterns: str, ignore_case: bool = False) -> "pd.Series":
