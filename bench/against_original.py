@@ -147,6 +147,8 @@ def measured(
         if "original" in medians:
             result["ratio"] = round(medians["ours"] / medians["original"], 3)
         result["goal"] = goal or None
+        for name, ones in taken[which].items():
+            result[f"processor_{name}"] = round(statistics.median(one.processor for one in ones), 2)
         result["megabytes"] = round(max(one.megabytes for one in taken[which]["ours"]))
         result["requests"] = {name: asked for name, asked in requests.items() if name.endswith("again") == bool(which)}
         if limit and not which:

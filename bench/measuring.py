@@ -22,6 +22,8 @@ class Measured(NamedTuple):
     """What a process took."""
 
     seconds: float
+    processor: float
+    """Seconds of the processor, which depend less on what else the machine does."""
     megabytes: float
     """Peak resident memory."""
     printed: str
@@ -42,7 +44,7 @@ def run(command: Sequence[str], given: Mapping[str, str], statuses: Sequence[int
         printed = output.read().decode(errors="replace")
     if process.returncode not in statuses:
         raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}:\n{printed[-3000:]}")
-    return Measured(seconds, used.ru_maxrss / 1024, printed)
+    return Measured(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, printed)
 
 
 class ArchiveProcess:
