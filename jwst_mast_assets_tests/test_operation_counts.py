@@ -1,5 +1,6 @@
 """How often a command lists folders, reads tables, checks its configuration and asks MAST: the same on any machine."""
 
+import math
 import subprocess
 import sys
 from collections import Counter
@@ -137,7 +138,11 @@ def written(root: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(("observations", "most"), [(8, 1), (100, 8), (400, 16)])
-def test_a_listing_takes_few_requests_for_many_observations(observations: int, most: int) -> None:
+def test_a_listing_takes_few_requests_for_many_observations(
+    observations: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slow this machine is.
+    monkeypatch.setattr(adaptive, "FEW_SECONDS", math.inf)
     catalogue = Catalogue()
     settings = {"listed": "exposures", "guide_stars": False, "suffixes": ("uncal.fits",)}
     obsids = catalogue.add_observation(1138, 1, 60000.0, ("a1",), exposures=observations, **settings)
@@ -146,7 +151,7 @@ def test_a_listing_takes_few_requests_for_many_observations(observations: int, m
         batches = [len(request.params["obsid"].split(",")) for request in mast.requests]
     assert found["parent_obsid"].unique().tolist() == obsids
     assert sum(batches) == observations
-    assert max(batches[:4]) <= adaptive.FIRST_SIZE
+    assert batches[0] <= adaptive.FIRST_SIZE
     assert len(batches) <= most
 
 
