@@ -1,11 +1,11 @@
-# make demo, make test, make check, make dev: each prepares the environment by itself.
+# make demo, make test, make check, make dev, make bench: each prepares the environment by itself.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check dev lock clean
+.PHONY: demo test check dev bench lock clean
 
 demo: $(READY)
 	$(BIN)/jwst-mast demo
@@ -22,6 +22,10 @@ check: $(READY)
 
 dev: $(READY)
 	$(BIN)/jwst-mast dev
+
+# How long the original and ours take for the same work; see bench/README.md.
+bench: $(READY)
+	$(BIN)/python bench/against_original.py --json bench/figures.json
 
 # The versions that lint, types and tests run against, for every supported Python.
 lock: $(READY)

@@ -1,5 +1,7 @@
 """How often a command lists folders, reads tables, checks its configuration and asks MAST: the same on any machine."""
 
+import math
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,7 +11,9 @@ from typing import Any
 import pytest
 
 from jwst_mast_assets.cli.original import download_main
-from jwst_mast_assets.embedded_archive import EmbeddedArchive
+from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
+from jwst_mast_assets.mast import adaptive
+from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.records import files, history, reprocessing, store
 
@@ -105,5 +109,82 @@ def test_a_command_of_one_partition_does_each_thing_once(
         assert asked["download"] == (60 if first else 0)
         if first:
             assert operations.opened["01138/obsnum05/jw01138005001_02101_00001_nrca1_uncal.fits"] == 1
-    assert not operations.opened
+    # The tables for people are compared with the new ones.
+    assert {Path(name).suffix for name in operations.opened} <= {".txt", ".ecsv"}
     assert page.stat().st_mtime_ns == made
+
+
+def test_a_command_with_nothing_to_do_fetches_nothing_and_leaves_every_table_and_page(
+    operations: Operations, archive: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "data"
+    monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(root))
+    # The second run notes that the files were there already; from then on there is nothing new to say.
+    for _ in range(2):
+        run(operations, archive, root)
+    before = written(root)
+    asked = run(operations, archive, root)
+    assert asked["download"] == 0
+    assert set(operations.listed.values()) == {1}
+    assert before == written(root)
+
+
+def written(root: Path) -> dict[str, int]:
+    """When each file was written, except the ledger's, which says when a run looked, and the locks."""
+    return {
+        str(path.relative_to(root)): path.stat().st_mtime_ns
+        for path in root.rglob("*")
+        if path.is_file() and path.parent.name not in ("ledger", "locks")
+    }
+
+
+@pytest.mark.parametrize(("observations", "most"), [(8, 1), (100, 8), (400, 16)])
+def test_a_listing_takes_few_requests_for_many_observations(
+    observations: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slow this machine is.
+    monkeypatch.setattr(adaptive, "FEW_SECONDS", math.inf)
+    catalogue = Catalogue()
+    settings = {"listed": "exposures", "guide_stars": False, "suffixes": ("uncal.fits",)}
+    obsids = catalogue.add_observation(1138, 1, 60000.0, ("a1",), exposures=observations, **settings)
+    with EmbeddedArchive(catalogue) as mast:
+        found = Archive(mast.url).products(obsids)
+        batches = [len(request.params["obsid"].split(",")) for request in mast.requests]
+    assert found["parent_obsid"].unique().tolist() == obsids
+    assert sum(batches) == observations
+    assert batches[0] <= adaptive.FIRST_SIZE
+    assert len(batches) <= most
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("jwst_mast_assets.cli.main:main", ["--help"]),
+        ("jwst_mast_assets.cli.main:main", ["--version"]),
+        ("jwst_mast_assets.cli.main:main", ["stauts"]),
+        ("jwst_mast_assets.cli.original:download_main", ["--help"]),
+        ("jwst_mast_assets.cli.original:download_main", ["--sac", "a1"]),
+        ("jwst_mast_assets.cli.original:query_main", ["--version"]),
+    ],
+)
+def test_help_and_usage_errors_import_no_large_library(module: str, arguments: list[str]) -> None:
+    assert imported(module, arguments) & {*HEAVY, "pandas", "pyarrow", "requests"} == set()
+
+
+@pytest.mark.parametrize("command", ["status", "calendar"])
+def test_looking_at_the_records_imports_neither_dagster_nor_astronomy(command: str, tmp_path: Path) -> None:
+    assert imported("jwst_mast_assets.cli.main:main", [command, "--outrootdir", str(tmp_path)]) & HEAVY == set()
+
+
+HEAVY = {"dagster", "sqlalchemy", "astropy", "astroquery"}
+
+
+def imported(function: str, arguments: list[str]) -> set[str]:
+    """The top-level modules that a command has imported when it ends, in a process of its own."""
+    module, name = function.split(":")
+    program = (
+        f"import atexit, sys; atexit.register(lambda: print('MODULES', *{{m.split('.')[0] for m in sys.modules}})); "
+        f"from {module} import {name}; {name}({arguments!r})"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    return set(result.stdout.rpartition("MODULES ")[2].split())

@@ -5,18 +5,20 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import tabulate
+from jwst_mast_assets.mast.lazily import Lazily
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Lazily("pandas")
 
 MOST_ROWS = 40
 """Rows of a table that are printed without ``-v``."""
 
 GAP = 2
 """Spaces between two columns."""
-
-# Else every header is two blanks wider.
-tabulate.MIN_PADDING = 0
 
 CLOSED_PIPE = 141
 """Exit status of a command whose output is no longer read, as if SIGPIPE had ended it."""
@@ -30,7 +32,7 @@ def width_of_screen() -> int | None:
     return shutil.get_terminal_size().columns or 80
 
 
-def as_lines(table: pd.DataFrame, width: int | None = None, first: Sequence[str] = ()) -> list[str]:
+def as_lines(table: "pd.DataFrame", width: int | None = None, first: Sequence[str] = ()) -> list[str]:
     """A table as lines: text to the left, numbers to the right, ``-`` for what is missing.
 
     Parameters
@@ -50,7 +52,7 @@ def as_lines(table: pd.DataFrame, width: int | None = None, first: Sequence[str]
         text[kept[0]] = [_shortened(value, longest) for value in text[kept[0]]]
     # Sizes are text with a unit, but are aligned like numbers.
     right = [pd.api.types.is_numeric_dtype(table[name]) or _is_size(text[name]) for name in kept]
-    lines = tabulate.tabulate(
+    lines = _tabulate(
         text[kept].to_numpy().tolist(),
         headers=kept,
         tablefmt="plain",
@@ -61,7 +63,15 @@ def as_lines(table: pd.DataFrame, width: int | None = None, first: Sequence[str]
     return [*lines, *textwrap.wrap(f"(no room for: {', '.join(left_out)})", width or 80)] if left_out else lines
 
 
-def _fitting(text: pd.DataFrame, width: int, order: Sequence[str]) -> tuple[list[str], list[str]]:
+def _tabulate(*arguments: Any, **options: Any) -> str:
+    import tabulate
+
+    # Else every header is two blanks wider.
+    tabulate.MIN_PADDING = 0
+    return tabulate.tabulate(*arguments, **options)
+
+
+def _fitting(text: "pd.DataFrame", width: int, order: Sequence[str]) -> tuple[list[str], list[str]]:
     """The columns that fit, and those that do not, in the order of the table."""
     chosen: list[str] = []
     room = width
@@ -72,7 +82,7 @@ def _fitting(text: pd.DataFrame, width: int, order: Sequence[str]) -> tuple[list
     return [str(name) for name in text if name in chosen], [str(name) for name in text if name not in chosen]
 
 
-def _width(column: pd.Series) -> int:
+def _width(column: "pd.Series") -> int:
     return max([len(str(column.name)), *map(len, column)])
 
 
@@ -87,7 +97,7 @@ def _text(value: object) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
-def _is_size(column: pd.Series) -> bool:
+def _is_size(column: "pd.Series") -> bool:
     return bool((column != "-").any() and column.str.fullmatch(r"-|\d[\d.]* [kMGT]?B").all())
 
 

@@ -108,6 +108,8 @@ def _launchpad_type(annotation: Any) -> Any:
     if get_origin(annotation) is Literal:
         return str
     if get_origin(annotation) in (Union, types.UnionType):
+        if any(get_origin(kind) is Literal for kind in get_args(annotation)):
+            return Any  # a number or a word; Config says what is wrong with it
         return _launchpad_type(get_args(annotation)[0]) | None
     return str if annotation is dt.date else annotation
 

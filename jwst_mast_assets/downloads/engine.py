@@ -1,6 +1,7 @@
 """A run: check the plan, fetch its files several at a time, and return a table of the results."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -170,6 +171,10 @@ def _fetch_all(
             run.stop.set()
             wait([future for future in pending if not future.cancel()], TIME_TO_STOP)
             run.close()
+            # Once for all files of a folder: it may wait for the disk.
+            paths = {item.uri: item.path for item in items}
+            for folder in {os.path.dirname(paths[uri]) for uri in outcomes}:
+                filesystem.sync_folder(folder)
     return outcomes
 
 

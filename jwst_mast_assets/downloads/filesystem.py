@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jwst_mast_assets.mast import names, tables
+from jwst_mast_assets.mast import names, patterns, tables
 
 DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, a quota, a file larger than the file system or the process may write."""
@@ -93,14 +92,7 @@ class Disk:
             Indexed as `paths`: ``bytes_on_disk`` (Int64, byte), ``mtime`` (Float64, seconds since 1970), missing
             where there is no regular file, and ``blocked`` (string): what is in the way, in words.
         """
-        folders = paths.str.extract(r"^(.*)/")[0].dropna().unique()
-        there: dict[str, OnDisk | str] = {}
-        for folder in folders:
-            listing = self._listing(folder)
-            if folder in self._unlisted:
-                there |= self.looks(paths[tables.is_true(paths.str.startswith(f"{folder}/"))])
-            else:
-                there |= {f"{folder}/{name}": what for name, what in listing.items()}
+        there = self._there(paths)
         files = {path: what for path, what in there.items() if isinstance(what, OnDisk)}
         blocked = {path: what for path, what in there.items() if isinstance(what, str)}
         return pd.DataFrame(
@@ -111,6 +103,21 @@ class Disk:
             },
             index=paths.index,
         )
+
+    def holds(self, paths: pd.Series) -> pd.Series:
+        """Whether there is anything at some paths, missing ones left out. A Series of bool."""
+        return paths.isin(list(self._there(paths)))
+
+    def _there(self, paths: pd.Series) -> dict[str, OnDisk | str]:
+        """What is in the folders of some paths, or, where a folder cannot be listed, at the paths in it."""
+        there: dict[str, OnDisk | str] = {}
+        for folder in patterns.extract(paths, r"(?s)^(.*)/").dropna().unique():
+            listing = self._listing(folder)
+            if folder in self._unlisted:
+                there |= self.looks(paths[tables.is_true(paths.str.startswith(f"{folder}/"))])
+            else:
+                there |= {f"{folder}/{name}": what for name, what in listing.items()}
+        return there
 
     def _listing(self, folder: str) -> dict[str, OnDisk | str]:
         if folder not in self._folders:
@@ -144,10 +151,10 @@ UNUSABLE = "the name that MAST sent cannot be a file name here"
 def bad_names(paths: pd.Series, root: Path) -> pd.Series:
     """Why paths may not be written; missing if they may. A Series of string."""
     paths = paths.astype("string")
-    folder = re.escape(str(root).rstrip("/"))
     # Below the output folder, with no empty part, no dot or two for a part, and no slash at its end.
-    inside = tables.is_true(paths.str.fullmatch(rf"{folder}(?:/(?!\.{{1,2}}(?:/|$))[^/\0]+)+"))
-    safe = names.is_safe(paths.str.extract(r"([^/]*)$")[0])
+    inside = tables.is_true(paths.str.startswith(f"{str(root).rstrip('/')}/"))
+    inside &= ~patterns.found(paths, r"//|/\.{1,2}/|/\.{0,2}$|\x00")
+    safe = names.is_safe(patterns.extract(paths, r"([^/]*)$"))
     problem = pd.Series(pd.NA, index=paths.index, dtype="string").mask(~safe, UNUSABLE).mask(~inside, LEADS_OUT)
     return problem.mask(paths.fillna("") == "", UNUSABLE)
 

@@ -2,9 +2,14 @@
 
 import warnings
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from astropy.io import fits
+from jwst_mast_assets.mast.lazily import Lazily
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+else:
+    fits = Lazily("astropy.io.fits")
 
 BLOCK = 2880
 CARD = 80

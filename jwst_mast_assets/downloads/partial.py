@@ -135,7 +135,7 @@ class Partial:
             rest = rest[written:]
 
     def become(self, target: str) -> None:
-        """Take the final name, atomically and durably.
+        """Take the final name, atomically; it survives a power cut once the folder is synchronized.
 
         Raises
         ------
@@ -147,7 +147,6 @@ class Partial:
             raise Blocked(found)
         os.replace(self.path, target)
         self._forget_origin()
-        filesystem.sync_folder(os.path.dirname(target))
 
     def remove(self) -> None:
         """Remove it, to restart another time."""

@@ -165,6 +165,7 @@ def plan_download(
     -------
     Plan
     """
+    archive.max_queries = config.max_queries
     disk = disk or filesystem.Disk()
     records = on_disk.records(known)
     items = _items(products, config)

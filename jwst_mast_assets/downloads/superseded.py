@@ -5,11 +5,16 @@ import os
 import re
 import shutil
 from pathlib import Path
-
-from astropy.io import fits
+from typing import TYPE_CHECKING
 
 from jwst_mast_assets.downloads import filesystem
 from jwst_mast_assets.downloads.partial import Blocked
+from jwst_mast_assets.mast.lazily import Lazily
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+else:
+    fits = Lazily("astropy.io.fits")
 
 FOLDER = "superseded"
 

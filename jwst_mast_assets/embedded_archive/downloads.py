@@ -1,6 +1,7 @@
 """The download endpoint: whole files and byte ranges, streamed, with what the faults make of them."""
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from email.utils import formatdate
 
@@ -110,7 +111,7 @@ class Download:
         chunk = CHUNK if rate is None else max(1, min(CHUNK, int(rate / 20)))
         stall = self.faults.get("stall")
         pause = start + stall.after_bytes if stall else None
-        position = start
+        position, begun = start, time.monotonic()
         while position < stop or position == pause:
             if stall and position == pause:
                 self.state.pause(stall.seconds)
@@ -121,7 +122,8 @@ class Download:
             self.state.count_bytes(self.file, self.request, self.faults, end - position)
             yield self._damaged(self.read(position, end), position)
             if rate is not None:
-                self.state.pause((end - position) / rate)
+                # Sending takes time, too.
+                self.state.pause(max(0.0, begun + (end - start) / rate - time.monotonic()))
             position = end
 
     def _damaged(self, data: bytes, position: int) -> bytes:

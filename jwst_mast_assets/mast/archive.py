@@ -3,6 +3,7 @@
 ``$MAST_SERVER`` changes the address of everything: invoke, download, whoami.
 """
 
+import functools
 import math
 import os
 import time
@@ -12,9 +13,6 @@ from typing import Any
 
 import pandas as pd
 import requests
-
-# The class behind astroquery.mast.Observations: the only one that accepts a custom session and addresses.
-from astroquery.mast.discovery_portal import PortalAPI
 
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.adaptive import in_parts
@@ -49,14 +47,21 @@ GUIDE_STARS = "guidestar"
 """Like an instrument name, but for the keyword service of guide-star files (``_gs-``)."""
 
 
-class _Portal(PortalAPI):
-    """astroquery's portal without its extra request, before the first query, for how to display columns."""
+@functools.cache
+def _portal_class() -> type[Any]:
+    """Astroquery's portal without its extra request, before the first query, for how to display columns."""
+    # The class behind astroquery.mast.Observations: the only one that accepts a custom session and addresses. Importing
+    # it takes as long as a query, so it is imported only where MAST is asked.
+    from astroquery.mast.discovery_portal import PortalAPI
 
-    _column_configs: dict[str, Any] = {}
-    TIMEOUT = EXECUTING_LIMIT
+    class Portal(PortalAPI):
+        _column_configs: dict[str, Any] = {}
+        TIMEOUT = EXECUTING_LIMIT
 
-    def _get_col_config(self, service: str, fetch_name: str | None = None) -> None:
-        self._column_configs[service] = {}
+        def _get_col_config(self, service: str, fetch_name: str | None = None) -> None:
+            self._column_configs[service] = {}
+
+    return Portal
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,8 @@ class Archive:
         How often a query is retried after a dropped connection, 429 or 5xx.
     time_limit : float
         Seconds after which no further query is made, for callers with little time.
+    max_queries : int
+        Queries of a long list that may be under way at the same time; MAST is shared.
     """
 
     def __init__(
@@ -124,6 +131,7 @@ class Archive:
         read_timeout: float = QUERY_TIMEOUT,
         retries: int = 3,
         time_limit: float = math.inf,
+        max_queries: int = 4,
     ) -> None:
         self.server = (server or os.environ.get("MAST_SERVER") or DEFAULT_SERVER).rstrip("/")
         if not self.server.startswith(("http://", "https://")):
@@ -141,17 +149,23 @@ class Archive:
         """Items that MAST did not answer for, and why: proposals, obsids, and file names of ``... keywords``."""
         self.unusable_rows = 0
         """Rows left out because their identifiers are missing."""
+        self.max_queries = max_queries
         self._identity: Identity | None = None
         self._remembered: _Remembered | None = None
         # Lists are public: the token, which may have expired, is sent only to download files.
         self._session = MastSession(None, read_timeout, retries, self.server)
         self._session.end = time.monotonic() + time_limit
-        portal = _Portal(session=self._session)
-        portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
-        self._mashup = Mashup(portal, self.server)
+        # astroquery and we would each read the JSON of an answer.
+        self._session.hooks["response"].append(_read_once)
 
     def __repr__(self) -> str:
         return f"Archive({self.server!r})"
+
+    @functools.cached_property
+    def _mashup(self) -> Mashup:
+        portal = _portal_class()(session=self._session)
+        portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
+        return Mashup(portal, self.server)
 
     @property
     def download_url(self) -> str:
@@ -347,15 +361,15 @@ class Archive:
         reply = self._mashup.ask("Mast.Caom.Filtered", params, "observations")
         return sum(int(value) for row in reply.rows for value in row.values())
 
-    def products(self, obsids: Sequence[int], batch: int) -> pd.DataFrame:
+    def products(self, obsids: Sequence[int], batch: int | None = None) -> pd.DataFrame:
         """Every product of some observations, one row per observation asked for and ``dataURI``.
 
         Parameters
         ----------
         obsids : sequence of int
             Product group ids.
-        batch : int
-            Observations per query (``Nobs_per_batch``).
+        batch : int, optional
+            Observations per query (``Nobs_per_batch``); None: as many as MAST answers in a few seconds.
 
         Returns
         -------
@@ -438,7 +452,7 @@ class Archive:
         reply = self._ask(service, {"columns": ",".join(asked), "filters": filters}, what, asked)
         return tables.from_mast(reply.rows, reply.fields, tables.KEYWORDS_FROM_MAST, what)
 
-    def in_parts(self, what: str, items: Sequence[Any], ask: Any, size: int) -> list[Any]:
+    def in_parts(self, what: str, items: Sequence[Any], ask: Any, size: int | None) -> list[Any]:
         """The replies of `ask` for a long list, in batches; see :func:`adaptive.in_parts`.
 
         Items that fail alone are left out and listed in ``failures[what]``.
@@ -458,7 +472,7 @@ class Archive:
             finally:
                 self._session.patient = True
 
-        answers = in_parts(f"{self.server} {what}", items, ask_some, size)
+        answers = in_parts(f"{self.server} {what}", items, ask_some, size, at_a_time=self.max_queries)
         for item in items:
             failed.pop(item, None)
         failed |= {item: str(error) for item, error in answers.failed.items()}
@@ -492,6 +506,10 @@ def _jwst_filters(t_min: tuple[float, float] | None) -> list[Filter]:
 
 def _proposal_filter(keys: Sequence[str]) -> Filter:
     return {"paramName": "proposal_id", "values": _spellings(keys)}
+
+
+def _read_once(response: requests.Response, *_arguments: Any, **_options: Any) -> None:
+    response.json = functools.cache(response.json)
 
 
 def _joined(parts: Sequence[pd.DataFrame], schema: tables.Schema) -> pd.DataFrame:

@@ -100,8 +100,13 @@ class Config(pydantic.BaseModel):
     all_dates: Annotated[bool, Role.PARTITION] = Field(
         default=False, description="The whole history of the proposals; ignores the dates."
     )
-    Nobs_per_batch: Annotated[int, Field(gt=0)] = Field(
-        default=2, description="Observations per query of products. With many, large programs time out."
+    Nobs_per_batch: Annotated[Annotated[int, Field(gt=0)] | Literal["auto"], BeforeValidator(lowered)] = Field(
+        default="auto",
+        description="Observations per query of products. auto: about ten at first, more while MAST answers within a "
+        "few seconds, half where it fails. With a large number, large programs time out.",
+    )
+    max_queries: Annotated[int, Field(gt=0, le=10)] = Field(
+        default=4, description="Queries sent to MAST at a time. MAST's staff ask to keep this low."
     )
 
     # --- what of it to select
@@ -346,6 +351,11 @@ class Config(pydantic.BaseModel):
         """The same configuration with some parameters replaced, checked again."""
         own = self.model_dump(exclude_unset=True)
         return type(self).from_mapping({**own, **_respelled(values)}, source)
+
+    @property
+    def batch_size(self) -> int | None:
+        """``Nobs_per_batch``; None for ``auto``."""
+        return None if self.Nobs_per_batch == "auto" else self.Nobs_per_batch
 
     @property
     def environment_root(self) -> str | None:

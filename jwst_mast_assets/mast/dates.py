@@ -2,8 +2,15 @@
 
 import datetime as dt
 import re
+from typing import TYPE_CHECKING
 
-import pandas as pd
+from jwst_mast_assets.mast.lazily import Lazily
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Lazily("pandas")
+
 
 MJD_EPOCH = dt.datetime(1858, 11, 17, tzinfo=dt.timezone.utc)
 """MJD 0."""
@@ -35,7 +42,7 @@ def day_of_mjd(mjd: float) -> dt.date:
     return MJD_EPOCH.date() + dt.timedelta(days=int(mjd // 1))
 
 
-def iso_of_mjd(mjd: pd.Series) -> pd.Series:
+def iso_of_mjd(mjd: "pd.Series") -> "pd.Series":
     """ISO dates with milliseconds (``2022-02-13T22:58:32.378``) of a Series of MJD; missing stays missing."""
     milliseconds = (mjd.astype("Float64") * 86_400_000).round()
     moments = pd.Timestamp(MJD_EPOCH.replace(tzinfo=None)) + pd.to_timedelta(milliseconds, unit="ms")

@@ -46,6 +46,7 @@ def query_observations(archive: Archive, config: Config, cells: Collection[Cell]
     ConfigError
         If MAST has no such ``obsmode``.
     """
+    archive.max_queries = config.max_queries
     asked = {cell.key for cell in cells}
     columns = (*OBS_COLUMNS, *config.mastcolumns_obsTable)
 

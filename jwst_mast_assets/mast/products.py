@@ -39,12 +39,13 @@ def query_products(archive: Archive, config: Config, observations: pd.DataFrame,
     ArchiveError
         If MAST does not answer for any observation, or not with what is needed.
     """
+    archive.max_queries = config.max_queries
     wanted = observations[tables.is_true(observations["wanted"])]
     asked = list(dict.fromkeys(int(obsid) for obsid in wanted["obsid"]))
     known = known.astype({"parent_obsid": "Int64"})
 
     def ask(obsids: Sequence[int]) -> pd.DataFrame:
-        return archive.products(obsids, config.Nobs_per_batch)
+        return archive.products(obsids, config.batch_size)
 
     found = ask(asked)
     failed = {obsid: why for obsid, why in archive.failures["products"].items() if obsid in set(asked)}

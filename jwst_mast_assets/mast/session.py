@@ -2,6 +2,7 @@
 
 import math
 import re
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -87,8 +88,7 @@ class MastSession(requests.Session):
         super().__init__()
         self.end = math.inf
         """When, of ``time.monotonic``, no further request is made."""
-        self.patient = True
-        """Whether 5xx are retried; not if asking for less at once is better."""
+        self._of_thread = threading.local()
         self.received = 0
         """Bytes of the answers so far."""
         self.headers["User-Agent"] = USER_AGENT
@@ -121,6 +121,15 @@ class MastSession(requests.Session):
         if not kwargs.get("stream") and len(response.content) < 10_000 and EXECUTING.search(response.content):
             time.sleep(PAUSE_WHILE_EXECUTING)
         return response
+
+    @property
+    def patient(self) -> bool:
+        """Whether 5xx are retried in this thread; not if asking for less at once is better."""
+        return getattr(self._of_thread, "patient", True)
+
+    @patient.setter
+    def patient(self, value: bool) -> None:
+        self._of_thread.patient = value
 
     def get_adapter(self, url: str) -> BaseAdapter:
         """The connections to use, with the present number of retries."""

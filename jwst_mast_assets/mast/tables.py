@@ -5,12 +5,18 @@ into floats. The meanings of MAST's columns are those of its CAOM field descript
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple, cast
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jwst_mast_assets.mast.errors import SchemaError
 from jwst_mast_assets.mast.file_states import State
+from jwst_mast_assets.mast.lazily import Lazily
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+else:
+    pd = Lazily("pandas")
+    pa = Lazily("pyarrow")
 
 
 class Column(NamedTuple):
@@ -286,12 +292,12 @@ PRODUCT_OUT_COLUMNS = tuple(name for name in PRODUCT_TABLE if name not in DERIVE
 SUMMARY_COLUMNS = ("proposal_id", "obsnum", "date_start")
 
 
-def empty(schema: Schema) -> pd.DataFrame:
+def empty(schema: Schema) -> "pd.DataFrame":
     """A table of no rows with all columns of a schema."""
     return pd.DataFrame({name: pd.Series(dtype=column.dtype) for name, column in schema.items()})
 
 
-def conform(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+def conform(table: "pd.DataFrame", schema: Schema) -> "pd.DataFrame":
     """The schema's columns of a table, in its order and types; absent ones are added as missing values."""
     return pd.DataFrame(
         {
@@ -304,17 +310,17 @@ def conform(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     )
 
 
-def is_true(flags: pd.Series) -> "pd.Series[bool]":
+def is_true(flags: "pd.Series") -> "pd.Series[bool]":
     """Where a column of flags is true; a missing value counts as false. A Series of bool, to select rows with."""
     return flags.astype("boolean").fillna(False).astype(bool)
 
 
-def plain(table: pd.DataFrame) -> pd.DataFrame:
+def plain(table: "pd.DataFrame") -> "pd.DataFrame":
     """A table of Python's own values, with None for a missing one."""
     return table.astype(object).where(table.notna(), None)
 
 
-def as_dicts(table: pd.DataFrame) -> list[dict[str, Any]]:
+def as_dicts(table: "pd.DataFrame") -> list[dict[str, Any]]:
     """The rows of a table, with None for missing values."""
     return cast(list[dict[str, Any]], plain(table).to_dict("records"))
 
@@ -335,7 +341,7 @@ def actual_names(wanted: Collection[str], fields: Collection[str]) -> dict[str, 
     return found
 
 
-def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what: str) -> pd.DataFrame:
+def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what: str) -> "pd.DataFrame":
     """Rows of a reply of MAST as a typed table.
 
     Parameters
@@ -366,10 +372,11 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
             f"MAST's reply of {what} does not have the column {', '.join(missing)}: MAST has renamed or removed it, "
             "or MAST_SERVER is another service; please report it"
         )
+    wanted = list(dict.fromkeys(there.values()))
+    sent = pd.DataFrame.from_records(rows, columns=wanted) if rows else pd.DataFrame(columns=wanted)
     columns = {}
     for name, column in schema.items():
-        actual = there.get(name, name)
-        values = pd.Series([row.get(actual) for row in rows], dtype=object)
+        values = sent[there[name]] if name in there else pd.Series(None, index=sent.index, dtype=object)
         try:
             columns[name] = _typed(values, column.dtype)
         except (TypeError, ValueError) as error:
@@ -379,8 +386,12 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
     return pd.DataFrame(columns)
 
 
-def _typed(values: pd.Series, dtype: str) -> pd.Series:
+def _typed(values: "pd.Series", dtype: str) -> "pd.Series":
     if dtype == "string":
+        try:
+            return pd.Series(pa.array(values, pa.large_string(), from_pandas=True), index=values.index, dtype="string")
+        except (pa.ArrowException, TypeError, UnicodeError):
+            pass  # some value is not text, or not valid text
         # JSON can contain lone surrogates, which no file or database accepts.
         clean = [None if value is None else str(value).encode("utf-8", "replace").decode() for value in values]
         return pd.Series(clean, index=values.index, dtype="string")
@@ -389,8 +400,10 @@ def _typed(values: pd.Series, dtype: str) -> pd.Series:
         return values.map(lambda value: words.get(str(value).strip().lower())).astype("boolean")
     # MAST sends numbers sometimes as numbers, sometimes as text, and "" or -999 for none. One bad value
     # spoils one row; a column of nothing else has changed its meaning.
-    numbers = pd.to_numeric(values.replace("", None), errors="coerce").astype("Float64")
-    if numbers.isna().all() and values.replace("", None).notna().any():
+    if values.dtype == object:
+        values = values.mask(values == "")
+    numbers = pd.to_numeric(values, errors="coerce").astype("Float64")
+    if numbers.isna().all() and values.notna().any():
         raise ValueError(f"for example {values.dropna().iloc[0]!r}")
     numbers = numbers.mask(numbers == -999)
     return numbers.round().astype("Int64") if dtype == "Int64" else numbers

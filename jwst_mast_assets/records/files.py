@@ -1,26 +1,35 @@
 """Files below the output folder, each written in one step: text, Parquet, ECSV. Failures are one sentence."""
 
+import filecmp
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from astropy.table import Table
 
 from jwst_mast_assets.mast.errors import OutputError
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path next to another; moved onto it in one step if the block succeeds, otherwise removed."""
+    """A temporary path next to another; moved onto it in one step if the block succeeds, otherwise removed.
+
+    A file that is the same already stays as it is.
+    """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         yield partial
-        os.replace(partial, path)
+        # The same again is no change, for a backup as for another run.
+        if not (path.is_file() and filecmp.cmp(path, partial, shallow=False)):
+            os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -69,7 +78,7 @@ def write_parquet(path: Path, table: pd.DataFrame) -> tuple[pa.Table, os.stat_re
     return content, found
 
 
-def write_ecsv(path: Path, table: Table, hint: str = "") -> None:
+def write_ecsv(path: Path, table: "Table", hint: str = "") -> None:
     """Write a table as ECSV, with its units. Raises as :func:`written`."""
     with written(path, hint) as partial:
         table.write(partial, format="ascii.ecsv", overwrite=True)

@@ -77,6 +77,11 @@ def files_to_list(
     """
     own = [name for name in tables.FILE_TABLE if name not in tables.PRODUCT_TABLE]
     recorded = recorded.drop_duplicates("dataURI", keep="last").set_index("dataURI")
+    disk = disk or Disk()
+    # Most of what MAST lists is neither selected nor here; only the rest is looked at more closely.
+    selected = products.loc[tables.is_true(products["selected"]), "dataURI"]
+    uri = products["dataURI"]
+    products = products[uri.isin(selected) | uri.isin(recorded.index) | disk.holds(products["outfilename"])]
     # MAST may no longer list a file that is recorded and still on disk.
     gone = recorded[~recorded.index.isin(products["dataURI"])].reset_index()
     everything = pd.concat([part for part in (products, gone) if len(part)] or [products], ignore_index=True)
@@ -227,9 +232,5 @@ def summaries_of_cells(observations: pd.DataFrame, products: pd.DataFrame) -> pd
     """
     selected = products[tables.is_true(products["selected"])]
     filetypes = sorted(selected["filetype"].dropna().unique())
-    parts = []
-    for cell, rows in selected.groupby("cell"):
-        mine = observations[observations["cell"] == cell]
-        parts.append(reports.summarize(mine, rows, filetypes).assign(cell=cell))
-    table = pd.concat(parts, ignore_index=True) if parts else tables.empty(tables.SUMMARY_FIXED)
+    table = reports.summarize(observations, selected, filetypes, ["cell"])
     return tables.conform(table, tables.SUMMARY_FIXED).join(table[[f for f in filetypes if f in table]])

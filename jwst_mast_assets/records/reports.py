@@ -5,12 +5,11 @@
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import astropy.units as u
 import pandas as pd
-from astropy.table import Column, MaskedColumn, Table
 
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
@@ -18,7 +17,12 @@ from jwst_mast_assets.mast.observations import sort
 from jwst_mast_assets.mast.selection import filetype_pattern
 from jwst_mast_assets.records.files import write_ecsv, write_text
 
-UNITS = {"byte": u.byte, "s": u.s, "deg": u.deg, "nm": u.nm}
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+UNITS = ("byte", "s", "deg", "nm")
+"""Units of columns that astropy knows."""
+
 STAGES = ("uncal", "dark", "ramp", "trapsfilled", "rate", "rateints", "cal", "calints", "crf", "crfints")
 STAGES += ("s2d", "s3d", "i2d", "x1d", "x1dints", "segm", "cat")
 """Suffixes in the order in which the pipeline makes them."""
@@ -92,7 +96,9 @@ def with_counts(observations: pd.DataFrame, products: pd.DataFrame) -> pd.DataFr
     )
 
 
-def summarize(observations: pd.DataFrame, products: pd.DataFrame, filetypes: list[str]) -> pd.DataFrame:
+def summarize(
+    observations: pd.DataFrame, products: pd.DataFrame, filetypes: list[str], by: Sequence[str] = ()
+) -> pd.DataFrame:
     """Per proposal and observation number: files of each type, first date.
 
     The files of an observation count under its number; those of a level-3 candidate of several under each of the
@@ -106,6 +112,8 @@ def summarize(observations: pd.DataFrame, products: pd.DataFrame, filetypes: lis
         Columns of ``tables.PRODUCT_TABLE``: those to count.
     filetypes : list of str
         The count columns.
+    by : sequence of str
+        Columns of the products to count separately by, which come first.
 
     Returns
     -------
@@ -124,12 +132,13 @@ def summarize(observations: pd.DataFrame, products: pd.DataFrame, filetypes: lis
             "date_start": started.where(of_parent.notna()),
             "of_several": started,
             "filetype": products["filetype"],
+            **{name: products[name] for name in by},
         }
     )
     counted["obsnum"] = counted["obsnum"].str.split(",")
     counted = counted.explode("obsnum", ignore_index=True)
     counted["obsnum"] = counted["obsnum"].astype("Int64")
-    key = ["proposal_id", "obsnum"]
+    key = [*by, "proposal_id", "obsnum"]
     counts = counted.groupby([*key, "filetype"], dropna=False, sort=True).size().unstack(fill_value=0)
     counts = counts.reindex(columns=filetypes, fill_value=0).astype("Int64")
     counts.columns.name = None
@@ -159,8 +168,10 @@ def _number(value: object) -> object:
     return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
 
 
-def to_astropy(table: pd.DataFrame, schema: tables.Schema) -> Table:
+def to_astropy(table: pd.DataFrame, schema: tables.Schema) -> "Table":
     """A table as astropy's, with types, units and descriptions."""
+    from astropy.table import Column, MaskedColumn, Table
+
     result = Table()
     for name in table.columns:
         described = schema.get(name, tables.Column("Int64", "number of files of this type"))
@@ -171,7 +182,7 @@ def to_astropy(table: pd.DataFrame, schema: tables.Schema) -> Table:
         else:
             kind = {"Int64": "int64", "Float64": "float64", "boolean": "bool"}[described.dtype]
             data = series.astype("object").where(~missing, 0).to_numpy().astype(kind)
-        about = {"description": described.meaning, "unit": UNITS.get(described.unit)}
+        about = {"description": described.meaning, "unit": described.unit if described.unit in UNITS else None}
         result[name] = MaskedColumn(data, mask=missing, **about) if missing.any() else Column(data, **about)
     return result
 

@@ -62,7 +62,7 @@ class TableStore:
         return self.folder / asset / cell.proposal / f"{cell.day:%Y-%m-%d}.parquet"
 
     def write(self, asset: str, table: pd.DataFrame, cells: Collection[Cell]) -> None:
-        """Write one file per cell, also for a cell without rows.
+        """Write one file per cell, also for a cell without rows; one that is the same already stays as it is.
 
         Parameters
         ----------
@@ -79,8 +79,10 @@ class TableStore:
         rows = {str(key): part for key, part in table.groupby("cell", sort=False)}
         for cell in cells:
             path = self.path(asset, cell)
-            content, found = write_parquet(path, rows[cell.key] if cell.key in rows else table.iloc[:0])
-            self._keep(_stamp(path, found), content)
+            part = rows[cell.key] if cell.key in rows else table.iloc[:0]
+            if not self._is_written(path, part):
+                content, found = write_parquet(path, part)
+                self._keep(_stamp(path, found), content)
 
     def read(self, asset: str, cells: Collection[Cell]) -> pd.DataFrame:
         """The rows of some cells; a cell never written has none."""
@@ -138,6 +140,14 @@ class TableStore:
         if stamp not in self._contents:
             self._keep(stamp, read_parquet(path, "run the job jwst_download for this proposal and day again"))
         return self._contents[stamp]
+
+    def _is_written(self, path: Path, table: pd.DataFrame) -> bool:
+        """Whether a file that this store has read or written has just this content."""
+        try:
+            known = self._contents.get(_stamp(path, path.stat()))
+        except OSError:
+            return False
+        return known is not None and known.equals(pa.Table.from_pandas(table, preserve_index=False))
 
     def _keep(self, stamp: Stamp, content: pa.Table) -> None:
         self._contents[stamp] = content

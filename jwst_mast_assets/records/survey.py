@@ -101,7 +101,7 @@ def _surveyed(archive: Archive, config: Config, store: TableStore, proposal: str
     wanted = observations[tables.is_true(observations["wanted"])]
     step = max(1, -(-len(wanted) // MOST_OBSERVATIONS))
     looked_at = wanted.iloc[::step]
-    found = archive.products([int(obsid) for obsid in looked_at["obsid"]], config.Nobs_per_batch)
+    found = archive.products([int(obsid) for obsid in looked_at["obsid"]], config.batch_size)
     products = describe_products(found, looked_at, config).drop_duplicates("dataURI")
     chosen = products[tables.is_true(products["selected"])]
     look = config.model_copy(update={"skip_check_if_outfile_exists": False})
