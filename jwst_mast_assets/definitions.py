@@ -12,6 +12,7 @@ from jwst_mast_assets.defs.assets.obs_table import obs_table
 from jwst_mast_assets.defs.assets.product_table import product_table
 from jwst_mast_assets.defs.assets.summary_table import summary_table
 from jwst_mast_assets.defs.checks import build_checks
+from jwst_mast_assets.defs.executors import chosen_executor
 from jwst_mast_assets.defs.home import warn_of_home
 from jwst_mast_assets.defs.jobs import jobs
 from jwst_mast_assets.defs.partitions import build_grid, on_grid
@@ -35,7 +36,7 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
     Raises
     ------
     ConfigError
-        If the YAML file cannot be used.
+        If the YAML file or $JWST_EXECUTOR cannot be used.
     """
     config = config or load_config()
     grid = build_grid(config.first_day)
@@ -54,8 +55,7 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
             *lost_runs.sensors,
         ],
         resources={**build_resources(config), **(resource_overrides or {})},
-        # A step takes a second or two; an interpreter per step would cost several times that.
-        executor=dg.in_process_executor,
+        executor=chosen_executor(),
     )
 
 

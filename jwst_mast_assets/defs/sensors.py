@@ -47,7 +47,7 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         try:
             # The grid is that of the loaded code location, whatever the file says by now.
             current = daemon_config(context.instance).model_copy(update={"first_day": config.first_day})
-            mast = archive.open_for_a_tick(current.root)
+            mast = archive.open_for_a_tick(current)
             result, skipped = _tick(context.instance, current, mast)
         except JwstMastError as error:
             return dg.SkipReason(f"Skipped: {error}")

@@ -21,6 +21,7 @@ from jwst_mast_assets.mast.adaptive import in_parts
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.mashup import Mashup, Params, Reply, as_sentence
 from jwst_mast_assets.mast.session import CONNECT_TIMEOUT, MastSession
+from jwst_mast_assets.mast.shared_limits import SharedLimits
 
 DEFAULT_SERVER = "https://mast.stsci.edu"
 TOKEN_PAGE = "https://auth.mast.stsci.edu/token"
@@ -115,6 +116,8 @@ class Archive:
         How often a query is retried after a dropped connection, 429 or 5xx.
     time_limit : float
         Seconds after which no further query is made, for callers with little time.
+    limits : SharedLimits, optional
+        What is shared with the other processes of an output folder.
     """
 
     def __init__(
@@ -124,6 +127,7 @@ class Archive:
         read_timeout: float = QUERY_TIMEOUT,
         retries: int = 3,
         time_limit: float = math.inf,
+        limits: SharedLimits | None = None,
     ) -> None:
         self.server = (server or os.environ.get("MAST_SERVER") or DEFAULT_SERVER).rstrip("/")
         if not self.server.startswith(("http://", "https://")):
@@ -143,8 +147,9 @@ class Archive:
         """Rows left out because their identifiers are missing."""
         self._identity: Identity | None = None
         self._remembered: _Remembered | None = None
+        self._limits = limits
         # Lists are public: the token, which may have expired, is sent only to download files.
-        self._session = MastSession(None, read_timeout, retries, self.server)
+        self._session = MastSession(None, read_timeout, retries, self.server, limits=limits)
         self._session.end = time.monotonic() + time_limit
         portal = _Portal(session=self._session)
         portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
@@ -162,7 +167,7 @@ class Archive:
         """A separate session for one download thread; it does not retry by itself."""
         known = self._identity is not None and self._identity.anonymous is False
         refused = None if known else self._give_up_token
-        return MastSession(self.token, read_timeout, 0, self.server, header=True, refused=refused)
+        return MastSession(self.token, read_timeout, 0, self.server, header=True, refused=refused, limits=self._limits)
 
     def whoami(self) -> Identity:
         """The identity that MAST sees with the present token; requested once.
@@ -178,7 +183,7 @@ class Archive:
 
     def _ask_whoami(self) -> Identity:
         wait = min(WHOAMI_TIMEOUT, self._session.read_timeout)
-        with MastSession(self.token, wait, 0, self.server) as session:
+        with MastSession(self.token, wait, 0, self.server, limits=self._limits) as session:
             session.end = self._session.end
             # As in astroquery; the answer without this header is unknown.
             headers = {"Accept": "application/json"}

@@ -2,8 +2,10 @@
 
 import math
 import re
+import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
 from jwst_mast_assets import __version__
+from jwst_mast_assets.mast.shared_limits import GaveUp, SharedLimits
 
 USER_AGENT = f"jwst_mast_assets/{__version__} (+https://github.com/jwst-mast-assets/jwst_mast_assets)"
 
@@ -73,6 +76,9 @@ class MastSession(requests.Session):
     refused : callable, optional
         Called when the server refuses a request because of the token: 401 with it, but not without it. The session
         goes on anonymously then. Without this a 401 is returned unchanged.
+    limits : SharedLimits, optional
+        What is shared with other processes. A streamed request is not counted here: its reader holds the connection
+        longer, and counts it.
     """
 
     def __init__(
@@ -83,10 +89,14 @@ class MastSession(requests.Session):
         server: str = "",
         header: bool = False,
         refused: Callable[[], None] | None = None,
+        limits: SharedLimits | None = None,
     ) -> None:
         super().__init__()
         self.end = math.inf
         """When, of ``time.monotonic``, no further request is made."""
+        self.stop = threading.Event()
+        """Set when nothing more is wanted, and no request needs to wait for a connection."""
+        self.limits = limits
         self.patient = True
         """Whether 5xx are retried; not if asking for less at once is better."""
         self.headers["User-Agent"] = USER_AGENT
@@ -109,12 +119,20 @@ class MastSession(requests.Session):
         # astroquery passes timeout=None, which would wait forever.
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = (CONNECT_TIMEOUT, self.read_timeout)
-        response = super().request(*args, **kwargs)
-        if response.status_code == 401 and self._refused:
-            response = self._anonymously(response, self._refused, *args, **kwargs)
+        limits = None if kwargs.get("stream") else self.limits
+        try:
+            with limits.connection(self._given_up) if limits else nullcontext():
+                response = super().request(*args, **kwargs)
+                if response.status_code == 401 and self._refused:
+                    response = self._anonymously(response, self._refused, *args, **kwargs)
+        except GaveUp:
+            raise NoTimeLeft from None
         if not kwargs.get("stream") and len(response.content) < 10_000 and EXECUTING.search(response.content):
             time.sleep(PAUSE_WHILE_EXECUTING)
         return response
+
+    def _given_up(self) -> bool:
+        return self.stop.is_set() or time.monotonic() > self.end
 
     def get_adapter(self, url: str) -> BaseAdapter:
         """The connections to use, with the present number of retries."""

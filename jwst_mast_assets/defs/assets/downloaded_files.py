@@ -50,7 +50,7 @@ def downloaded_files(
     with plain_failures(context):
         snapshot, start = jwst_config.snapshot(), time.monotonic()
         config, store, cells = snapshot.config, snapshot.store, cells_of(context)
-        mast = archive.open(store.root)
+        mast = archive.open(config)
         known = store.read("downloaded_files", cells)
         with warnings_logged(context, mast):
             outdated = reprocessing.outdated(store)

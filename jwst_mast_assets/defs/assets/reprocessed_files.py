@@ -48,7 +48,7 @@ def reprocessed_files(
     """
     with plain_failures(context):
         config, store = jwst_config.checked(), jwst_config.store()
-        mast = archive.open(store.root)
+        mast = archive.open(config)
         watched = watched_proposals(context.instance, store, config)
         recorded, events, lists = [], [], []
         for proposal in watched:
