@@ -139,6 +139,8 @@ def end_lost_runs(
             where = f" It ran on {_host(beat)}." if beat else ""
             instance.report_run_failed(run, reason + where)
             lock_path(instance, run.run_id).unlink(missing_ok=True)
+            if beat:
+                instance.daemon_cursor_storage.set_cursor_values({_key(run.run_id): ""})
             lost.append(run.run_id)
     return lost
 
