@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 LOCATION = RegisteredCodeLocationOrigin("jwst_mast_assets")
 ORIGIN = RemoteJobOrigin(RemoteRepositoryOrigin(LOCATION, "__repository__"), "jwst_download")
 SETTINGS = ["jwst_mast_assets/dagster.yaml", "deploy/one-server/dagster.yaml", "deploy/workers/dagster.yaml"]
+SETTINGS += ["deploy/kubernetes/values.yaml"]
 
 
 def single(proposal):
@@ -36,7 +37,11 @@ def of_range(proposal):
 def queue(request, tmp_path):
     """What queues a run and returns it; and whether a queued run has to wait for others that run."""
     settings = yaml.safe_load((REPOSITORY / request.param).read_text())
-    kept = {name: settings[name] for name in ("run_coordinator", "concurrency")}
+    if "dagsterDaemon" in settings:
+        # The chart copies this into dagster.yaml.
+        kept = {"run_coordinator": settings["dagsterDaemon"]["runCoordinator"]["config"]["customRunCoordinator"]}
+    else:
+        kept = {name: settings[name] for name in ("run_coordinator", "concurrency")}
     with dg.instance_for_test(temp_dir=str(tmp_path), overrides=kept) as instance:
 
         def submit(tags):
