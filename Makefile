@@ -11,7 +11,7 @@ demo: $(READY)
 	$(BIN)/jwst-mast demo
 
 test: check
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,6 @@ import pytest
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 
 REPOSITORY = Path(__file__).parents[1]
-PORT = 3987
 SELECTOR = {"repositoryLocationName": "jwst_mast_assets", "repositoryName": "__repository__"}
 AUDITS = {"sizes_and_checksums_agree", "contents_open"}
 ASSETS = [
@@ -27,7 +27,8 @@ ASSETS = [
 class Server:
     """A running ``dagster dev``."""
 
-    def __init__(self, environment: dict[str, str], archive: EmbeddedArchive, data: Path) -> None:
+    def __init__(self, port: int, environment: dict[str, str], archive: EmbeddedArchive, data: Path) -> None:
+        self.address = f"http://127.0.0.1:{port}/graphql"
         self.environment = environment
         self.archive = archive
         self.data = data
@@ -35,7 +36,7 @@ class Server:
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """Data of a GraphQL query."""
         body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{PORT}/graphql", body, {"Content-Type": "application/json"})
+        request = urllib.request.Request(self.address, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as reply:
             answer = json.load(reply)
         assert not answer.get("errors"), answer
@@ -53,6 +54,18 @@ class Server:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def launch(self, job: str, config: dict[str, Any] | None = None, **tags: str) -> str:
+        """Launch a job as its launchpad in the page does; returns the id of its run."""
+        query = """mutation($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
+            __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+        params = {
+            "selector": {**SELECTOR, "pipelineName": job},
+            "mode": "default",
+            "runConfigData": config or {},
+            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+        }
+        return self.ask(query, params=params)["launchPipelineExecution"]["run"]["runId"]
 
     def runs(self) -> list[dict[str, Any]]:
         """Status and tags of all runs, newest first."""
@@ -106,15 +119,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "JWST_QUERY_CFGFILE": str(folder / "my.cfg"),
         }
         program = str(Path(sys.executable).parent / "dagster")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
         with open(folder / "log.txt", "w") as log:
             process = subprocess.Popen(
-                [program, "dev", "-w", "workspace.yaml", "-p", str(PORT)],
+                [program, "dev", "-w", "workspace.yaml", "-p", str(port)],
                 env=environment,
                 cwd=REPOSITORY,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-            server = Server(environment, archive, data)
+            server = Server(port, environment, archive, data)
             try:
                 wait_for(lambda: server.ask("{ version }"), 90)
                 yield server
@@ -152,8 +167,7 @@ def test_the_web_page_explains_itself_and_runs_log_nothing_for_developers(server
 
     server.command("jwst-mast", "proposals", "add", "1138")
     key = "2022-04-11|01138"
-    tags = json.dumps({"dagster/partition": key})
-    server.command("dagster", "job", "launch", "-w", "workspace.yaml", "-j", "jwst_download", "--tags", tags)
+    server.launch("jwst_download", **{"dagster/partition": key})
     (run, *_) = finished(server, **{"dagster/partition": key})
     query = """query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
         __typename ... on LogMessageEvent { message level } } } } }"""
@@ -207,11 +221,9 @@ def test_a_backfill_launched_from_the_jobs_page_does_every_day_of_every_proposal
 def test_a_pool_limits_how_many_runs_talk_to_mast_at_once(server):
     server.archive.faults.add(Fault("slow", endpoint="download", seconds=1))
     keys = ["2022-04-11|01138", "2022-04-14|01138", "2022-02-13|01410", "2022-02-14|01410"]
+    config = {"resources": {"jwst_config": {"config": {"clobber": True, "Nparallel": 2}}}}
     for key in keys:
-        tags = json.dumps({"dagster/partition": key, "test": "pool"})
-        config = json.dumps({"resources": {"jwst_config": {"config": {"clobber": True, "Nparallel": 2}}}})
-        command = ["dagster", "job", "launch", "-w", "workspace.yaml", "-j", "jwst_download", "--tags", tags]
-        server.command(*command, "--config-json", config)
+        server.launch("jwst_download", config, **{"dagster/partition": key, "test": "pool"})
     most = 0
 
     def look() -> bool:
@@ -222,8 +234,7 @@ def test_a_pool_limits_how_many_runs_talk_to_mast_at_once(server):
 
     wait_for(look, 150)
     server.archive.faults.clear()
-    # On a busy machine a run may be over before the next one is launched.
-    assert 1 <= most <= 2
+    assert most == 2
 
 
 def test_a_new_observation_is_on_disk_within_two_intervals_with_nobody_touching_anything(server):
@@ -245,7 +256,7 @@ def test_reprocessed_and_released_files_are_fetched(server):
     before = path.read_bytes()
     server.archive.reprocess([day])
     server.archive.release(9231)
-    server.command("dagster", "job", "launch", "-w", "workspace.yaml", "-j", "jwst_reprocessing")
+    server.launch("jwst_reprocessing")
     wait_for(lambda: path.read_bytes() == server.archive.content(day), 150)
     assert len(path.read_bytes()) == len(before)
     wait_for(lambda: list(exclusive.glob("*_uncal.fits")), 90)

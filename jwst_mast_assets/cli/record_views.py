@@ -8,13 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from jwst_mast_assets.cli.screen import as_lines, show, width_of_screen
+from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.dates import day_of_mjd, moment
 from jwst_mast_assets.mast.errors import NothingRecorded
 from jwst_mast_assets.mast.file_states import NEED_ATTENTION, State
 from jwst_mast_assets.mast.names import proposal_key
-from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import history, manifests
 from jwst_mast_assets.records.file_states import file_states
@@ -47,7 +48,7 @@ def manifest(arguments: argparse.Namespace) -> int:
     if held.empty:
         raise NothingRecorded(f"Nothing of {proposal} was on disk then; its history starts {_short(events['when'][0])}")
     about = manifests.about(proposal, held, events, arguments.at)
-    totals = f"{proposal} at {about['at']} (UTC): {_files(len(held))}, {human_bytes(about['bytes'])}"
+    totals = f"{proposal} at {about['at']} (UTC): {counted(len(held), 'file')}, {human_bytes(about['bytes'])}"
     if arguments.output:
         manifests.write_manifest(held, about, Path(arguments.output))
         print(f"{totals}: {arguments.output}")
@@ -84,7 +85,8 @@ def status(arguments: argparse.Namespace) -> int:
     """``jwst-mast status [PROPOSAL...] [--check] [--details]``."""
     config, store = folder_of(arguments)
     proposals = _proposals(store, arguments.proposal or _watched(store, config))
-    table = status_of(store, proposals, config, _now())
+    disk = Disk()
+    table = status_of(store, proposals, config, _now(), disk)
     total = table.drop(columns=["proposal", "last_checked"]).sum()
     shown = pd.concat([table, pd.DataFrame([{"proposal": "total", **total}]).astype({"proposal": "string"})])
     columns = [name for name in STATUS_TABLE if name not in RARE or total[name]]
@@ -97,7 +99,7 @@ def status(arguments: argparse.Namespace) -> int:
         lines += [f"note: {sentence}" for sentence in Ledger(store).skipped()]
     show(lines)
     if arguments.details:
-        show(_details(store, proposals, config))
+        show(_details(store, proposals, config, disk))
     return 1 if arguments.check and any(total[state] for state in NEED_ATTENTION) else 0
 
 
@@ -112,9 +114,9 @@ def _legend(total: "pd.Series[int]") -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _details(store: TableStore, proposals: Sequence[str], config: Config) -> list[str]:
+def _details(store: TableStore, proposals: Sequence[str], config: Config, disk: Disk) -> list[str]:
     """The files that are not on disk as in MAST, by state, with the recorded reason."""
-    files = pd.concat([read_selected(store, proposal, config) for proposal in proposals], ignore_index=True)
+    files = pd.concat([read_selected(store, proposal, config, disk) for proposal in proposals], ignore_index=True)
     state = file_states(files, read_changes(store), _now())
     lines = []
     for name in (*NEED_ATTENTION, State.WAITING, State.SUPERSEDED):
@@ -149,7 +151,7 @@ def calendar(arguments: argparse.Namespace) -> int:
         [
             *_table(shown),
             "",
-            f"{_files(int(table['files'].sum()))}, {human_bytes(int(table['bytes'].sum()))}",
+            f"{counted(int(table['files'].sum()), 'file')}, {human_bytes(int(table['bytes'].sum()))}",
         ]
     )
     return 0
@@ -192,10 +194,6 @@ def _refuse(store: TableStore, unknown: Sequence[str], recorded: Sequence[str]) 
     what = f" of {', '.join(unknown)}" if unknown else ""
     known = f" (there are records of {', '.join(recorded)})" if recorded else ""
     raise NothingRecorded(f"Nothing is recorded{what} in {store.root}{known}; {todo}")
-
-
-def _files(number: int) -> str:
-    return f"{number} file{'' if number == 1 else 's'}"
 
 
 def _short(when: str) -> str:

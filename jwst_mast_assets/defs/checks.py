@@ -1,4 +1,4 @@
-"""The asset checks. They re-read the disk, so that they also audit an archive years later."""
+"""The asset checks. They read the disk again, so they can audit an archive years later."""
 
 import datetime as dt
 import warnings
@@ -25,11 +25,12 @@ FILES, PRODUCTS = dg.AssetKey("downloaded_files"), dg.AssetKey("product_table")
 def all_selected_files_present(
     context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
 ) -> Iterator[dg.AssetCheckResult]:
+    """Check that every selected file is on disk; fail the run if a download failed."""
     with plain_failures(context):
         files = _files(context, jwst_config)
         selected = files[tables.is_true(files["selected"])]
         failures = selected[selected["dl_code"].isin(downloads.FAILURES)]
-        # The files as the download of this run left them; a run of the check alone lists them again.
+        # In a run that downloads, the folders as the download left them; a run of the check alone lists them again.
         state = downloads.state_on_disk(selected, jwst_config.checked(), files, jwst_config.snapshot().disk)
         there = state["dl_code"] == downloads.Code.EXISTS
         missing = selected[~there.astype(bool) & ~selected["dl_code"].isin(downloads.AWAITED)]
@@ -44,7 +45,7 @@ def all_selected_files_present(
             "files": preview(missing[["productFilename", "dl_str", "dl_message"]]),
         },
     )
-    # The page and the tables are still made, because they do not wait for this check; but the run is not green.
+    # The page and the tables are made all the same, as they do not wait for this check; but the run fails.
     if len(failures):
         verdict = classify_files(failures)
         raise failure(context.instance, context.run.run_id, _sentence(failures), verdict, failed_files=len(failures))
@@ -53,6 +54,7 @@ def all_selected_files_present(
 def every_list_answered(
     context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
 ) -> Iterator[dg.AssetCheckResult]:
+    """Check that MAST listed the products of every observation; fail the run if not."""
     with plain_failures(context):
         failed = [problem for problem in Listings(jwst_config.store()).open(cells_of(context)) if problem.failed]
     named = [f"{problem.name}: {problem.why}" for problem in failed]
@@ -75,12 +77,14 @@ def every_list_answered(
 def sizes_and_checksums_agree(
     context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig
 ) -> Iterator[dg.AssetCheckResult]:
+    """Compare size and md5 of every file on disk with what was recorded."""
     if not _downloads(context):
         with plain_failures(context):
             yield _result(AGREE, downloads.audit(_files(context, jwst_config)))
 
 
 def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> Iterator[dg.AssetCheckResult]:
+    """Open every file on disk to its end."""
     if not _downloads(context):
         with plain_failures(context):
             # Without an md5 to compare with, the audit opens the file.
@@ -93,6 +97,7 @@ def contents_open(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfi
     description="Every watched proposal was compared with MAST in the last freshness_hours.",
 )
 def obs_table_is_fresh(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> dg.AssetCheckResult:
+    """Check when each watched proposal was last compared with MAST."""
     with plain_failures(context):
         config = jwst_config.checked()
         store = jwst_config.store()
@@ -111,12 +116,12 @@ def obs_table_is_fresh(context: dg.AssetCheckExecutionContext, jwst_config: Jwst
 
 
 def _files(context: dg.AssetCheckExecutionContext, jwst_config: JwstConfig) -> pd.DataFrame:
-    """What is recorded of the files of the run's cells, once each."""
+    """The recorded files of the run's cells, once each."""
     return jwst_config.store().read("downloaded_files", cells_of(context)).drop_duplicates("dataURI")
 
 
 def _downloads(context: dg.AssetCheckExecutionContext) -> bool:
-    """Whether the run materializes the files too: "Materialize" in the page takes every check of an asset along."""
+    """Whether the run also materializes the files: "Materialize" in the page always includes an asset's checks."""
     return FILES in (context.run.asset_selection or ())
 
 
@@ -150,12 +155,12 @@ def build_checks(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition
     answered = check(
         ANSWERED,
         PRODUCTS,
-        "MAST answered for every observation; for others the recorded products are kept. Fails the run if not.",
+        "MAST answered for every observation; otherwise the recorded products are kept and the run fails.",
     )
     present = check(
         PRESENT,
         FILES,
-        "Every selected file is on disk; those not yet public are not requested. Fails the run if not.",
+        "Every selected file that MAST provides is on disk. If not, the run fails.",
     )
     agree = check(
         AGREE,
@@ -181,4 +186,4 @@ def build_checks(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition
 audits = dg.AssetSelection.checks(
     dg.AssetCheckKey(FILES, PRESENT), dg.AssetCheckKey(FILES, AGREE), dg.AssetCheckKey(FILES, OPEN)
 )
-"""What reads every file again."""
+"""The checks of the job that reads every file again."""

@@ -10,6 +10,15 @@ SHOWN = 25
 """Lists that are named."""
 
 
+def list_check_specs(asset: str, columns: str, rows: str) -> list[dg.AssetCheckSpec]:
+    """The checks of a list's asset, with what they say about its columns and about its rows."""
+    kept = "If not, even after retries, the recorded ones are kept until they have been missing on several days."
+    return [
+        dg.AssetCheckSpec("columns_as_expected", asset=asset, description=columns),
+        dg.AssetCheckSpec("no_sudden_fall", asset=asset, description=f"{rows} {kept}"),
+    ]
+
+
 def columns_as_expected(archive: Archive, what: str) -> dg.AssetCheckResult:
     """Whether MAST sent every requested column, and accepted the request by name."""
     absent, refused = archive.absent_columns.get(what, []), archive.refused_columns.get(what)

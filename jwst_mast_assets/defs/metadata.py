@@ -12,6 +12,15 @@ from jwst_mast_assets.mast.sizes import human_bytes
 OWNERS = ["team:jwst_mast_assets"]
 TAGS = {"telescope": "jwst", "archive": "mast"}
 
+PARTITIONED: dict[str, Any] = {
+    "backfill_policy": dg.BackfillPolicy.single_run(),
+    "group_name": "jwst",
+    "owners": OWNERS,
+    "tags": TAGS,
+    "code_version": "1",
+}
+"""What all assets with a partition per proposal and day have in common."""
+
 PREVIEW_ROWS = 15
 """Rows of a preview; metadata live in Dagster's database and are kept forever."""
 

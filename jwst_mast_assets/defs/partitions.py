@@ -81,8 +81,8 @@ def cells_of_run(tags: Mapping[str, str], instance: dg.DagsterInstance) -> tuple
             cells[Cell.from_key(key)] = None
         except ValueError as error:
             unusable.append(
-                f"{key!r} is not a partition ({error}): choose a day and a proposal, as 2022-04-10|01138; a key that "
-                "is no proposal is removed with: jwst-mast proposals remove KEY"
+                f"{key!r} is not a partition ({error}): choose a day and a proposal, as 2022-04-10|01138; to remove a "
+                "key that is not a proposal: jwst-mast proposals remove KEY"
             )
     if not cells:
         raise ConfigError(unusable[0] if unusable else "This run's range no longer has any partition; launch it again")
@@ -140,7 +140,7 @@ def _not_registered(proposal: str) -> UnknownProposal:
     if padded != proposal:
         return UnknownProposal(f"A proposal's partitions have five digits: choose {padded}, not {proposal}")
     return UnknownProposal(
-        f"Proposal {proposal} is not registered in Dagster; have it watched with: "
+        f"Proposal {proposal} is not registered in Dagster; watch it with: "
         f"{suggest(f'proposals add {proposal}')}, "
         "or add it to the partitions in the web page"
     )
@@ -217,7 +217,7 @@ def check_grid(n_proposals: int, first_day: dt.date) -> None:
     if n_proposals * n_days > MAX_PARTITIONS:
         raise ConfigError(
             f"{n_proposals} proposals x {n_days} days are {n_proposals * n_days:,} partitions, more than the "
-            f"{MAX_PARTITIONS:,} that Dagster carries well; set a later first_day in the config file, "
+            f"{MAX_PARTITIONS:,} that Dagster handles well; set a later first_day in the config file, "
             f"or remove proposals with: {suggest('proposals remove')}"
         )
 

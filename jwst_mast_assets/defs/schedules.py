@@ -1,4 +1,4 @@
-"""The daily net under the sensor."""
+"""The daily download, in case the sensor missed something."""
 
 import datetime as dt
 
@@ -20,21 +20,20 @@ from jwst_mast_assets.records.store import TableStore
 
 
 def build_schedules(first_day: dt.date) -> list[dg.ScheduleDefinition]:
-    """The schedules, for partitions from a first day on."""
+    """The schedules, for partitions that start on a given day."""
 
     @dg.schedule(
         job=jwst_download,
         cron_schedule="30 6 * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Each morning (UTC) the days of the last lookbacktime days that have data, of every watched "
-        "proposal, whatever the sensor did.",
+        description="Each morning (UTC), downloads the last lookbacktime days that have data for every watched "
+        "proposal, whatever the sensor has done.",
     )
     def daily_download(
         context: dg.ScheduleEvaluationContext, archive: ArchiveResource
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        """Each morning (UTC) the days of the last `lookbacktime` days that have data, for every watched proposal,
-        whatever the sensor did."""
+        """Request the last `lookbacktime` days that have data, for every watched proposal."""
         now = context.scheduled_execution_time.astimezone(dt.timezone.utc)
         try:
             config = daemon_config(context.instance)
@@ -59,7 +58,7 @@ def build_schedules(first_day: dt.date) -> list[dg.ScheduleDefinition]:
             context.log.warning(sentence)
         if asked.runs:
             return asked.runs
-        nothing = "All of them are under way already" if asked.waiting else f"No observations since {since}"
+        nothing = "All of them are already queued or running" if asked.waiting else f"No observations since {since}"
         return dg.SkipReason("; ".join([nothing, *asked.skipped]))
 
     return [daily_download]

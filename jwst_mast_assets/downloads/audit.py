@@ -95,9 +95,8 @@ def audit(files: pd.DataFrame, deep: bool = True) -> pd.DataFrame:
     """
     recorded = files[files["bytes_on_disk"].notna()].drop_duplicates("outfilename")
     columns = ["dataURI", "outfilename", "bytes_on_disk", "md5"]
-    values = recorded[columns].astype(object)
     rows = []
-    for uri, path, size, md5 in values.where(values.notna(), None).itertuples(index=False, name=None):
+    for uri, path, size, md5 in tables.plain(recorded[columns]).itertuples(index=False, name=None):
         code, problem, now = _audited(path, size, md5, deep)
         rows.append((uri, path, problem is None, int(code), word(code), problem, now))
     table = pd.DataFrame(rows, columns=["dataURI", "outfilename", "ok", "dl_code", "dl_str", "problem", "md5"])

@@ -193,16 +193,16 @@ def _table(
     chosen = table.loc[selected, "dataURI"]
     rows = {uri: _row(plan.items[uri], outcomes.get(uri)) for uri in chosen.dropna().unique()}
     told = chosen.map(rows).map(lambda row: row if isinstance(row, dict) else NAMELESS)
-    told = pd.DataFrame(told.tolist(), columns=TOLD, index=chosen.index, dtype=object)
+    told = pd.DataFrame(told.tolist(), columns=RESULT_COLUMNS, index=chosen.index, dtype=object)
     told = told.assign(dl_str=told["dl_code"].map(word), bytes_fetched=told["bytes_fetched"].fillna(0))
-    told = tables.conform(told.where(told.notna(), None), {name: tables.FILE_TABLE[name] for name in TOLD})
-    for name in TOLD:
+    told = tables.conform(told.where(told.notna(), None), {name: tables.FILE_TABLE[name] for name in RESULT_COLUMNS})
+    for name in RESULT_COLUMNS:
         table.loc[selected, name] = told[name]
     kept = selected | table["bytes_on_disk"].notna()
     return tables.conform(table[kept], tables.FILE_TABLE)
 
 
-TOLD = ["dl_code", "dl_str", "dl_message", "bytes_fetched", *on_disk.RECORDED]
+RESULT_COLUMNS = ["dl_code", "dl_str", "dl_message", "bytes_fetched", *on_disk.RECORDED]
 """The result of the plan and the download for a selected file."""
 
 

@@ -45,7 +45,7 @@ def look(path: str) -> OnDisk | str | None:
         return OnDisk(found.st_size, found.st_mtime)
     if stat.S_ISLNK(found.st_mode):
         return "a symbolic link is there; it is neither followed nor replaced"
-    return "a folder is there" if stat.S_ISDIR(found.st_mode) else "something that is no file is there"
+    return "a folder is there" if stat.S_ISDIR(found.st_mode) else "something that is not a file is there"
 
 
 class Disk:

@@ -46,7 +46,7 @@ def records(known: pd.DataFrame | None) -> dict[str, Record]:
     columns = ["outfilename", "bytes_on_disk", "mtime", "md5", "checksum", "verified", "dl_code", "size"]
     columns += ["cal_ver", "crds_ctx", *tables.ORIGIN_COLUMNS]
     table = table.loc[table[columns[:3]].notna().all(axis=1), columns]
-    rows = table.astype(object).where(table.notna(), None).itertuples(index=False, name=None)
+    rows = tables.plain(table).itertuples(index=False, name=None)
     return {row[0]: Record(filesystem.OnDisk(row[1], row[2]), *row[3:]) for row in rows}
 
 

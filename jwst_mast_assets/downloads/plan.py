@@ -8,7 +8,6 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pandas as pd
 
@@ -212,7 +211,7 @@ def _items(products: pd.DataFrame, config: Config) -> dict[str, Item]:
     items: dict[str, Item] = {}
     owners: dict[str, str] = {}
     chosen["problem"] = filesystem.bad_names(chosen["outfilename"], config.root)
-    for uri, name, path, size, rights, release, problem in _plain(chosen):
+    for uri, name, path, size, rights, release, problem in tables.plain(chosen).itertuples(index=False, name=None):
         exclusive, public = rights == "EXCLUSIVE_ACCESS", rights == "PUBLIC"
         item = Item(uri, name or "", path or "", size, exclusive=exclusive, public=public, release=release)
         if not problem and (owner := owners.setdefault(path.casefold(), uri)) != uri:
@@ -223,11 +222,6 @@ def _items(products: pd.DataFrame, config: Config) -> dict[str, Item]:
             item = replace(item, code=Code.BAD_NAME, message=problem)
         items[uri] = item
     return items
-
-
-def _plain(table: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """Rows as tuples with None for missing values."""
-    return list(table.astype(object).where(table.notna(), None).itertuples(index=False, name=None))
 
 
 def _compare_with_disk(

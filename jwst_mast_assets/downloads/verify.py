@@ -1,4 +1,4 @@
-"""Whether bytes are the file: length, md5, and whether the content opens to its end.
+"""Whether a download is the expected file: its length, its md5, and whether it opens to its end.
 
 Only previews and associations, which are small, are read into memory whole.
 """

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import GUIDE_STARS, Archive
 from jwst_mast_assets.mast.names import GUIDE_STAR
 
@@ -76,7 +77,7 @@ def ask_keywords(names: Iterable[str], archive: Archive) -> dict[str, Keywords]:
         if failed:
             first, why = next(iter(failed.items()))
             archive.warn(
-                f"MAST's {instrument} keywords of {len(failed)} file(s) could not be asked for, {first} among them "
+                f"MAST's {instrument} keywords of {len(failed)} file(s) could not be requested, {first} among them "
                 f"({why}); without them checksums and versions are not compared"
             )
     return found
@@ -91,7 +92,7 @@ def keywords_of(table: pd.DataFrame) -> dict[str, Keywords]:
     stamps = table["ingestCompletionDate"].str.extract(r"(\d+)")[0].astype("Float64")
     table = table.assign(stamp=stamps).sort_values("stamp", na_position="first", kind="stable")
     columns = ["filename", "checksum", "cal_ver", "crds_ctx", "isStale"]
-    rows = table[columns].astype(object).where(table[columns].notna(), None).itertuples(index=False, name=None)
+    rows = tables.plain(table[columns]).itertuples(index=False, name=None)
     return {name: Keywords(valid_checksum(checksum), *versions) for name, checksum, *versions in rows}
 
 

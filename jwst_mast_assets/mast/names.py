@@ -1,4 +1,4 @@
-"""What JWST file and observation names tell.
+"""What the names of JWST files and observations mean.
 
 The schemes are those of the JWST pipeline documentation ("File Naming Schemes"):
 

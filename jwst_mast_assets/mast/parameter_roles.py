@@ -18,7 +18,7 @@ class Role(Enum):
     PARTITION = "the partition stands for it in a run; not in the launchpad"
     PIPELINE = "used by sensors, schedules and checks; not in the launchpad, and no option of the commands"
     COMMAND = "used by the commands only; not in the launchpad"
-    WHOLE_CALL = "concerns a command's whole call; not passed on to its runs"
+    WHOLE_CALL = "applies to a command as a whole; not passed on to its runs"
     NO_OPTION = "has no option of its own on the command line"
 
 

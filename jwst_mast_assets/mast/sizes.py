@@ -1,6 +1,17 @@
 """Numbers as text, the same everywhere."""
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    Examples
+    --------
+    >>> counted(1, "file"), counted(3, "new observation")
+    ('1 file', '3 new observations')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def human_bytes(size: float | None) -> str:
     """A size in decimal units, three digits; empty text for None.
 

@@ -121,7 +121,7 @@ FILE_TABLE: Schema = {
     "cal_ver": Column("string", "version of the calibration pipeline that made the file"),
     "crds_ctx": Column("string", "context of the reference files that made the file"),
     "verified": Column("string", "how the file was verified: checksum, content, size, none"),
-    "checksum_source": Column("string", "who says the checksum: mast (keyword service), or s3 (ETag in the cloud)"),
+    "checksum_source": Column("string", "source of the checksum: mast (keyword service), or s3 (ETag in the cloud)"),
     "source": Column("string", "where the file on disk came from: mast or s3"),
     "etag": Column("string", "ETag that the source sent with it"),
     "last_modified": Column("string", "Last-Modified that the source sent with it"),
@@ -165,7 +165,7 @@ CHANGE_TABLE: Schema = {
     "new_cal_ver": Column("string", "version of the calibration pipeline that made MAST's file"),
     "old_crds_ctx": Column("string", "context of the reference files that made the file on disk"),
     "new_crds_ctx": Column("string", "context of the reference files that made MAST's file"),
-    "successor": Column("string", "name of the newer file that stands for the same, of a superseded one"),
+    "successor": Column("string", "name of the newer file that replaces a superseded one"),
     "compared_by": Column("string", "how it was found: checksum, etag, last-modified, size, sibling"),
     "new_tag": Column(
         "string", "what showed it for a file without a checksum: ETag, Last-Modified, size, sibling's md5"
@@ -238,7 +238,7 @@ DIFF_TABLE: Schema = {
 
 STATUS_TABLE: Schema = {
     "proposal": Column("string", "program number, five digits"),
-    "observations": Column("Int64", "observations that MAST lists and the configuration wants"),
+    "observations": Column("Int64", "observations that MAST lists and the configuration selects"),
     "files": Column("Int64", "selected files"),
     **{
         state.value: Column("Int64", state.meaning)
@@ -288,8 +288,13 @@ def conform(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
 
 
 def is_true(flags: pd.Series) -> "pd.Series[bool]":
-    """Where a column of flags says so: a missing value is not true. A Series of plain bool, to index with."""
+    """Where a column of flags is true; a missing value counts as false. A Series of bool, to select rows with."""
     return flags.astype("boolean").fillna(False).astype(bool)
+
+
+def plain(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of Python's own values, with None for a missing one."""
+    return table.astype(object).where(table.notna(), None)
 
 
 def actual_names(wanted: Collection[str], fields: Collection[str]) -> dict[str, str]:
@@ -336,7 +341,7 @@ def from_mast(rows: list[dict[str, Any]], fields: set[str], schema: Schema, what
     missing = [name for name, column in schema.items() if column.required and name not in there]
     if missing and rows:
         raise SchemaError(
-            f"MAST's reply of {what} lacks the column {', '.join(missing)}: MAST renamed or dropped it, "
+            f"MAST's reply of {what} does not have the column {', '.join(missing)}: MAST has renamed or removed it, "
             "or MAST_SERVER is another service; please report it"
         )
     columns = {}

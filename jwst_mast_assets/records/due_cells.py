@@ -1,4 +1,4 @@
-"""Which cells want a run, and why: MAST's list of observations against the ledger."""
+"""Which cells need a run, and why: MAST's list of observations compared with the ledger."""
 
 import datetime as dt
 import hashlib
@@ -9,13 +9,14 @@ import pandas as pd
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records.ledger import Entry, Recorded, fingerprints, selection_fingerprint
 
 TOKEN_IS_SET = "a token is set"
 
 
 class DueCell(NamedTuple):
-    """A cell that wants a run."""
+    """A cell that needs a run."""
 
     cell: Cell
     reason: str
@@ -41,7 +42,7 @@ def due_cells(
     now : datetime
         Aware.
     with_token : bool
-        Whether there is a token now, for files that were left out for want of one.
+        Whether there is a token now, for files that were left out because there was none.
 
     Returns
     -------
@@ -69,7 +70,7 @@ def due_cells(
 
 
 def fallen(observations: pd.DataFrame, recorded: Recorded) -> list[str]:
-    """The cells of which MAST lists fewer observations than a run has seen: perhaps only just now."""
+    """The cells for which MAST lists fewer observations than a run has seen, perhaps only for the moment."""
     found = fingerprints(observations)
     return [key for key, entry in recorded.entries.items() if found.get(key, ("", 0))[1] < entry.number]
 
@@ -81,22 +82,22 @@ def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime
         return f"released on {day_of_mjd(entry.release)}"
     if entry.observations != fingerprint:
         if not number:
-            # MAST has none any more, or not just now; nothing is to be fetched, and nothing is deleted.
+            # MAST no longer has any, or not at the moment: there is nothing to fetch, and nothing is deleted.
             return ""
         if number < entry.number:
-            # The run asks again before it believes it.
+            # The run asks again before it accepts that.
             return f"only {number} of {entry.number} observations listed"
         return _new(number - entry.number) if number > entry.number else "observations changed"
     if not entry.complete:
-        files = f"{entry.waiting} public file{'s' if entry.waiting != 1 else ''}"
-        return f"{files} that MAST did not give out yet" if entry.waiting else "files missing"
+        files = counted(entry.waiting, "public file")
+        return f"{files} that MAST did not provide yet" if entry.waiting else "files missing"
     return ""
 
 
 def _is_released(entry: Entry, now: dt.datetime) -> bool:
-    # On the day after: a release is at a time of day that MAST keeps to only roughly.
+    # One day later, because MAST keeps to the time of a release only roughly.
     return entry.release is not None and entry.release + 1 <= mjd_of(now)
 
 
 def _new(number: int) -> str:
-    return f"{number} new observation{'s' if number != 1 else ''}"
+    return counted(number, "new observation")

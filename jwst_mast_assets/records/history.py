@@ -25,7 +25,7 @@ from jwst_mast_assets.records.store import STATE_FOLDER, TableStore
 EVENTS = {
     "downloaded": "a run fetched it; it was not there before",
     "replaced": "a run fetched it in place of an older version",
-    "adopted": "a run found it on disk for the first time, as another tool or a broken run left it",
+    "adopted": "a run found it on disk for the first time, left there by another tool or an interrupted run",
     "stale": "MAST has a newer version under this name; this one is still on disk",
     "superseded": "MAST has a newer version under another name; this one is still on disk",
     "gone": "MAST no longer lists it; it is still on disk",

@@ -19,7 +19,7 @@ from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.snapshot import Snapshot
 
 NOT_SHOWN = ("bytes_fetched", "run_id", "cell", "dl_message", *tables.ORIGIN_COLUMNS, "isStale")
-"""Columns that make no other page."""
+"""Columns that do not appear on the page."""
 
 
 class Holdings(NamedTuple):
@@ -77,10 +77,10 @@ def files_to_list(
     """
     own = [name for name in tables.FILE_TABLE if name not in tables.PRODUCT_TABLE]
     recorded = recorded.drop_duplicates("dataURI", keep="last").set_index("dataURI")
-    # A file that MAST no longer lists is still on disk and in the record.
+    # MAST may no longer list a file that is recorded and still on disk.
     gone = recorded[~recorded.index.isin(products["dataURI"])].reset_index()
     everything = pd.concat([part for part in (products, gone) if len(part)] or [products], ignore_index=True)
-    # Selected by any of the days that list it.
+    # A file is selected if any of the days that list it selects it.
     everything = closest_parent_first(everything, observations).sort_values(
         "selected", ascending=False, kind="stable", na_position="last"
     )
@@ -102,11 +102,11 @@ def files_to_list(
 
 
 def one_place_each(products: pd.DataFrame, recorded: pd.DataFrame) -> pd.Series:
-    """Where each product's file is or would be, the same in all rows that list it.
+    """The path of each product's file, the same in all rows that list the product.
 
-    A file whose name gives no observation number (a pool, a product of a candidate) takes that of the observation that
-    lists it; several observations would give it several places. It stays where a download has put it, else it gets
-    the place of its first row.
+    If a file's name has no observation number (a pool, a product of a candidate), the number comes from the observation
+    that lists it, so several observations would give it several paths. It keeps the path where a download put it;
+    otherwise it gets that of its first row.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def carry_over(
     run_id: str,
     disk: Disk | None = None,
 ) -> pd.DataFrame:
-    """What a run did to files, and what earlier runs recorded of others: a narrower run forgets nothing.
+    """The files of a run, and those that earlier runs recorded: a run that selects less forgets nothing.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def page_fingerprint(held: Holdings, config: Config) -> str:
     parts = [repr(sorted(config.model_dump(exclude={"verbose"}).items(), key=str)), __version__]
     changes = held.changes[["dataURI", "kind", "new_md5"]]
     for table in (held.observations, held.files[shown], held.reports.summary, changes):
-        # Whether a file was fetched just now or was there already makes no other page.
+        # The page is the same whether a file was fetched just now or was already there.
         rows = table.replace({"dl_code": {1: 2, 5: 2}, "dl_str": {"downloaded": "exists", "replaced": "exists"}})
         parts += map(str, pd.util.hash_pandas_object(rows.astype("string"), index=False))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -197,7 +197,7 @@ def run_reports(
     run_ids: Collection[str],
     disk: Disk | None = None,
 ) -> Reports:
-    """The tables of one call: what it selected; `run_ids` are the runs whose files count as fetched now."""
+    """The tables of one call: what it selected; files that the runs `run_ids` fetched count as fetched now."""
     files = files_to_list(observations, products, recorded, config, run_ids, disk)
     return make_reports(observations, files[tables.is_true(files["selected"])], config)
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from jwst_mast_assets import __version__
 from jwst_mast_assets.mast.dates import moment
+from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.mast.tables import MANIFEST_TABLE
 from jwst_mast_assets.records.files import write_ecsv
 from jwst_mast_assets.records.reports import to_astropy
@@ -73,7 +74,7 @@ def steps(changes: pd.DataFrame, name: str) -> list[str]:
     """
     changed = changes[changes["change"] == "changed"]
     counts = old_to_new(changed, name).value_counts()
-    return [f"{name} {step}: {number} file{'' if number == 1 else 's'}" for step, number in sorted(counts.items())]
+    return [f"{name} {step}: {counted(number, 'file')}" for step, number in sorted(counts.items())]
 
 
 def old_to_new(changes: pd.DataFrame, name: str) -> pd.Series:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import layout, selection, tables
 from jwst_mast_assets.mast.config import Config, parameters_with
 from jwst_mast_assets.mast.file_states import ON_DISK, State
@@ -24,7 +25,7 @@ def recorded_proposals(store: TableStore) -> list[str]:
     return sorted({cell.proposal for cell in store.cells("product_table")})
 
 
-def read_selected(store: TableStore, proposal: str, config: Config) -> pd.DataFrame:
+def read_selected(store: TableStore, proposal: str, config: Config, disk: Disk | None = None) -> pd.DataFrame:
     """The selected files of a proposal over all its days, and those fetched by earlier runs, with their state on disk.
 
     If the configuration selects something, that is the selection, whatever the last run selected; otherwise the
@@ -42,7 +43,7 @@ def read_selected(store: TableStore, proposal: str, config: Config) -> pd.DataFr
     products = here(products, config)
     recorded = here(store.read_proposal("downloaded_files", proposal), config)
     look = config.model_copy(update={"skip_check_if_outfile_exists": False})
-    files = holdings.files_to_list(observations, products, recorded, look)
+    files = holdings.files_to_list(observations, products, recorded, look, disk=disk)
     # What MAST no longer lists is neither missing nor stale: there is nothing to fetch.
     brought = files["dataURI"].isin(recorded.loc[recorded["bytes_on_disk"].notna(), "dataURI"])
     listed = (tables.is_true(files["selected"]) | brought) & files["dataURI"].isin(products["dataURI"])
@@ -62,7 +63,9 @@ def here(files: pd.DataFrame, config: Config) -> pd.DataFrame:
     return files.assign(outfilename=path.where(inside, layout.outfilenames(files, config)))
 
 
-def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.datetime) -> pd.DataFrame:
+def status(
+    store: TableStore, wanted: Iterable[str], config: Config, now: dt.datetime, disk: Disk | None = None
+) -> pd.DataFrame:
     """The status of some proposals.
 
     Parameters
@@ -74,16 +77,19 @@ def status(store: TableStore, wanted: Iterable[str], config: Config, now: dt.dat
         Where files are looked for, if the output folder was moved.
     now : datetime
         Aware.
+    disk : Disk, optional
+        The folders that have been listed so far.
 
     Returns
     -------
     DataFrame
         Columns of ``tables.STATUS_TABLE``, one row per proposal. ``files`` is the sum of the states.
     """
+    disk = disk or Disk()
     checked, changes, compared = Ledger(store).checked(), read_changes(store), read_compared(store)
     rows = [
         {
-            **_counts(read_selected(store, proposal, config), changes, compared, now),
+            **_counts(read_selected(store, proposal, config, disk), changes, compared, now),
             "proposal": proposal,
             "observations": _observations(store, proposal),
             "last_checked": _last_checked(store.folder / "obs_table" / proposal, checked.get(proposal)),

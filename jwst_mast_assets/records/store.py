@@ -1,7 +1,7 @@
-"""The tables on disk: one Parquet file per asset and cell, below the output folder they describe.
+"""The tables on disk: one Parquet file per asset and cell, inside the output folder that they describe.
 
-``<root>/.jwst_mast_assets/tables/<asset>/<PPPPP>/<YYYY-MM-DD>.parquet``. They travel with the data: a copied or
-moved output folder keeps its record, and two output folders do not mix.
+``<root>/.jwst_mast_assets/tables/<asset>/<PPPPP>/<YYYY-MM-DD>.parquet``. They belong to the data: a copied or
+moved output folder keeps its records, and those of two folders never mix.
 """
 
 import os
@@ -32,13 +32,13 @@ SCHEMAS: dict[str, tables.Schema] = {
 
 
 TABLES_KEPT = 12
-"""Tables that a store keeps in memory: all of what a run reads of a proposal."""
+"""Tables that a store keeps in memory: enough for all that a run reads of a proposal."""
 
 FILES_KEPT = 2000
 """Files whose content a store keeps in memory: a year of a proposal, four tables a day."""
 
 Stamp = tuple[str, int, int, int]
-"""A file's path, time of change, size and inode: another of one of them is another content."""
+"""A file's path, time of change, size and inode: if one of them differs, so may the content."""
 
 
 class TableStore:
@@ -58,7 +58,7 @@ class TableStore:
         self._contents: OrderedDict[Stamp, pa.Table] = OrderedDict()
 
     def path(self, asset: str, cell: Cell) -> Path:
-        """Where a cell's table is or would be."""
+        """The path of a cell's table, which may not exist."""
         return self.folder / asset / cell.proposal / f"{cell.day:%Y-%m-%d}.parquet"
 
     def write(self, asset: str, table: pd.DataFrame, cells: Collection[Cell]) -> None:
@@ -68,7 +68,7 @@ class TableStore:
         ----------
         asset : str
         table : DataFrame
-            With a column ``cell``; a row of a cell that is not among `cells` is not written.
+            With a column ``cell``. Rows of cells that are not among `cells` are not written.
         cells : collection of Cell
 
         Raises
@@ -108,7 +108,7 @@ class TableStore:
         Raises
         ------
         OutputError
-            If the lock is not to be had in ten minutes.
+            If another program holds the lock for more than ten minutes.
         """
         folder = self.state / "locks"
         try:

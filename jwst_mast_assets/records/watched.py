@@ -17,8 +17,8 @@ from jwst_mast_assets.records.store import TableStore
 class WatchList:
     """The watched proposals of one output folder.
 
-    The list and the ledger start together (:class:`jwst_mast_assets.records.ledger.Ledger` sees to it): a folder with
-    a ledger but without a list was filled by a version that watched every registered proposal.
+    The list is created together with the ledger (by :class:`jwst_mast_assets.records.ledger.Ledger`): if a folder has a
+    ledger but no list, it was filled by a version that watched every registered proposal.
     """
 
     def __init__(self, store: TableStore) -> None:

@@ -85,7 +85,7 @@ def test_a_needed_column_that_mast_renamed_fails_loudly(archive, runner):
     archive.faults.add(Fault("rename-column", match="Caom.Filtered", column="obsid", new_name="obs_key"))
     result = runner.run("jwst_query")
     (message,) = messages(result)
-    assert "lacks the column obsid" in message
+    assert "does not have the column obsid" in message
     assert not runner.root.exists()
 
 

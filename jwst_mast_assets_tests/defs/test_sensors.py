@@ -176,7 +176,7 @@ def test_a_day_with_files_that_mast_does_not_give_out_yet_is_green_and_tried_aga
     assert isinstance(tick(instance), dg.SkipReason)
     monkeypatch.setattr(attempts, "FIRST_WAIT", dt.timedelta(0))
     result = tick(instance)
-    assert reasons(result) == {DAY: "1 public file that MAST did not give out yet"}
+    assert reasons(result) == {DAY: "1 public file that MAST did not provide yet"}
     assert result.run_requests[0].tags[attempts.ATTEMPT] == "2"
     monkeypatch.setattr(withheld, "migrated", True)
     carry_out(instance, result)

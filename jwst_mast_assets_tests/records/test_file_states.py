@@ -10,9 +10,10 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import MJD_EPOCH
 from jwst_mast_assets.mast.file_states import NEED_ATTENTION, ON_DISK, URGENCY, State
 from jwst_mast_assets.mast.partition_cells import Cell
-from jwst_mast_assets.records import history
+from jwst_mast_assets.records import history, holdings
 from jwst_mast_assets.records.file_states import file_states
 from jwst_mast_assets.records.reprocessing import events_of, write_changes
+from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.status import status
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.webpage.rows import make_files
@@ -76,6 +77,17 @@ def test_each_state_of_the_selected_files_has_its_column_in_status(folder):
     counts = {state.value: row[state.value] for state in State}
     assert sum(counts.values()) == row["files"] == len(files)
     assert counts["stale"] == counts["superseded"] == counts["waiting"] == 1
+
+
+def test_the_page_is_made_again_when_a_file_has_become_stale(folder):
+    store, files, changes = folder
+    cells = [Cell.from_key(CELL)]
+    store.write("product_table", tables.conform(files, tables.PRODUCT_TABLE), cells)
+    store.write("downloaded_files", files, cells)
+    snapshot = Snapshot(Config(outrootdir=str(store.root)))
+    stale = holdings.page_fingerprint(holdings.read_proposal(snapshot, "01138"), snapshot.config)
+    write_changes(store, changes[changes["kind"] != "content"])
+    assert holdings.page_fingerprint(holdings.read_proposal(snapshot, "01138"), snapshot.config) != stale
 
 
 def test_every_dl_code_belongs_to_a_state_and_every_state_has_its_place():

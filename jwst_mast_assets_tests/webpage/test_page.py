@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from jwst_mast_assets.downloads.codes import Code
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.webpage import Page, write_page
 from jwst_mast_assets_tests.webpage.conftest import (
     NOT_RELEASED,
@@ -177,6 +178,17 @@ def test_states(filled: Proposal):
     ):
         assert text in reader.text
     assert "nrca1_never.fits" not in page.path.read_text()
+
+
+def test_a_file_that_mast_has_changed_since_is_shown_as_stale(proposal: Proposal):
+    product = proposal.add(EXPOSURE, "_rate.jpg", dl_code=Code.EXISTS)
+    write_jpeg(proposal.path(product["productFilename"]))
+    found = {"kind": "content", "dataURI": product["dataURI"], "new_md5": None, "old_mtime": 1e9}
+    changes = tables.conform(pd.DataFrame([found]), tables.CHANGE_TABLE)
+    product["mtime"] = 1e9
+    page = write_page(proposal.config, proposal.key, *proposal.tables(), now=NOW, changes=changes)
+    assert read(page).rows[0]["data-state"] == "stale"
+    assert "on disk, but MAST has another version of it" in read(page).text
 
 
 def test_exclusive_until_the_day_it_is_public(proposal: Proposal):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from jwst_mast_assets import downloads
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.metadata import OWNERS, TAGS, data_version, files_preview, outcome, preview
+from jwst_mast_assets.defs.metadata import PARTITIONED, data_version, files_preview, outcome, preview
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.progress import LoggedProgress
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, warnings_logged
@@ -23,12 +23,8 @@ from jwst_mast_assets.records.listings import Listings
 
 
 @dg.asset(
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="jwst",
-    owners=OWNERS,
-    tags=TAGS,
+    **PARTITIONED,
     kinds={"mast", "file"},
-    code_version="1",
     pool="mast_download",
     metadata={"dagster/column_schema": column_schema("downloaded_files")},
 )

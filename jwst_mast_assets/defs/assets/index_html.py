@@ -7,7 +7,7 @@ from urllib.parse import quote
 import dagster as dg
 
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.metadata import OWNERS, TAGS
+from jwst_mast_assets.defs.metadata import PARTITIONED
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.table_io import check_recorded
@@ -18,12 +18,8 @@ from jwst_mast_assets.webpage.page import write_page
 
 
 @dg.asset(
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="jwst",
-    owners=OWNERS,
-    tags=TAGS,
+    **PARTITIONED,
     kinds={"html"},
-    code_version="1",
     deps=["downloaded_files", "summary_table"],
 )
 def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg.MaterializeResult:

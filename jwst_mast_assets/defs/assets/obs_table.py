@@ -3,8 +3,8 @@
 import dagster as dg
 
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.list_checks import columns_as_expected, no_sudden_fall
-from jwst_mast_assets.defs.metadata import OWNERS, TAGS, data_version, table_metadata
+from jwst_mast_assets.defs.list_checks import columns_as_expected, list_check_specs, no_sudden_fall
+from jwst_mast_assets.defs.metadata import PARTITIONED, data_version, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
@@ -18,28 +18,16 @@ from jwst_mast_assets.records.listings import Listings
 
 
 @dg.asset(
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="jwst",
-    owners=OWNERS,
-    tags=TAGS,
+    **PARTITIONED,
     kinds={"mast", "parquet"},
-    code_version="1",
     pool="mast",
     dagster_type=TABLE,
     metadata={"dagster/column_schema": column_schema("obs_table")},
-    check_specs=[
-        dg.AssetCheckSpec(
-            "columns_as_expected",
-            asset="obs_table",
-            description="MAST sends every requested column. A missing one that the pipeline needs fails the run.",
-        ),
-        dg.AssetCheckSpec(
-            "no_sudden_fall",
-            asset="obs_table",
-            description="MAST lists all observations that are on record. If not, even after retries, the "
-            "recorded ones are kept until they have been missing on several days.",
-        ),
-    ],
+    check_specs=list_check_specs(
+        "obs_table",
+        columns="MAST sends every requested column. A missing one that the pipeline needs fails the run.",
+        rows="MAST lists all observations that are on record.",
+    ),
 )
 def obs_table(
     context: dg.AssetExecutionContext, jwst_config: JwstConfig, archive: ArchiveResource

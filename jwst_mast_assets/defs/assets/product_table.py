@@ -4,8 +4,8 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.list_checks import columns_as_expected, no_sudden_fall
-from jwst_mast_assets.defs.metadata import OWNERS, TAGS, data_version, table_metadata
+from jwst_mast_assets.defs.list_checks import columns_as_expected, list_check_specs, no_sudden_fall
+from jwst_mast_assets.defs.metadata import PARTITIONED, data_version, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
@@ -22,28 +22,16 @@ from jwst_mast_assets.records.store import TableStore
 
 
 @dg.asset(
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="jwst",
-    owners=OWNERS,
-    tags=TAGS,
+    **PARTITIONED,
     kinds={"mast", "parquet"},
-    code_version="1",
     pool="mast",
     dagster_type=TABLE,
     metadata={"dagster/column_schema": column_schema("product_table")},
-    check_specs=[
-        dg.AssetCheckSpec(
-            "columns_as_expected",
-            asset="product_table",
-            description="MAST sends every column of its products that is used here.",
-        ),
-        dg.AssetCheckSpec(
-            "no_sudden_fall",
-            asset="product_table",
-            description="MAST lists at least as many products of each observation as are on record. Where not, also "
-            "when asked again, the recorded ones are kept until they have been missing on several days.",
-        ),
-    ],
+    check_specs=list_check_specs(
+        "product_table",
+        columns="MAST sends every column of its products that is used here.",
+        rows="MAST lists all products of each observation that are on record.",
+    ),
 )
 def product_table(
     context: dg.AssetExecutionContext, obs_table: pd.DataFrame, jwst_config: JwstConfig, archive: ArchiveResource
@@ -71,7 +59,7 @@ def product_table(
         table = table.assign(outfilename=one_place_each(table, files))
         table = table.assign(**state_on_disk(table, config, disk=snapshot.disk))
         if mast.unusable_rows:
-            context.log.warning(f"{mast.unusable_rows} rows of MAST name no file or observation and are left out")
+            context.log.warning(f"{mast.unusable_rows} rows of MAST have no file or observation and are left out")
         selected = table[tables.is_true(table["selected"])]
         if excluded := excluded_files(table, obs_table, config):
             context.log.warning(excluded)

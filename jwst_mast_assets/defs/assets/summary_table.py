@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.metadata import OWNERS, TAGS, table_metadata
+from jwst_mast_assets.defs.metadata import PARTITIONED, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.table_io import column_schema
@@ -13,12 +13,8 @@ from jwst_mast_assets.records import holdings
 
 
 @dg.asset(
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="jwst",
-    owners=OWNERS,
-    tags=TAGS,
+    **PARTITIONED,
     kinds={"parquet", "file"},
-    code_version="1",
     # After the downloads, where the run has some, so that the tables say what became of the files.
     deps=["downloaded_files"],
     metadata={"dagster/column_schema": column_schema("summary_table")},
