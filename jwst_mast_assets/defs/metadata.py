@@ -1,5 +1,6 @@
 """What the UI shows of a table."""
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -12,20 +13,17 @@ from jwst_mast_assets.mast.sizes import human_bytes
 OWNERS = ["team:jwst_mast_assets"]
 TAGS = {"telescope": "jwst", "archive": "mast"}
 
-PARTITIONED: dict[str, Any] = {
-    "backfill_policy": dg.BackfillPolicy.single_run(),
-    "group_name": "jwst",
-    "owners": OWNERS,
-    "tags": TAGS,
-    "code_version": "1",
-}
-"""What all assets with a partition per proposal and day have in common."""
-
 PREVIEW_ROWS = 15
 """Rows of a preview; metadata live in Dagster's database and are kept forever."""
 
 FILE_ROWS = 25
 """Rows of a preview of files."""
+
+
+def partitioned_asset(**options: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """``dg.asset`` with what all assets with a partition per proposal and day have in common."""
+    policy = dg.BackfillPolicy.single_run()
+    return dg.asset(backfill_policy=policy, group_name="jwst", owners=OWNERS, tags=TAGS, code_version="1", **options)
 
 
 def preview(table: pd.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadataValue:

@@ -5,7 +5,7 @@ into floats. The meanings of MAST's columns are those of its CAOM field descript
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
 
@@ -295,6 +295,11 @@ def is_true(flags: pd.Series) -> "pd.Series[bool]":
 def plain(table: pd.DataFrame) -> pd.DataFrame:
     """A table of Python's own values, with None for a missing one."""
     return table.astype(object).where(table.notna(), None)
+
+
+def as_dicts(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, with None for missing values."""
+    return cast(list[dict[str, Any]], plain(table).to_dict("records"))
 
 
 def actual_names(wanted: Collection[str], fields: Collection[str]) -> dict[str, str]:

@@ -145,7 +145,7 @@ def _others(
     told = versions_at_mast(archive, order["dataURI"].head(HEADS_PER_LOOK))
     moving = _with_moving_tags(archive, work, told)
     rows = []
-    for row in tables.plain(work).to_dict("records"):
+    for row in tables.as_dicts(work):
         version = told.get(row["dataURI"])
         verdict = _by_version(row, version, row["dataURI"] in moving, now) if version else _kept(row)
         rows.append(verdict if verdict.get("compared_by") else {**verdict, **_without_version(row, changed_siblings)})
@@ -212,7 +212,7 @@ def _with_moving_tags(archive: Archive, work: pd.DataFrame, told: Mapping[str, V
     """Files whose ETag changes with every request, so it is useless."""
     suspects = [
         row["dataURI"]
-        for row in tables.plain(work).to_dict("records")
+        for row in tables.as_dicts(work)
         if (version := told.get(row["dataURI"])) and version.etag and _known(row)[0] not in (None, version.etag)
     ]
     again = versions_at_mast(archive, suspects)

@@ -1,4 +1,4 @@
-"""What has been brought up to date: per cell and selection, the observations that a finished run has seen.
+"""What is up to date: per cell and selection, the observations that a finished run has seen.
 
 The sensor compares it with MAST's list. One JSON file per proposal, ``<root>/.jwst_mast_assets/ledger/<PPPPP>.json``::
 
@@ -49,13 +49,13 @@ class Entry(NamedTuple):
     at: str
     """When the run ended, ISO, UTC."""
     wants_token: bool = False
-    """Whether files were left out for want of a token that MAST accepts."""
+    """Whether files were left out because there was no token that MAST accepts."""
     waiting: int = 0
     """Public files that MAST did not give out yet; where these are all that is missing."""
 
 
 def selection_fingerprint(config: Config) -> str:
-    """Twelve hexadecimal digits that stand for the selecting and layout parameters."""
+    """Twelve hexadecimal digits that identify the values of the parameters that select and place files."""
     values = {name: getattr(config, name) for name in parameters_with(Role.SELECTS, Role.PLACES)}
     if config.obsmode or config.obsnums or any(kind in KINDS or "-" in kind for kind in config.filetypes):
         values["meaning"] = MEANING

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jwst_mast_assets.mast.archive import TOKEN_PAGE
 from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records.files import write_text
@@ -23,8 +24,6 @@ TOKEN_IDLE_DAYS = 10
 TOKEN_DAYS = 60
 WARN_DAYS = 3
 """Number of days before a token expires on which a notice is sent."""
-
-TOKEN_PAGE = "https://auth.mast.stsci.edu/token"
 
 
 class Notice(NamedTuple):

@@ -1,6 +1,6 @@
-"""Files that MAST has processed again, replaced by files of another name, or lists no more.
+"""Files that MAST has reprocessed, has replaced by files with another name, or no longer lists.
 
-The size cannot tell: of 4,031 recorded changes of a file under its name, 1,832 had the same size. So MAST's
+Sizes do not show it: of 4,031 recorded changes of a file under the same name, 1,832 left the size unchanged. So MAST's
 checksums and versions are compared with those recorded at download.
 """
 
@@ -16,6 +16,7 @@ from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.current_keywords import current_keywords
 from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.keywords import UNKNOWN, Keywords
+from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records.files import read_parquet, write_parquet
 from jwst_mast_assets.records.history import NEWS_OF_MAST
 from jwst_mast_assets.records.store import TableStore
@@ -24,9 +25,9 @@ KINDS = {
     "content": "MAST has other bytes under the same name",
     "versions": "MAST records other versions; the bytes are the same, or cannot be compared",
     "superseded": "an association or pool of which MAST lists a newer one, under another time stamp",
-    "gone": "MAST's list of products has it no more",
+    "gone": "MAST no longer lists it among its products",
 }
-"""What can have happened to a file on disk."""
+"""What MAST may have done to a file that is on disk."""
 
 VERSIONS = ("cal_ver", "crds_ctx")
 TIME_STAMP = re.compile(r"_(\d{8}t\d{6})(?=_(?:.*_)?(?:asn\.json|pool\.csv)$)", re.IGNORECASE)
@@ -34,12 +35,12 @@ FILE = "reprocessed_files.parquet"
 
 
 def find_changes(archive: Archive, files: pd.DataFrame) -> pd.DataFrame:
-    """The files on disk of which MAST has another version.
+    """The files on disk for which MAST has another version.
 
     Parameters
     ----------
     archive : Archive
-        Asked for the checksums and versions, see :func:`current_keywords`.
+        Asked for checksums and versions, see :func:`current_keywords`.
     files : DataFrame
         ``tables.FILE_TABLE`` of one or many proposals. Rows whose file was not on disk are left out; of a file
         recorded in several cells the row of the newest file on disk counts.
@@ -50,7 +51,7 @@ def find_changes(archive: Archive, files: pd.DataFrame) -> pd.DataFrame:
         ``tables.CHANGE_TABLE`` of kinds ``content`` and ``versions``, one row per changed file, by name. What is
         compared is the md5 of the file on disk where it was computed, else MAST's checksum of the time when it was
         fetched. A file with neither and without one in MAST, and one that the keyword service does not have (JPEGs,
-        associations), cannot be judged and is not listed.
+        associations), cannot be compared and is not listed.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def find_changes(archive: Archive, files: pd.DataFrame) -> pd.DataFrame:
 
 
 def changes_by_keywords(files: pd.DataFrame, now: Mapping[str, Keywords]) -> pd.DataFrame:
-    """As :func:`find_changes`, from what the keyword service has answered."""
+    """The same as :func:`find_changes`, from an answer of the keyword service."""
     table = on_disk_once(files)
     said = [now.get(str(name), UNKNOWN) for name in table["productFilename"]]
     for position, name in enumerate(("md5", *VERSIONS)):
@@ -82,7 +83,7 @@ def changes_of_run(files: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``tables.CHANGE_TABLE``, one row per file that took the place of another version.
+        ``tables.CHANGE_TABLE``, one row per file that replaced another version.
     """
     replaced = on_disk_once(files[files["dl_code"] == Code.REPLACED])
     before = on_disk_once(known).set_index("dataURI")
@@ -93,7 +94,7 @@ def changes_of_run(files: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
 
 
 def superseded(products: pd.DataFrame, files: pd.DataFrame, gone: Collection[str] | None = None) -> pd.DataFrame:
-    """The files on disk that MAST no longer lists, or lists under a newer name.
+    """The files on disk that MAST no longer lists, or has replaced by files with newer names.
 
     Associations and pools carry a time stamp in their names and are matched by the name without it. Of several the
     newest that MAST lists counts; the others are superseded, whether MAST still lists them or not.
@@ -105,7 +106,7 @@ def superseded(products: pd.DataFrame, files: pd.DataFrame, gone: Collection[str
     files : DataFrame
         ``tables.FILE_TABLE``.
     gone : collection of str, optional
-        The dataURIs of which it is sure that MAST no longer lists them: one answer can be short. Default: all that
+        The dataURIs that MAST no longer lists for certain, as a single answer can be incomplete. Default: all that
         are not among the products.
 
     Returns
@@ -143,20 +144,20 @@ def describe_changes(changes: pd.DataFrame) -> str:
     count = changes["kind"].value_counts()
     parts = []
     if n := int(count.get("content", 0)):
-        parts.append(f"{_files(n)} reprocessed" + _transitions(changes[changes["kind"] == "content"]))
+        parts.append(f"{counted(n, 'file')} reprocessed" + _transitions(changes[changes["kind"] == "content"]))
     if n := int(count.get("versions", 0)):
-        parts.append(f"{_files(n)} with other versions" + _transitions(changes[changes["kind"] == "versions"]))
+        parts.append(f"{counted(n, 'file')} with other versions" + _transitions(changes[changes["kind"] == "versions"]))
     if n := int(count.get("superseded", 0)):
-        parts.append(f"{_files(n)} superseded by newer names")
+        parts.append(f"{counted(n, 'file')} superseded by newer names")
     if n := int(count.get("gone", 0)):
-        parts.append(f"{_files(n)} gone from MAST")
+        parts.append(f"{counted(n, 'file')} gone from MAST")
     return "; ".join(parts) or "nothing reprocessed"
 
 
 def changes_by_cell(changes: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
-    """The changes that a download would act upon, by partition key, newest day first.
+    """The changes that a download would act on, by partition key, newest day first.
 
-    These are changed contents, and other versions of files whose md5 on disk is not known yet.
+    These are changed contents, and other versions of files whose md5 on disk is not yet known.
     """
     unknown = (changes["kind"] == "versions") & changes["old_md5"].isna() & changes["new_md5"].notna()
     acted = changes[(changes["kind"] == "content") | unknown]
@@ -166,7 +167,7 @@ def changes_by_cell(changes: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
 
 
 def events_of(changes: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
-    """What of the changes the history of the output folder does not say yet.
+    """The changes that the history of the output folder does not have yet.
 
     Parameters
     ----------
@@ -190,7 +191,7 @@ def events_of(changes: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
 
 
 def outdated(store: TableStore) -> dict[str, float]:
-    """The files without a checksum of which MAST has another version, for :func:`downloads.plan_download`.
+    """The files without a checksum for which MAST has another version, for :func:`downloads.plan_download`.
 
     Raises
     ------
@@ -203,7 +204,7 @@ def outdated(store: TableStore) -> dict[str, float]:
 
 
 def fingerprint(changes: pd.DataFrame) -> str:
-    """Twelve hexadecimal digits that stand for what MAST has now of the changed files."""
+    """Twelve hexadecimal digits that identify MAST's present versions of the changed files."""
     columns = ["dataURI", "new_md5", "new_cal_ver", "new_crds_ctx"]
     rows = changes[columns].astype(object).where(changes[columns].notna(), "")
     tags = changes["new_tag"].astype(object).where(changes["new_tag"].notna(), "")
@@ -224,7 +225,7 @@ def write_changes(store: TableStore, changes: pd.DataFrame) -> None:
 
 
 def read_changes(store: TableStore) -> pd.DataFrame:
-    """The table of changes as it was written last; no rows where it never was.
+    """The table of changes as it was last written; no rows if it never was.
 
     Raises
     ------
@@ -243,7 +244,7 @@ def on_disk_once(files: pd.DataFrame) -> pd.DataFrame:
     table = table[table["bytes_on_disk"].notna()].sort_values("mtime", kind="stable", na_position="first")
     cells = table.groupby("dataURI")["cell"].agg(lambda keys: ", ".join(sorted(set(keys.dropna()))))
     table = table.drop_duplicates("dataURI", keep="last").reset_index(drop=True)
-    # MAST's checksum of a run that failed is not that of the older file that is still there.
+    # After a failed download, MAST's checksum is not that of the older file that is still there.
     checksum = table["checksum"].where(table["dl_code"].isin(PRESENT))
     return table.assign(
         cells=table["dataURI"].map(cells).astype("string"),
@@ -264,7 +265,7 @@ def _compared(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _differ(table: pd.DataFrame, name: str) -> pd.Series:
-    """Where both are known and not the same."""
+    """Where both are known and differ."""
     return tables.is_true(table[f"old_{name}"] != table[f"new_{name}"])
 
 
@@ -272,12 +273,8 @@ def _conformed(table: pd.DataFrame) -> pd.DataFrame:
     return tables.conform(table.reset_index(drop=True), tables.CHANGE_TABLE)
 
 
-def _files(number: int) -> str:
-    return f"{number} file{'s' if number != 1 else ''}"
-
-
 def _transitions(changes: pd.DataFrame) -> str:
-    """``: cal_ver 1.18.0 -> 1.19.2, crds_ctx ...``, the most common of each first; nothing where none is known."""
+    """``: cal_ver 1.18.0 -> 1.19.2, crds_ctx ...``, the most common of each first; empty if none is known."""
     told = []
     for name in VERSIONS:
         rows = changes[_differ(changes, name)]

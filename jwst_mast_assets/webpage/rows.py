@@ -130,10 +130,10 @@ def make_files(
     states = file_states(table, tables.empty(tables.CHANGE_TABLE) if changes is None else changes, now)
     public = iso_of_mjd(table["t_obs_release"]).str[:10].where(table["t_obs_release"] > mjd_of(now))
     public = public.astype(object).where(public.notna(), None)
-    records = tables.plain(table).to_dict("records")
+    records = tables.as_dicts(table)
     files = []
-    for record, size, word, until in zip(records, sizes, states, public, strict=True):
-        values, state = {str(name): value for name, value in record.items()}, State(word)
+    for values, size, word, until in zip(records, sizes, states, public, strict=True):
+        state = State(word)
         files.append(
             File(
                 name=values["productFilename"],

@@ -8,7 +8,7 @@ import pandas as pd
 
 from jwst_mast_assets import downloads
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.metadata import PARTITIONED, data_version, files_preview, outcome, preview
+from jwst_mast_assets.defs.metadata import data_version, files_preview, outcome, partitioned_asset, preview
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.progress import LoggedProgress
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, warnings_logged
@@ -22,8 +22,7 @@ from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
 from jwst_mast_assets.records.listings import Listings
 
 
-@dg.asset(
-    **PARTITIONED,
+@partitioned_asset(
     kinds={"mast", "file"},
     pool="mast_download",
     metadata={"dagster/column_schema": column_schema("downloaded_files")},

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import dagster as dg
 
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.metadata import PARTITIONED
+from jwst_mast_assets.defs.metadata import partitioned_asset
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.table_io import check_recorded
@@ -17,8 +17,7 @@ from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.webpage.page import write_page
 
 
-@dg.asset(
-    **PARTITIONED,
+@partitioned_asset(
     kinds={"html"},
     deps=["downloaded_files", "summary_table"],
 )

@@ -5,7 +5,7 @@ import pandas as pd
 
 from jwst_mast_assets.defs.failures import plain_failures
 from jwst_mast_assets.defs.list_checks import columns_as_expected, list_check_specs, no_sudden_fall
-from jwst_mast_assets.defs.metadata import PARTITIONED, data_version, table_metadata
+from jwst_mast_assets.defs.metadata import data_version, partitioned_asset, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
@@ -21,8 +21,7 @@ from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.store import TableStore
 
 
-@dg.asset(
-    **PARTITIONED,
+@partitioned_asset(
     kinds={"mast", "parquet"},
     pool="mast",
     dagster_type=TABLE,

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.metadata import PARTITIONED, table_metadata
+from jwst_mast_assets.defs.metadata import partitioned_asset, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.table_io import column_schema
@@ -12,8 +12,7 @@ from jwst_mast_assets.mast.partition_cells import proposals_of
 from jwst_mast_assets.records import holdings
 
 
-@dg.asset(
-    **PARTITIONED,
+@partitioned_asset(
     kinds={"parquet", "file"},
     # After the downloads, where the run has some, so that the tables say what became of the files.
     deps=["downloaded_files"],
