@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from jwst_mast_assets.defs import lost_runs, notices, reprocessing, watching
+from jwst_mast_assets.defs import lost_runs, notices, pruning, reprocessing, watching
 from jwst_mast_assets.defs.assets.downloaded_files import downloaded_files
 from jwst_mast_assets.defs.assets.index_html import index_html
 from jwst_mast_assets.defs.assets.obs_table import obs_table
@@ -46,8 +46,8 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
             *reprocessing.assets,
         ],
         asset_checks=build_checks(grid),
-        jobs=[*jobs, *reprocessing.jobs, *watching.jobs],
-        schedules=[*build_schedules(config.first_day), *reprocessing.schedules],
+        jobs=[*jobs, *reprocessing.jobs, *watching.jobs, *pruning.jobs],
+        schedules=[*build_schedules(config.first_day), *reprocessing.schedules, *pruning.schedules],
         sensors=[
             *build_sensors(config),
             *reprocessing.build_sensors(config.first_day),

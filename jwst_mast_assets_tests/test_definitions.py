@@ -39,8 +39,8 @@ def test_the_names_of_everything():
             "product_table: every_list_answered",
             "product_table: no_sudden_fall",
         ],
-        "jobs": ["jwst_audit", "jwst_download", "jwst_query", "jwst_reprocessing", "watch_proposals"],
-        "schedules": ["daily_download", "daily_reprocessing"],
+        "jobs": ["jwst_audit", "jwst_download", "jwst_query", "jwst_reprocessing", "prune", "watch_proposals"],
+        "schedules": ["daily_download", "daily_reprocessing", "weekly_prune"],
         "sensors": [
             "lost_runs",
             "new_observations",
