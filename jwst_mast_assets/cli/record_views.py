@@ -17,7 +17,7 @@ from jwst_mast_assets.mast.file_states import NEED_ATTENTION, State
 from jwst_mast_assets.mast.names import proposal_key
 from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.mast.tables import STATUS_TABLE
-from jwst_mast_assets.records import history, manifests
+from jwst_mast_assets.records import history, manifests, metrics
 from jwst_mast_assets.records.file_states import file_states
 from jwst_mast_assets.records.history import NEWS_OF_MAST
 from jwst_mast_assets.records.ledger import Ledger
@@ -38,6 +38,9 @@ RARE = (State.REFUSED, State.SUPERSEDED, State.GONE)
 
 LEGEND = (*(state for state in State if state != State.PRESENT), "queued", "not_comparable")
 """What ``status`` explains below its table, where there is some."""
+
+FORMATS = {"json": metrics.as_json, "prometheus": metrics.as_prometheus}
+"""What ``status`` prints for other programs."""
 
 
 def manifest(arguments: argparse.Namespace) -> int:
@@ -82,12 +85,16 @@ def diff(arguments: argparse.Namespace) -> int:
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """``jwst-mast status [PROPOSAL...] [--check] [--details]``."""
+    """``jwst-mast status [PROPOSAL...] [--check] [--details] [--format FORMAT]``."""
     config, store = folder_of(arguments)
     proposals = _proposals(store, arguments.proposal or _watched(store, config))
     disk = Disk()
     table = status_of(store, proposals, config, _now(), disk)
     total = table.drop(columns=["proposal", "last_checked"]).sum()
+    outcome = 1 if arguments.check and any(total[state] for state in NEED_ATTENTION) else 0
+    if arguments.format != "text":
+        show([FORMATS[arguments.format](table).rstrip("\n")])
+        return outcome
     shown = pd.concat([table, pd.DataFrame([{"proposal": "total", **total}]).astype({"proposal": "string"})])
     columns = [name for name in STATUS_TABLE if name not in RARE or total[name]]
     shown = shown[columns].assign(**{name: shown[name].map(human_bytes) for name in ("bytes", "bytes_to_come")})
@@ -100,7 +107,7 @@ def status(arguments: argparse.Namespace) -> int:
     show(lines)
     if arguments.details:
         show(_details(store, proposals, config, disk))
-    return 1 if arguments.check and any(total[state] for state in NEED_ATTENTION) else 0
+    return outcome
 
 
 def _watched(store: TableStore, config: Config) -> list[str]:
