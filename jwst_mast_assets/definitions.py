@@ -5,13 +5,14 @@ from typing import Any
 
 import dagster as dg
 
-from jwst_mast_assets.defs import lost_runs, notices, reprocessing, upkeep, watching
+from jwst_mast_assets.defs import lost_runs, notices, pruning, reprocessing, upkeep, watching
 from jwst_mast_assets.defs.assets.downloaded_files import downloaded_files
 from jwst_mast_assets.defs.assets.index_html import index_html
 from jwst_mast_assets.defs.assets.obs_table import obs_table
 from jwst_mast_assets.defs.assets.product_table import product_table
 from jwst_mast_assets.defs.assets.summary_table import summary_table
 from jwst_mast_assets.defs.checks import build_checks
+from jwst_mast_assets.defs.executors import chosen_executor
 from jwst_mast_assets.defs.home import warn_of_home
 from jwst_mast_assets.defs.jobs import jobs
 from jwst_mast_assets.defs.partitions import build_grid, on_grid
@@ -35,7 +36,7 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
     Raises
     ------
     ConfigError
-        If the YAML file cannot be used.
+        If the YAML file or $JWST_EXECUTOR cannot be used.
     """
     config = config or load_config()
     grid = build_grid(config.first_day)
@@ -45,8 +46,8 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
             *reprocessing.assets,
         ],
         asset_checks=build_checks(grid),
-        jobs=[*jobs, *reprocessing.jobs, *upkeep.jobs, *watching.jobs],
-        schedules=[*build_schedules(config.first_day), *reprocessing.schedules, *upkeep.schedules],
+        jobs=[*jobs, *reprocessing.jobs, *upkeep.jobs, *watching.jobs, *pruning.jobs],
+        schedules=[*build_schedules(config.first_day), *reprocessing.schedules, *upkeep.schedules, *pruning.schedules],
         sensors=[
             *build_sensors(config),
             *reprocessing.build_sensors(config.first_day),
@@ -54,8 +55,7 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
             *lost_runs.sensors,
         ],
         resources={**build_resources(config), **(resource_overrides or {})},
-        # A step takes a second or two; an interpreter per step would cost several times that.
-        executor=dg.in_process_executor,
+        executor=chosen_executor(),
     )
 
 

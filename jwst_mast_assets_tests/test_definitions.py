@@ -39,8 +39,16 @@ def test_the_names_of_everything():
             "product_table: every_list_answered",
             "product_table: no_sudden_fall",
         ],
-        "jobs": ["jwst_audit", "jwst_download", "jwst_query", "jwst_reprocessing", "jwst_upkeep", "watch_proposals"],
-        "schedules": ["daily_download", "daily_reprocessing", "daily_upkeep"],
+        "jobs": [
+            "jwst_audit",
+            "jwst_download",
+            "jwst_query",
+            "jwst_reprocessing",
+            "jwst_upkeep",
+            "prune",
+            "watch_proposals",
+        ],
+        "schedules": ["daily_download", "daily_reprocessing", "daily_upkeep", "weekly_prune"],
         "sensors": [
             "lost_runs",
             "new_observations",

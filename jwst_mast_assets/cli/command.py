@@ -34,6 +34,7 @@ from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
+from jwst_mast_assets.mast.shared_limits import shared_limits
 from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.archive_identity import open_archive
@@ -90,7 +91,7 @@ class Command:
         self.now = dt.datetime.now(dt.timezone.utc)
         self.snapshot = Snapshot(self._run_config())
         self.store = self.snapshot.store
-        self.archive = open_archive(config.root)
+        self.archive = open_archive(config.root, limits=shared_limits(config))
         self.token_given = bool(self.archive.token)
         self._unanswered: dict[str, str] = {}
         self._to_download: list[Cell] = []

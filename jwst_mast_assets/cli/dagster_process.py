@@ -27,6 +27,14 @@ WORKSPACE = """load_from:
       location_name: jwst_mast_assets
 """
 
+WORKSPACE_OF_SERVER = """load_from:
+  - grpc_server:
+      host: 127.0.0.1
+      port: {port}
+      location_name: jwst_mast_assets
+"""
+"""Where a code server of its own has the code."""
+
 
 @contextmanager
 def dagster_dev(

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from jwst_mast_assets import __version__
-from jwst_mast_assets.cli import proposals, records, upkeep
+from jwst_mast_assets.cli import proposals, records, service, upkeep
 from jwst_mast_assets.cli.options import Parser
 from jwst_mast_assets.cli.screen import CLOSED_PIPE, ignore_closed_pipe
 from jwst_mast_assets.mast.config_file import annotated_config
@@ -73,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
             "--pages-port", type=int, help="port of the proposals' pages, on 127.0.0.1 (default: --port + 1)"
         )
         parser_of_page.add_argument("-v", "--verbose", action="store_true", help="show everything that Dagster logs")
+    service.add_commands(commands)
     records.add_commands(commands)
     upkeep.add_commands(commands)
     return parser

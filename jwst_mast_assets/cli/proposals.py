@@ -34,12 +34,15 @@ def _add(arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.cli.runs import open_instance
     from jwst_mast_assets.defs.watching import watch
     from jwst_mast_assets.mast.archive import Archive
+    from jwst_mast_assets.mast.shared_limits import shared_limits
     from jwst_mast_assets.records.archive_identity import open_archive
 
     config, _ = folder_of(arguments)
 
     def archive(root: Path) -> Archive:
-        opened = open_archive(root, token=config.token.get_secret_value() if config.token else None)
+        opened = open_archive(
+            root, token=config.token.get_secret_value() if config.token else None, limits=shared_limits(config)
+        )
         if opened.token:
             opened.whoami()
         return opened

@@ -17,7 +17,7 @@ from jwst_mast_assets.mast.file_states import NEED_ATTENTION, State
 from jwst_mast_assets.mast.names import proposal_key
 from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.mast.tables import STATUS_TABLE
-from jwst_mast_assets.records import history, manifests
+from jwst_mast_assets.records import history, manifests, metrics
 from jwst_mast_assets.records.file_states import file_states
 from jwst_mast_assets.records.freshness import last_comparisons
 from jwst_mast_assets.records.history import NEWS_OF_MAST
@@ -41,6 +41,9 @@ RARE = (State.REFUSED, State.SUPERSEDED, State.GONE, "forgotten")
 
 LEGEND = (*(state for state in State if state != State.PRESENT), "queued", "not_comparable", "forgotten")
 """What ``status`` explains below its table, where there is some."""
+
+FORMATS = {"json": metrics.as_json, "prometheus": metrics.as_prometheus}
+"""What ``status`` prints for other programs."""
 
 
 def manifest(arguments: argparse.Namespace) -> int:
@@ -85,7 +88,7 @@ def diff(arguments: argparse.Namespace) -> int:
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """``jwst-mast status [PROPOSAL...] [--check] [--details]``."""
+    """``jwst-mast status [PROPOSAL...] [--check] [--details] [--format FORMAT]``."""
     config, store = folder_of(arguments)
     to_come = [] if arguments.proposal else _without_records(store, config)
     if to_come and not recorded_proposals(store):
@@ -95,6 +98,10 @@ def status(arguments: argparse.Namespace) -> int:
     disk = Disk()
     table = status_of(store, proposals, config, _now(), disk)
     total = table.drop(columns=["proposal", "last_checked"]).sum()
+    outcome = 1 if arguments.check and any(total[state] for state in NEED_ATTENTION) else 0
+    if arguments.format != "text":
+        show([FORMATS[arguments.format](table).rstrip("\n")])
+        return outcome
     shown = pd.concat([table, pd.DataFrame([{"proposal": "total", **total}]).astype({"proposal": "string"})])
     columns = [name for name in STATUS_TABLE if name not in RARE or total[name]]
     shown = shown[columns].assign(**{name: shown[name].map(human_bytes) for name in ("bytes", "bytes_to_come")})
@@ -111,7 +118,7 @@ def status(arguments: argparse.Namespace) -> int:
     show(lines)
     if arguments.details:
         show(_details(store, proposals, config, disk))
-    return 1 if arguments.check and any(total[state] for state in NEED_ATTENTION) else 0
+    return outcome
 
 
 def _without_records(store: TableStore, config: Config) -> list[str]:

@@ -26,6 +26,12 @@ def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     status.add_argument(
         "--check", action="store_true", help="exit status 1 if a selected file is missing, failed or stale"
     )
+    status.add_argument(
+        "--format",
+        choices=("text", "json", "prometheus"),
+        default="text",
+        help="for people, or for other programs (default %(default)s)",
+    )
     status.add_argument("--details", action="store_true", help="name the stale, missing, failed and waiting files")
 
     calendar = _command(commands, "calendar", "which selected files become public when")

@@ -13,7 +13,7 @@ import pydantic
 
 from jwst_mast_assets.defs.attempts import note_attempt
 from jwst_mast_assets.defs.failures import forget_failure
-from jwst_mast_assets.defs.lost_runs import show_alive
+from jwst_mast_assets.defs.lost_runs import show_alive, show_idle
 from jwst_mast_assets.defs.partitions import let_the_range_win
 from jwst_mast_assets.defs.table_io import table_io_manager
 from jwst_mast_assets.downloads import Event
@@ -21,6 +21,7 @@ from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
 from jwst_mast_assets.mast.config import Config, load_config, parameters_with
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.parameter_roles import Role
+from jwst_mast_assets.mast.shared_limits import shared_limits
 from jwst_mast_assets.records.archive_identity import check, open_archive
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.store import TableStore
@@ -70,6 +71,11 @@ class JwstConfig(dg.ConfigurableResource):
             # What is wrong with the configuration or the folder is for a step to say.
             with suppress(JwstMastError):
                 note_attempt(context.run.tags, self.store(), dt.datetime.now(dt.timezone.utc))
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """The run, or this process's part of it, has ended."""
+        if context.instance is not None and context.run is not None:
+            show_idle(context.instance, context.run.run_id)
 
     def store(self) -> TableStore:
         """The tables of the run's output folder."""
@@ -125,20 +131,22 @@ class ArchiveResource(dg.ConfigurableResource):
 
     _archive: Archive | None = pydantic.PrivateAttr(default=None)
 
-    def open(self, root: Path) -> Archive:
+    def open(self, config: Config) -> Archive:
         """The run's connection. A token that MAST does not accept is not used; the archive's warnings say so."""
         if self._archive is None:
-            self._archive = open_archive(root, self.server, token=current_token())
+            self._archive = open_archive(config.root, self.server, token=current_token(), limits=shared_limits(config))
         return _known_to_mast(self._archive)
 
     def check(self, root: Path) -> None:
         """Raises WrongArchive if the output folder was filled from another archive; asks MAST nothing."""
         check(root, self.server)
 
-    def open_for_a_tick(self, root: Path) -> Archive:
+    def open_for_a_tick(self, config: Config) -> Archive:
         """A connection for a sensor or schedule, which has less time."""
         options = {"token": current_token(), "read_timeout": TIME_LIMIT, "time_limit": TIME_LIMIT}
-        return _known_to_mast(open_archive(root, self.server, **options, retries=1))
+        return _known_to_mast(
+            open_archive(config.root, self.server, **options, retries=1, limits=shared_limits(config))
+        )
 
 
 def opened(archive: Archive) -> dg.ResourceDefinition:

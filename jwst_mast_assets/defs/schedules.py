@@ -41,7 +41,7 @@ def build_schedules(first_day: dt.date) -> list[dg.ScheduleDefinition]:
             if not watched:
                 return dg.SkipReason(f"No proposal is watched. Watch some with: {suggest('proposals add 1138')}")
             since = max(first_day, day_of_mjd(mjd_of(now) - config.lookbacktime))
-            observations = list_observations(archive.open_for_a_tick(config.root), config, watched, since, now)
+            observations = list_observations(archive.open_for_a_tick(config), config, watched, since, now)
         except JwstMastError as error:
             return dg.SkipReason(f"Skipped: {error}")
         day = f"{now:%Y-%m-%d}"

@@ -41,7 +41,7 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
             look = Look(context.instance, current, config.sensor_interval, context.cursor, utc_now())
             if waits := look.waits():
                 return dg.SkipReason(waits)
-            mast = archive.open_for_a_tick(current.root)
+            mast = archive.open_for_a_tick(current)
             try:
                 result, skipped = look.take(mast, end)
             except JwstMastError:

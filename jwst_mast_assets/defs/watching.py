@@ -240,7 +240,8 @@ def watch_these(
 ) -> None:
     """Asks MAST what it has of the proposals, reports it, and has the sensor watch them from now on."""
     with plain_failures_of(context.instance, context.run_id):
-        outcome = watch(context.instance, archive.open, jwst_config.checked(), config.proposals, config.force)
+        settings = jwst_config.checked()
+        outcome = watch(context.instance, lambda _: archive.open(settings), settings, config.proposals, config.force)
     for sentence in outcome.sentences:
         context.log.info(sentence)
     if outcome.refused:

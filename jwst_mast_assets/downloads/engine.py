@@ -22,6 +22,7 @@ from jwst_mast_assets.downloads.transfer import Connection
 from jwst_mast_assets.mast import layout, tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.shared_limits import shared_limits
 
 log = logging.getLogger("jwst_mast_assets.downloads")
 
@@ -132,7 +133,10 @@ class _Run:
 
     def _connect(self, source: Source) -> Connection:
         session = source.session(self.config.download_timeout)
-        connection = Connection(source.label, session, self._paces[source.name], backoff.WAITS, self.stop)
+        session.stop = self.stop
+        pace, limits = self._paces[source.name], shared_limits(self.config)
+        counted = source.name == "mast"
+        connection = Connection(source.label, session, pace, backoff.WAITS, self.stop, limits, counted)
         self._connections.append(connection)
         return connection
 

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from urllib3.exceptions import HTTPError
 from jwst_mast_assets.downloads.backoff import Pace, Waits, seconds_asked
 from jwst_mast_assets.downloads.codes import Code
 from jwst_mast_assets.downloads.partial import Origin, Partial, Stopped
+from jwst_mast_assets.mast.shared_limits import GaveUp, SharedLimits
 
 NETWORK_BLOCK = 1 << 18
 """Bytes taken from the network at a time."""
@@ -77,10 +79,20 @@ class Connection:
     pace: Pace
     waits: Waits
     stop: threading.Event
+    limits: SharedLimits
+    """What all processes of the output folder share."""
+    counted: bool = True
+    """Whether the other end is MAST, where connections are limited."""
     fetched: int = 0
     """Bytes received for the current file."""
     fetched_in_all: int = 0
     """Bytes received for all files."""
+
+    def place(self) -> AbstractContextManager[None]:
+        """One of the connections that are allowed; waits for it."""
+        if not self.counted:
+            return nullcontext()
+        return self.limits.connection(self.stop.is_set, self.session.close)
 
 
 def transfer(connection: Connection, url: str, partial: Partial, origin: Origin, same_size: int | None = None) -> bool:
@@ -144,12 +156,14 @@ def _request(
     if connection.stop.is_set():
         raise Stopped
     try:
-        with connection.session.get(url, headers=headers, stream=True) as response:
+        with connection.place(), connection.session.get(url, headers=headers, stream=True) as response:
             _check_status(response, connection, offset)
             total = _begin(response, partial, origin, offset)
             if same_size is not None and total == same_size:
                 raise SameSize
             _take(response, partial, connection)
+    except GaveUp:
+        raise Stopped from None
     except (requests.RequestException, HTTPError, OSError) as error:
         network = isinstance(error, requests.RequestException | HTTPError | TimeoutError | ConnectionError)
         if not network and error.errno is not None:
@@ -227,6 +241,7 @@ def _take(response: requests.Response, partial: Partial, connection: Connection)
         connection.fetched += len(block)
         connection.fetched_in_all += len(block)
         partial.append(block)
+        connection.limits.spend(len(block), connection.stop.is_set)
         if connection.stop.is_set():
             raise Stopped
 

@@ -1,10 +1,12 @@
 """What is asked of the archive and what it answers, apart from the connection between the two."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from http.cookies import SimpleCookie
+from itertools import accumulate
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -35,6 +37,8 @@ class RecordedRequest:
         Kinds of the faults that hit it.
     finished : float, optional
         When the answer was complete or the connection ended.
+    busy_until : float, optional
+        When the last part of the answer was about to be sent: before that the client cannot have had all of it.
     """
 
     time: float
@@ -49,10 +53,20 @@ class RecordedRequest:
     sent: int = 0
     faults: list[str] = field(default_factory=list)
     finished: float | None = None
+    busy_until: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON form."""
         return asdict(self)
+
+
+def most_at_once(requests: Iterable[RecordedRequest]) -> int:
+    """The largest number of requests that were under way at the same time."""
+    changes = []
+    for request in requests:
+        until = request.busy_until or request.finished or math.inf
+        changes += [(request.time, 1), (max(until, request.time), -1)]
+    return max(accumulate(change for _, change in sorted(changes)), default=0)
 
 
 @dataclass

@@ -103,10 +103,10 @@ class ArchiveHandler(BaseHTTPRequestHandler):
         entry.status = response.status
         try:
             if isinstance(response.body, bytes):
-                entry.finished = time.time()
+                entry.busy_until = entry.finished = time.time()
                 self._send_whole(response, response.body)
             else:
-                self._send_parts(response, response.body)
+                self._send_parts(response, response.body, entry)
         finally:
             entry.finished = time.time()
 
@@ -119,10 +119,11 @@ class ArchiveHandler(BaseHTTPRequestHandler):
         head = self._head(response, {"content-length": str(len(body)), **response.headers})
         self.wfile.write(head if self.command == "HEAD" else head + body)
 
-    def _send_parts(self, response: Response, parts: Iterable[bytes]) -> None:
+    def _send_parts(self, response: Response, parts: Iterable[bytes], entry: RecordedRequest) -> None:
         chunked = "content-length" not in response.headers
         self.wfile.write(self._head(response, {"transfer-encoding": "chunked"} if chunked else {}))
         for part in parts:
+            entry.busy_until = time.time()
             self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
         if chunked and not response.cut:
             self.wfile.write(b"0\r\n\r\n")

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from jwst_mast_assets.embedded_archive.application import create_application
 from jwst_mast_assets.embedded_archive.catalogue import Catalogue
-from jwst_mast_assets.embedded_archive.exchange import RecordedRequest
+from jwst_mast_assets.embedded_archive.exchange import RecordedRequest, most_at_once
 from jwst_mast_assets.embedded_archive.protocol import ArchiveServer
 from jwst_mast_assets.embedded_archive.state import ArchiveState
 
@@ -78,6 +78,11 @@ class EmbeddedArchive:
     def requests(self) -> list[RecordedRequest]:
         """The requests received so far."""
         return self._state.log.all()
+
+    @property
+    def most_at_once(self) -> int:
+        """The largest number of requests that were under way at the same time so far."""
+        return most_at_once(self.requests)
 
     def clear_requests(self) -> None:
         """Forget the requests received so far."""

@@ -19,6 +19,7 @@ from jwst_mast_assets.mast.adaptive import in_parts
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.mashup import Mashup, Params, Reply, as_sentence
 from jwst_mast_assets.mast.session import CONNECT_TIMEOUT, MastSession
+from jwst_mast_assets.mast.shared_limits import SharedLimits
 
 DEFAULT_SERVER = "https://mast.stsci.edu"
 TOKEN_PAGE = "https://auth.mast.stsci.edu/token"
@@ -122,6 +123,8 @@ class Archive:
         Seconds after which no further query is made, for callers with little time.
     max_queries : int
         Queries of a long list that may be under way at the same time; MAST is shared.
+    limits : SharedLimits, optional
+        What is shared with the other processes of an output folder.
     """
 
     def __init__(
@@ -132,6 +135,7 @@ class Archive:
         retries: int = 3,
         time_limit: float = math.inf,
         max_queries: int = 4,
+        limits: SharedLimits | None = None,
     ) -> None:
         self.server = (server or os.environ.get("MAST_SERVER") or DEFAULT_SERVER).rstrip("/")
         if not self.server.startswith(("http://", "https://")):
@@ -152,8 +156,9 @@ class Archive:
         self.max_queries = max_queries
         self._identity: Identity | None = None
         self._remembered: _Remembered | None = None
+        self._limits = limits
         # Lists are public: the token, which may have expired, is sent only to download files.
-        self._session = MastSession(None, read_timeout, retries, self.server)
+        self._session = MastSession(None, read_timeout, retries, self.server, limits=limits)
         self._session.end = time.monotonic() + time_limit
         # astroquery and we would each read the JSON of an answer.
         self._session.hooks["response"].append(_read_once)
@@ -176,7 +181,7 @@ class Archive:
         """A separate session for one download thread; it does not retry by itself."""
         known = self._identity is not None and self._identity.anonymous is False
         refused = None if known else self._give_up_token
-        return MastSession(self.token, read_timeout, 0, self.server, header=True, refused=refused)
+        return MastSession(self.token, read_timeout, 0, self.server, header=True, refused=refused, limits=self._limits)
 
     def whoami(self) -> Identity:
         """The identity that MAST sees with the present token; requested once.
@@ -192,7 +197,7 @@ class Archive:
 
     def _ask_whoami(self) -> Identity:
         wait = min(WHOAMI_TIMEOUT, self._session.read_timeout)
-        with MastSession(self.token, wait, 0, self.server) as session:
+        with MastSession(self.token, wait, 0, self.server, limits=self._limits) as session:
             session.end = self._session.end
             # As in astroquery; the answer without this header is unknown.
             headers = {"Accept": "application/json"}
@@ -314,7 +319,7 @@ class Archive:
 
     def another(self, time_limit: float) -> "Archive":
         """Another connection to the same server for lists, to be used by another thread."""
-        return Archive(self.server, self.token, time_limit, 0, time_limit)
+        return Archive(self.server, self.token, time_limit, 0, time_limit, limits=self._limits)
 
     def remember_observations(
         self, proposals: Iterable[str | int], t_min: tuple[float, float] | None, columns: Sequence[str]

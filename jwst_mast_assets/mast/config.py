@@ -194,6 +194,16 @@ class Config(pydantic.BaseModel):
     Nparallel: Annotated[int, Field(gt=0, le=20)] = Field(
         default=5, description="Files downloaded at a time. MAST's staff ask to keep this low."
     )
+    max_connections: Annotated[int, Field(gt=0, le=100)] = Field(
+        default=10,
+        description="Connections to MAST at a time, of all runs and commands together that use the output folder.",
+    )
+    max_bandwidth: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(none_if_blank)] = Field(
+        default=None,
+        description="MB (10^6 bytes) per second for downloads, of all runs and commands together that use the output "
+        "folder. Empty: no limit.",
+        examples=[50],
+    )
     download_timeout: Annotated[float, Field(gt=0)] = Field(
         default=60.0, description="Seconds without any data before a download is retried."
     )

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
 from jwst_mast_assets import __version__
+from jwst_mast_assets.mast.shared_limits import GaveUp, SharedLimits
 
 USER_AGENT = f"jwst_mast_assets/{__version__} (+https://github.com/jwst-mast-assets/jwst_mast_assets)"
 
@@ -74,6 +76,9 @@ class MastSession(requests.Session):
     refused : callable, optional
         Called when the server refuses a request because of the token: 401 with it, but not without it. The session
         goes on anonymously then. Without this a 401 is returned unchanged.
+    limits : SharedLimits, optional
+        What is shared with other processes. A streamed request is not counted here: its reader holds the connection
+        longer, and counts it.
     """
 
     def __init__(
@@ -84,10 +89,14 @@ class MastSession(requests.Session):
         server: str = "",
         header: bool = False,
         refused: Callable[[], None] | None = None,
+        limits: SharedLimits | None = None,
     ) -> None:
         super().__init__()
         self.end = math.inf
         """When, of ``time.monotonic``, no further request is made."""
+        self.stop = threading.Event()
+        """Set when nothing more is wanted, and no request needs to wait for a connection."""
+        self.limits = limits
         self._of_thread = threading.local()
         self.received = 0
         """Bytes of the answers so far."""
@@ -106,18 +115,23 @@ class MastSession(requests.Session):
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # pyright: ignore[reportIncompatibleMethodOverride]
         """As the base class does, with a time-out, and without a token that the server refuses."""
-        left = self.end - time.monotonic()
-        if left <= 0:
+        if time.monotonic() > self.end:
             raise NoTimeLeft
-        # astroquery passes timeout=None, which would wait forever.
-        connect, read = kwargs.get("timeout") or (CONNECT_TIMEOUT, self.read_timeout)
-        kwargs["timeout"] = (min(connect, left), min(read, left))
-        response = super().request(*args, **kwargs)
+        limits = None if kwargs.get("stream") else self.limits
+        try:
+            with limits.connection(self._given_up) if limits else nullcontext():
+                left = max(self.end - time.monotonic(), 0.1)
+                # astroquery passes timeout=None, which would wait forever.
+                connect, read = kwargs.get("timeout") or (CONNECT_TIMEOUT, self.read_timeout)
+                kwargs["timeout"] = (min(connect, left), min(read, left))
+                response = super().request(*args, **kwargs)
+                if response.status_code == 401 and self._refused:
+                    response = self._anonymously(response, self._refused, *args, **kwargs)
+        except GaveUp:
+            raise NoTimeLeft from None
         if not kwargs.get("stream"):
             # As sent: compressed, if the server compresses.
             self.received += response.raw.tell()
-        if response.status_code == 401 and self._refused:
-            response = self._anonymously(response, self._refused, *args, **kwargs)
         if not kwargs.get("stream") and len(response.content) < 10_000 and EXECUTING.search(response.content):
             time.sleep(PAUSE_WHILE_EXECUTING)
         return response
@@ -130,6 +144,9 @@ class MastSession(requests.Session):
     @patient.setter
     def patient(self, value: bool) -> None:
         self._of_thread.patient = value
+
+    def _given_up(self) -> bool:
+        return self.stop.is_set() or time.monotonic() > self.end
 
     def get_adapter(self, url: str) -> BaseAdapter:
         """The connections to use, with the present number of retries."""

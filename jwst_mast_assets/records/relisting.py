@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ArchiveUnavailable
@@ -100,7 +101,7 @@ class Relisting:
         list of DueCell
             Those of which an earlier tick has found new files that no run has seen yet.
         """
-        wanted = observations[observations["wanted"].fillna(False).astype(bool)]
+        wanted = observations[tables.is_true(observations["wanted"])]
         due = []
         for key, rows in wanted.groupby("cell")["obsid"]:
             entry = recorded.entries.get(str(key))
@@ -185,11 +186,11 @@ class Relisting:
     def _new_files(self, archive: Archive, config: Config, one: Overdue, obsids: list[int]) -> list[str]:
         """The dataURIs of selected files that are not on record."""
         store: TableStore = self.ledger.store
-        found = archive.products(obsids, max(config.Nobs_per_batch, OBSERVATIONS_PER_QUERY))
+        found = archive.products(obsids, max(config.batch_size or 0, OBSERVATIONS_PER_QUERY))
         known = store.read("product_table", [one.cell])
         observations = store.read("obs_table", [one.cell])
         products = describe_products(found, observations, config)
-        selected = products[products["selected"].fillna(False).astype(bool)]
+        selected = products[tables.is_true(products["selected"])]
         return sorted(set(selected["dataURI"]) - set(known["dataURI"]))
 
 

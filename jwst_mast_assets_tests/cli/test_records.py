@@ -1,7 +1,9 @@
 """``manifest``, ``diff``, ``status`` and ``calendar`` on what real runs left; and each way to ask them wrongly."""
 
 import datetime as dt
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,12 +12,14 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 import pytest
+import yaml
 from astropy.table import Table
 
 from jwst_mast_assets.cli.main import main
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
+from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets_tests.defs.conftest import Runner
 
 UNCALS = ("jw01138004001_02101_00001_nrca1_uncal.fits", "jw01138004001_02101_00002_nrca1_uncal.fits")
@@ -262,3 +266,29 @@ def test_the_commands_do_without_dagster_and_end_quietly_when_nobody_reads_on(st
         process.stdout.close()
         errors = process.stderr.read()
     assert (process.returncode, errors) == (0, "")
+
+
+def test_status_for_other_programs_has_the_same_numbers(ask):
+    (row,) = json.loads(ask("status", "1138", "--format", "json").out)
+    lines = ask("status", "1138", "--format", "prometheus").out.splitlines()
+    values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    assert row["proposal"] == "01138"
+    assert row["stale"] > 0
+    for state in ("present", "stale", "missing"):
+        assert values[f'jwst_files{{proposal="01138",state="{state}"}}'] == str(row[state])
+    assert values['jwst_bytes_on_disk{proposal="01138"}'] == str(row["bytes"])
+    checked = dt.datetime.fromisoformat(f"{row['last_checked']}+00:00").timestamp()
+    assert values['jwst_last_checked_timestamp_seconds{proposal="01138"}'] == f"{checked:.0f}"
+    # each metric is described once, before its values
+    named = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+    assert list(dict.fromkeys(name.partition("{")[0] for name in values)) == named
+    assert ask("status", "1138", "--format", "json", "--check").status == 1
+
+
+def test_the_examples_of_alerts_use_metrics_that_there_are(ask):
+    there = {line.partition("{")[0] for line in ask("status", "--format", "prometheus").out.splitlines()}
+    rules = yaml.safe_load((Path(__file__).parents[2] / "deploy" / "alerts.yaml").read_text())["groups"][0]["rules"]
+    for rule in rules:
+        assert set(re.findall(r"jwst_\w+", rule["expr"])) <= there
+        for state in re.findall(r'state="(\w+)"', rule["expr"]):
+            assert State(state)

@@ -71,7 +71,8 @@ class Watched:
             self._look()
 
     def _look(self) -> None:
-        for folder, _, names in os.walk(self.folder):
+        for folder, subfolders, names in os.walk(self.folder):
+            subfolders[:] = [name for name in subfolders if not name.startswith(".")]
             for name in names:
                 if not name.startswith("."):
                     md5 = md5_of(os.path.join(folder, name))

@@ -91,4 +91,4 @@ def assert_fetched(files: pd.DataFrame, embedded: EmbeddedArchive, code: int = C
 
 def leftovers(folder: Path) -> list[str]:
     """Names of files below a folder that are not products."""
-    return sorted(path.name for path in Path(folder).rglob(".*"))
+    return sorted(path.name for path in Path(folder).rglob(".*") if path.name != ".jwst_mast_assets")

@@ -47,7 +47,7 @@ def downloaded_files(
     with plain_failures(context):
         snapshot, start = jwst_config.snapshot(), time.monotonic()
         config, store, cells = snapshot.config, snapshot.store, cells_of(context)
-        mast = archive.open(store.root)
+        mast = archive.open(config)
         known = here(store.read("downloaded_files", cells), config)
         with warnings_logged(context, mast):
             product_table = Forgotten(store).left_out(product_table)

@@ -40,7 +40,7 @@ def obs_table(
     """
     with plain_failures(context):
         config, store, cells = jwst_config.checked(), jwst_config.store(), cells_of(context)
-        mast = archive.open(store.root)
+        mast = archive.open(config)
         known = store.read("obs_table", cells)
         with warnings_logged(context, mast):
             listing = query_observations(mast, config, cells, known)

@@ -47,7 +47,7 @@ def product_table(
     with plain_failures(context):
         snapshot, cells = jwst_config.snapshot(), cells_of(context)
         config, store = snapshot.config, snapshot.store
-        mast = archive.open(store.root)
+        mast = archive.open(config)
         known = store.read("product_table", cells)
         with warnings_logged(context, mast):
             listing = query_products(mast, config, obs_table, known)

@@ -49,7 +49,7 @@ def make_reprocessed_files(context: dg.OpExecutionContext, jwst_config: JwstConf
     """Compares all files on disk of the watched proposals with what MAST has now."""
     with plain_failures_of(context.instance, context.run_id):
         config, store = jwst_config.checked(), jwst_config.store()
-        mast = archive.open(store.root)
+        mast = archive.open(config)
         watched = watched_proposals(context.instance, store, config)
         now = dt.datetime.now(dt.timezone.utc)
         with warnings_logged(context, mast):

@@ -1,0 +1,185 @@
+"""Several workers: a backfill through two Celery workers, of which one is killed, and a command at the same time."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.execution.backfill import BulkActionStatus
+
+from jwst_mast_assets.cli.dagster_process import WORKSPACE_OF_SERVER
+from jwst_mast_assets.defs import lost_runs
+from jwst_mast_assets.defs.partitions import register_proposals
+from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
+from jwst_mast_assets.embedded_archive.exchange import most_at_once
+from jwst_mast_assets_tests.conftest import NOW
+from jwst_mast_assets_tests.defs.conftest import watch_only
+from jwst_mast_assets_tests.deploy.conftest import DEPLOY
+from jwst_mast_assets_tests.deploy.installation import Installation, installation
+from jwst_mast_assets_tests.servers import redis, wait_until
+
+PROPOSALS = ("01138", "01410")
+DAYS = [*(f"2022-04-{day:02d}" for day in range(1, 31) if day != 12), "2022-05-01"]
+KEYS = [f"{day}|{proposal}" for day in DAYS for proposal in PROPOSALS]
+"""60 partitions; Dagster makes a run of each proposal's days without a gap."""
+
+LIMIT = 4
+DOWNLOAD = str(Path(sys.executable).parent / "jwst_download.py")
+
+WORKER = """
+import sys
+from jwst_mast_assets.defs import lost_runs
+lost_runs.BEAT = 0.5
+from celery.__main__ import main
+sys.argv[0] = "celery"
+main()
+"""
+
+
+@pytest.fixture
+def filled_archive(monkeypatch):
+    """Two proposals with data on some of thirty days; every file takes a while."""
+    with EmbeddedArchive(now=NOW) as archive:
+        for day in (59671.2, 59679.3, 59680.7, 59683.2, 59690.1, 59695.5):
+            archive.add_observation(1410, 40, t_min=day, detectors=("nrca1", "nrcb1"))
+        archive.faults.add(Fault("slow", endpoint="download", seconds=0.4))
+        monkeypatch.setenv("MAST_SERVER", archive.url)
+        yield archive
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """The output folder that all share, and the config file."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    config = tmp_path / "jwst.cfg"
+    config.write_text(f"outrootdir: {folder}\nmax_connections: {LIMIT}\n")
+    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(config))
+    return folder
+
+
+def start_worker(installed: Installation, name: str) -> None:
+    command = [sys.executable, "-c", WORKER, "-A", "jwst_mast_assets.defs.celery_app", "worker"]
+    installed.start(name, [*command, "-c", "1", "-n", f"{name}@%h", "--loglevel", "INFO"])
+
+
+def worker_of(installed: Installation, beat: str) -> str | None:
+    """The worker whose process sent a heartbeat."""
+    try:
+        group = os.getpgid(json.loads(beat)["pid"])
+    except ProcessLookupError:
+        return None
+    return next((name for name, process in installed.processes.items() if process.pid == group), None)
+
+
+def test_a_backfill_through_two_workers_of_which_one_is_killed_gets_every_file_once(
+    database, filled_archive, root, tmp_path, monkeypatch
+):
+    home = Path(os.environ["DAGSTER_HOME"])
+    home.mkdir()
+    shutil.copy(DEPLOY / "workers" / "dagster.yaml", home)
+    monkeypatch.setenv("JWST_POSTGRES_URL", database)
+    with redis() as queue, installation(tmp_path / "processes") as installed:
+        monkeypatch.setenv("JWST_CELERY_BROKER", queue)
+        monkeypatch.setenv("JWST_CELERY_BACKEND", queue)
+        with dg.DagsterInstance.get() as instance:
+            register_proposals(instance, PROPOSALS)
+            watch_only(root)  # nothing: all runs are the backfill's and the command's
+            installed.start_units(WORKSPACE_OF_SERVER)
+            for name in ("first", "second"):
+                start_worker(installed, name)
+            backfill_id = installed.backfill(KEYS)
+            command = subprocess.Popen(
+                [DOWNLOAD, "--propID", "1138", "--date_select", "2022-04-10", "2022-04-10T23:59:59", "--yes"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+
+            def busy() -> dict[str, str]:
+                """The worker of each run that sends heartbeats."""
+                started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+                beats = lost_runs.heartbeats(instance, [run.run_id for run in started])
+                found = {run_id: worker_of(installed, beat) for run_id, beat in beats.items()}
+                return {run_id: name for run_id, name in found.items() if name}
+
+            def both_work() -> bool:
+                names = set(busy().values())
+                return len(names) == 2 and any(each.endpoint == "download" for each in filled_archive.requests)
+
+            wait_until(both_work, "both workers carry out a run", 600)
+            lost, victim = next(iter(busy().items()))
+            moment = time.time()
+            in_flight = {each.uri for each in filled_archive.requests if each.finished is None}
+            installed.kill(victim)
+            look_until_ended(instance, lost)
+            output = command.communicate(timeout=600)[0]
+            assert command.returncode == 0, output
+
+            def complete() -> bool:
+                backfill = instance.get_backfill(backfill_id)
+                assert backfill
+                assert backfill.status != BulkActionStatus.FAILED, backfill.error
+                return all(run.is_finished for run in runs_of(instance, backfill_id)) and backfill.status in (
+                    BulkActionStatus.COMPLETED_SUCCESS,
+                    BulkActionStatus.COMPLETED_FAILED,
+                    BulkActionStatus.COMPLETED,
+                )
+
+            wait_until(complete, "the backfill is complete", 900)
+            runs = runs_of(instance, backfill_id)
+            retried = [run for run in runs if run.tags.get("dagster/parent_run_id") == lost]
+            assert_one_at_a_time(instance, [run.run_id for run in runs])
+            assert [run.status for run in retried] == [dg.DagsterRunStatus.SUCCESS]
+            assert all(run.status == dg.DagsterRunStatus.SUCCESS for run in runs if run.run_id != lost)
+    requests = [each for each in filled_archive.requests if each.endpoint == "download" and each.method == "GET"]
+    files = sorted(root.glob("0*/**/*.fits"))
+    assert {path.name for path in files} == {each.uri.rpartition("/")[2] for each in requests}
+    assert len(files) > 60
+    assert len(KEYS) == 60
+    assert all(path.read_bytes() == filled_archive.content(path.name) for path in files)
+    assert not list(root.rglob("*.part"))
+    uris = [each.uri for each in requests]
+    assert {uri for uri in uris if uris.count(uri) > 1} <= in_flight
+    before = [each for each in filled_archive.requests if each.time <= moment]
+    after = [each for each in filled_archive.requests if each.time > moment]
+    assert most_at_once(before) <= LIMIT
+    assert most_at_once(after) <= LIMIT
+    assert max(most_at_once(before), most_at_once(after)) > 1
+
+
+def look_until_ended(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Evaluate the sensor a few times, farther apart than the heartbeats of these workers."""
+    sensor: Any = lost_runs.lost_runs
+    cursor = None
+    for _ in range(lost_runs.SILENT_LOOKS + 2):
+        with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
+            said = sensor(context).skip_message
+            cursor = context.cursor
+        assert said in ("Every started run is alive.", f"Ended: {run_id}.")
+        if run_id in said:
+            return
+        time.sleep(2)
+    raise AssertionError("the lost run was not ended")
+
+
+def assert_one_at_a_time(instance: dg.DagsterInstance, run_ids: list[str]) -> None:
+    """No two runs of a proposal at the same time."""
+    records = instance.get_run_records(dg.RunsFilter(run_ids=run_ids))
+    for proposal in PROPOSALS:
+        own = [record for record in records if record.dagster_run.tags["jwst/proposal"] == proposal]
+        spans = sorted((record.start_time or 0, record.end_time or 0) for record in own)
+        assert len(spans) > 1
+        assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+
+
+def runs_of(instance: dg.DagsterInstance, backfill_id: str) -> list[dg.DagsterRun]:
+    return list(instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id})))
