@@ -134,7 +134,7 @@ def written(root: Path) -> dict[str, int]:
     return {
         str(path.relative_to(root)): path.stat().st_mtime_ns
         for path in root.rglob("*")
-        if path.is_file() and path.parent.name not in ("ledger", "locks")
+        if path.is_file() and path.parent.name not in ("ledger", "locks", "limits")
     }
 
 

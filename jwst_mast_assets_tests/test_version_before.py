@@ -103,7 +103,7 @@ def test_a_download_fetches_nothing_again_and_makes_the_page(
     before = files(folder)
     assert len(before) == 27
     assert download_main(["--propID", "1138", "--date_select", "2022-04-10", "--makewebpages", "--yes"]) == 0
-    assert "9 of 9 selected files are already there" in capsys.readouterr().out
+    assert "all 9 selected files are already there" in capsys.readouterr().out
     assert [request for request in archive.requests if request.endpoint == "download"] == []
     assert files(folder) == before
     rows = (folder / "01138" / "01138.products.txt").read_text().splitlines()[1:]

@@ -40,7 +40,7 @@ EXAMPLES = [
     (
         "jwst_download.py -v -c jwst_query.cfg --outrootdir /jwst_data -l 1 --propID 01138 --makewebpages "
         "--filetypes jpg fits",
-        of_1138(4, 5, 7) | {"01138/index.html"},
+        of_1138(4, 5, 7) | {"01138/index.html", "index.html"},
     ),
     (
         "jwst_download.py -v --config jwst_query.cfg --lookbacktime 2 --propID 1409 --obsnums 3 103",
@@ -49,12 +49,12 @@ EXAMPLES = [
     (
         "jwst_download.py -v -c jwst_query.cfg --outrootdir /jwst_data -l 1 --propID 01138 --obsnums 4 --makewebpages "
         "--filetypes jpg fits",
-        of_1138(4) | {"01138/index.html"},
+        of_1138(4) | {"01138/index.html", "index.html"},
     ),
     (
         "jwst_download.py -v -c jwst_query.cfg --outrootdir /jwst_data -l 1 --propID 01138 --obsnums 4 5 7 "
         "--makewebpages --filetypes jpg fits",
-        of_1138(4, 5, 7) | {"01138/index.html"},
+        of_1138(4, 5, 7) | {"01138/index.html", "index.html"},
     ),
     (
         "jwst_download.py -v  -c jwst_query.cfg --propID 743 --date_select 2021-08-11T16:49:49 2021-08-12T16:49:49",

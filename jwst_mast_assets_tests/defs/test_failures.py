@@ -144,6 +144,9 @@ def test_a_full_disk_is_tried_again_when_there_is_room(watch, mounted, monkeypat
     folder = mounted("-t", "tmpfs", "-o", "size=300k", "tmpfs")
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(folder))
     watch_only(folder, "01138")
+    assert watch.attempt() is None
+    # The disk becomes full after the tick.
+    monkeypatch.setattr("jwst_mast_assets.defs.run_requests.LEAST_ROOM", 0)
     failed = watch.attempt()
     assert "free some space" in messages(failed)[0]
     tags = watch.tags(failed)
@@ -170,10 +173,10 @@ def test_an_error_that_nobody_foresaw_is_transient(watch, monkeypatch):
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
-        (ArchiveUnavailable("MAST is away"), Verdict(False)),
+        (ArchiveUnavailable("MAST is away"), Verdict(False, outage="mast")),
         (ConfigError("sca: unknown detector"), Verdict(True)),
         (OutputError("the folder cannot be written"), Verdict(True, "folder")),
-        (NoRoom("only 5 kB are free", 7_000_000_000), Verdict(True, "7000000000")),
+        (NoRoom("only 5 kB are free", 7_000_000_000), Verdict(True, "7000000000", outage="disk")),
     ],
 )
 def test_each_error_has_its_class(error, verdict):
@@ -185,7 +188,7 @@ def test_a_disk_that_is_full_while_a_table_is_written_waits_for_room(mounted):
     folder = mounted("-t", "tmpfs", "-o", "size=16k", "tmpfs")
     with pytest.raises(OutputError) as raised:
         write_text(folder / "table.txt", "x" * 100_000)
-    assert classify(raised.value) == Verdict(True, str(LEAST_ROOM))
+    assert classify(raised.value) == Verdict(True, str(LEAST_ROOM), outage="disk")
 
 
 def test_files_that_failed_are_transient_unless_none_of_them_can_be_had_by_trying_again():
@@ -194,7 +197,7 @@ def test_files_that_failed_are_transient_unless_none_of_them_can_be_had_by_tryin
 
     assert not verdict(Code.NOT_FOUND, Code.BAD_NAME).permanent
     assert verdict(Code.BAD_NAME) == Verdict(True)
-    assert verdict(Code.DISK_FULL, Code.DISK_FULL, Code.BAD_NAME) == Verdict(True, "120000000")
+    assert verdict(Code.DISK_FULL, Code.DISK_FULL, Code.BAD_NAME) == Verdict(True, "120000000", outage="disk")
 
 
 def test_what_a_permanent_failure_waits_for():
