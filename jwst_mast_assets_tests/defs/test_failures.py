@@ -154,7 +154,7 @@ def test_a_full_disk_is_tried_again_when_there_is_room(watch, mounted, monkeypat
     assert int(tags[NEEDS]) > 300_000
     # The page hides what tells a person nothing.
     shown = {tag for tag in tags if tag.startswith("jwst/")}
-    assert shown == {"jwst/failure", "jwst/reason", "jwst/cause", "jwst/attempt"}
+    assert shown == {"jwst/failure", "jwst/reason", "jwst/cause", "jwst/attempt", "jwst/by", "jwst/outage"}
     assert watch.attempt(dt.timedelta(days=365)) is None
     subprocess.run(["mount", "-o", "remount,size=50m", str(folder)], check=True)
     assert watch.attempt().success
