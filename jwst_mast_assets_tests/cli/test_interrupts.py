@@ -107,4 +107,7 @@ def test_a_second_ctrl_c_ends_at_once(archive, command, tmp_path):
     assert download.process.wait(PATIENCE) == 130
     assert time.monotonic() - start < 5
     assert "Traceback" not in download.said
-    assert last_run() == ("jwst_download", "CANCELED")
+    # It does not wait for Dagster's record; the sensor lost_runs ends what stayed open.
+    job, status = last_run()
+    assert job == "jwst_download"
+    assert status in ("CANCELED", "CANCELING")
