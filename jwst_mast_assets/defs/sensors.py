@@ -31,9 +31,11 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
     def new_observations(
         context: dg.SensorEvaluationContext, archive: ArchiveResource
     ) -> dg.SensorResult | dg.SkipReason:
-        """Asks MAST for the observations of the watched proposals and requests a run for each day that has new,
-        changed or newly released ones. Its cursor only says when it looks next: what is done stands in the output
-        folder, what is under way and what failed in the runs themselves."""
+        """Request a run for each day that has new, changed or newly released observations.
+
+        The cursor only says when it looks next: the ledger in the output folder records what is done, and the runs
+        show what is under way and what failed.
+        """
         end = time.monotonic() + TIME_LIMIT
         try:
             # The grid is that of the loaded code location, whatever the file says by now.
