@@ -131,8 +131,9 @@ class SharedLimits:
 
     def _usable(self) -> bool:
         try:
-            if self.root.is_dir():
-                self.folder.mkdir(parents=True, exist_ok=True)
+            # Not where nothing was recorded yet: it may be the mount point of a disk that is not there.
+            if self.folder.parent.is_dir():
+                self.folder.mkdir(exist_ok=True)
                 return True
         except OSError:
             pass

@@ -19,6 +19,12 @@ from jwst_mast_assets_tests.downloads.holdings import (
 )
 
 
+@pytest.fixture(autouse=True)
+def _recorded(tmp_path):
+    """The output folder has records already."""
+    (tmp_path / ".jwst_mast_assets").mkdir()
+
+
 def test_downloads_are_no_faster_than_max_bandwidth(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     size = len(embedded.content(CAL)) + len(embedded.content(OTHER))
     config = config_for(tmp_path, max_bandwidth=size / 1e6)

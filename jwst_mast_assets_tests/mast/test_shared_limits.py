@@ -39,6 +39,12 @@ for _ in range(10):
 """
 
 
+@pytest.fixture(autouse=True)
+def _recorded(tmp_path):
+    """The output folder has records already."""
+    (tmp_path / ".jwst_mast_assets").mkdir()
+
+
 def gives_up_after(seconds):
     end = time.monotonic() + seconds
     return lambda: time.monotonic() > end
@@ -154,6 +160,14 @@ def test_a_query_with_little_time_does_not_wait_for_a_connection_for_ever(archiv
         with pytest.raises(ArchiveError):
             mast.observations(["1138"])
     assert archive.requests == []
+
+
+def test_an_empty_folder_that_may_be_a_mount_point_is_left_empty(tmp_path):
+    root = tmp_path / "mount_point"
+    root.mkdir()
+    with SharedLimits(root, 1).connection(lambda: False):
+        pass
+    assert list(root.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_yet_is_not_created(tmp_path):
