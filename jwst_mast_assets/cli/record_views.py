@@ -20,7 +20,6 @@ from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import history, manifests, metrics
 from jwst_mast_assets.records.file_states import file_states
 from jwst_mast_assets.records.freshness import last_comparisons
-from jwst_mast_assets.records.history import NEWS_OF_MAST
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.releases import releases
 from jwst_mast_assets.records.reprocessing import read_changes
@@ -74,7 +73,8 @@ def diff(arguments: argparse.Namespace) -> int:
     proposal, events = _history(store, arguments.proposal)
     changes = history.diff(events, start, end)
     counts = changes["change"].value_counts()
-    kinds = [word for word in ("added", "changed", *NEWS_OF_MAST) if word != State.STALE or word in counts]
+    always = ("added", "changed", State.SUPERSEDED, State.GONE)
+    kinds = [*always, *(word for word in counts.index if word not in always)]
     words = ", ".join(f"{counts.get(word, 0)} {word}" for word in kinds)
     lines = [f"{proposal} from {_short(start)} to {_short(end)} (UTC): {words}"]
     lines += [line for name in ("cal_ver", "crds_ctx") for line in manifests.steps(changes, name)]

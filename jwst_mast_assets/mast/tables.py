@@ -235,11 +235,11 @@ MANIFEST_TABLE: Schema = {
         for name in ("path", "productFilename", "proposal_id", "obsnum", *VERSION_COLUMNS, "verified", "dataURI")
     },
     "since": Column("string", "when this version was recorded, ISO", "UTC"),
-    "status": Column("string", "present, stale, superseded or gone, see file_states"),
+    "status": Column("string", "present, stale, superseded, gone or spoiled, see file_states"),
 }
 
 DIFF_TABLE: Schema = {
-    "change": Column("string", "added, changed, stale, superseded, or gone"),
+    "change": Column("string", "added, changed, stale, superseded, gone or spoiled"),
     "path": HISTORY_TABLE["path"],
     "productFilename": HISTORY_TABLE["productFilename"],
     "dataURI": HISTORY_TABLE["dataURI"],

@@ -239,7 +239,7 @@ def diff(history: pd.DataFrame, when1: dt.datetime | str, when2: dt.datetime | s
     DataFrame
         Columns of ``tables.DIFF_TABLE``, sorted by ``change`` and path: ``added`` (there only at the second time),
         ``changed`` (another version, by its md5, else its size), ``stale`` and ``superseded`` (MAST had
-        a newer one, under this name or another), ``gone`` (from disk, or from MAST's lists).
+        a newer one, under this name or another), ``gone`` (from disk, or from MAST's lists), ``spoiled`` (on disk).
     """
     return compare(manifest_at(history, when1), manifest_at(history, when2))
 
@@ -250,7 +250,7 @@ def compare(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     only_old, only_new = both["side"] == "left_only", both["side"] == "right_only"
     status = both["status_new"].where(~tables.is_true(both["status_new"].eq(both["status_old"])))
     change = pd.Series(pd.NA, index=both.index, dtype="string")
-    change = change.mask(status.isin(NEWS_OF_MAST), status).mask(_other_version(both), "changed")
+    change = change.mask(tables.is_true(status != State.PRESENT.value), status).mask(_other_version(both), "changed")
     both["change"] = change.mask(only_new, "added").mask(only_old, "gone")
     for name in ("path", "productFilename"):
         both[name] = both[f"{name}_new"].fillna(both[f"{name}_old"])

@@ -326,6 +326,13 @@ def test_a_difference_leads_from_one_manifest_to_the_other(events, hour1, hour2)
         assert new_md5 == (str(new[name][0]) if name in new else "")
 
 
+def test_a_spoiled_file_is_a_difference(folder):
+    folder.run(0, a(Code.DOWNLOADED))
+    event = folder.events[["dataURI", "productFilename", "path"]].assign(event="spoiled", when=moment(at(1)))
+    history.record_events(folder.store, "01138", event)
+    assert history.diff(folder.events, at(0), at(2))["change"].tolist() == ["spoiled"]
+
+
 def test_of_files_without_md5_the_size_and_the_pipeline_decide():
     old = pd.DataFrame(
         {"dataURI": ["a", "b", "c"], "size": [1, 1, 1], "cal_ver": ["1", "1", "1"], "md5": ["x", None, None]}
