@@ -23,9 +23,9 @@ check: $(READY)
 dev: $(READY)
 	$(BIN)/jwst-mast dev
 
-# How long the original and ours take for the same work; see bench/README.md.
+# How long the original and ours take for the same work; see bench/README.md. For example: make bench ARGS="--runs 1".
 bench: $(READY)
-	$(BIN)/python bench/against_original.py --json bench/figures.json
+	$(BIN)/python bench/against_original.py --json bench/figures.json $(ARGS)
 
 # The versions that lint, types and tests run against, for every supported Python.
 lock: $(READY)

@@ -30,6 +30,9 @@ COMMON = ("--propID", "4321", "--date_select", "2023-01-01", "2024-12-31", "--in
 UNCAL = (*COMMON, "--filetypes", "_uncal.fits")
 EVERYTHING = (*COMMON, "--filetypes", "fits", "jpg", "_asn.json", "_pool.csv", "_cat.ecsv", "--guidestars")
 PAGE = (*COMMON, "--filetypes", "fits", "jpg")
+GROWN = "list 3,000 observations"
+"""Its ratio is to ``GROWN_FROM``, ours both."""
+GROWN_FROM = "list, no delay"
 FILE = re.compile(r"jw\d{5}[\w.+-]*\.(?:fits|jpg|json|csv|ecsv)\b")
 
 
@@ -48,6 +51,10 @@ class Case(NamedTuple):
     again: float | None = None
     """The goal of a second run in the same folder, which is measured too."""
     limit: bool = False
+    scale: float = 1.0
+    """Of the archive's program."""
+    compared: bool = True
+    """Whether the original runs, too."""
 
 
 CASES = [
@@ -64,6 +71,7 @@ CASES = [
         prepare=PAGE,
         again=0.05,
     ),
+    Case(GROWN, "rehearsal", (*UNCAL, "--skipdownload"), 11.0, scale=11.364, again=11.0, compared=False),
 ]
 
 
@@ -83,7 +91,10 @@ class Side:
 def main() -> int:
     """Measure and print; returns 0 if both always found the same files."""
     arguments = _parser().parse_args()
-    python = arguments.original_python or install_original(Path(arguments.environment))
+    if arguments.table:
+        print(table(json.loads(Path(arguments.table).read_text(encoding="utf-8"))))
+        return 0
+    python = arguments.original_python or ("" if arguments.ours_only else install_original(Path(arguments.environment)))
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         home = Path(name) / "dagster"
@@ -94,17 +105,18 @@ def main() -> int:
         }
         if arguments.ours_only:
             del sides["original"]
-        for program in dict.fromkeys(case.archive for case in CASES):
-            cases = [
-                case for case in CASES if case.archive == program and any(word in case.name for word in arguments.only)
-            ]
-            if not cases:
-                continue
-            with archive_process(program) as archive:
+        wanted = [case for case in CASES if any(word in case.name for word in arguments.only)]
+        for program, scale in dict.fromkeys((case.archive, case.scale) for case in wanted):
+            cases = [case for case in wanted if (case.archive, case.scale) == (program, scale)]
+            with archive_process(program, scale) as archive:
                 # The Dagster home exists, as it does from the second command of a user on.
-                sides["ours"].call(archive, (*UNCAL, "--skipdownload", "--obsnums", "1"), Path(name) / program)
+                sides["ours"].call(
+                    archive, (*UNCAL, "--skipdownload", "--obsnums", "1"), Path(name) / f"{program}{scale}"
+                )
                 for case in cases:
-                    results += measured(case, archive, sides, arguments.runs, Path(name))
+                    chosen = sides if case.compared else {"ours": sides["ours"]}
+                    results += measured(case, archive, chosen, arguments.runs, Path(name))
+                    compare_growth(results)
                     print(
                         *(line(result) for result in results[-(1 + (case.again is not None)) :]), sep="\n", flush=True
                     )
@@ -156,6 +168,14 @@ def measured(
             result |= aria2(case, archive, found["ours"], folder)
         results.append(result)
     return results
+
+
+def compare_growth(results: list[dict[str, Any]]) -> None:
+    """Give the larger set its ratio, to the smaller one listed by ours."""
+    ours = {result["case"]: result["ours"] for result in results}
+    for result in results:
+        if result["case"].startswith(GROWN) and GROWN_FROM in ours:
+            result["ratio"] = round(result["ours"] / ours[GROWN_FROM], 2)
 
 
 def files_of(root: Path, printed: str, case: Case) -> set[str]:
@@ -215,6 +235,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", default=[""], help="only the cases with one of these in their name")
     parser.add_argument("--ours-only", action="store_true", help="leave the original out")
     parser.add_argument("--json", help="write the figures to this file")
+    parser.add_argument("--table", metavar="FILE", help="measure nothing; print the table of the figures in this file")
     parser.add_argument("--folder", help="where to put everything (default: the system's folder of temporary files)")
     parser.add_argument("--original-python", help="Python of an environment that has the original already")
     parser.add_argument(

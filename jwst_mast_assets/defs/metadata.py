@@ -35,7 +35,7 @@ def on_last_partition(
     """What the materialization of each partition of a run says.
 
     Dagster records one per partition, for ever. In a run of a range only the last one shows what is said of the run as
-    a whole; each of the others has the number of its own rows and the name of the last.
+    a whole; each of the others has the name of the last and, of some tables, the number of its own rows.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def on_last_partition(
     metadata : dict
         Of the whole run.
     table : DataFrame, optional
-        Its rows, with their ``cell``.
+        Its rows, with their ``cell``. Each partition's number costs some milliseconds.
     """
     tags = context.run.tags
     start, end = tags.get(RANGE_START), tags.get(RANGE_END)

@@ -26,6 +26,9 @@ LOCK_POLL = 0.1
 LOCK_PATIENCE = 600.0
 """Seconds that another process may hold a partial without adding to it before this one gives up."""
 
+SMALL = 1 << 16
+"""Bytes up to which a file is not worth resuming after its process was killed."""
+
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 """Errors of file systems without locks."""
 
@@ -83,6 +86,8 @@ class Partial:
         self._sidecar = path + ".json" if resumable else None
         self._file = os.fdopen(descriptor, "r+b", buffering=0)
         self._md5 = None
+        self._noted = True
+        """Whether the sidecar is up to date; until then none is there."""
         if self.size and self._sidecar:
             self.origin = _read_origin(self._sidecar)
 
@@ -92,11 +97,14 @@ class Partial:
         return self._digest().hexdigest()
 
     def restart(self, origin: Origin) -> None:
-        """Discard the content; what follows belongs to `origin`."""
-        self.truncate(0)
-        self.origin = origin
-        if self._sidecar:
-            _write_origin(self._sidecar, origin)
+        """Discard the content; what follows belongs to `origin`.
+
+        Of a small file, that is only written down if :meth:`close` leaves a part of it.
+        """
+        self.remove_content()
+        self.origin, self._noted = origin, False
+        if origin.total is None or origin.total > SMALL:
+            self._note_origin()
 
     def remove_content(self) -> None:
         """Discard the content, to restart."""
@@ -108,8 +116,7 @@ class Partial:
         """Record how often in a row it could not be resumed, also for later runs."""
         if self.origin and self.origin.fruitless != number:
             self.origin = replace(self.origin, fruitless=number)
-            if self._sidecar:
-                _write_origin(self._sidecar, self.origin)
+            self._note_origin()
 
     def truncate(self, size: int) -> None:
         """Discard everything beyond `size`."""
@@ -156,8 +163,12 @@ class Partial:
 
     def close(self) -> None:
         """Release the lock; an empty partial is removed."""
-        if self.size == 0 and _is_same(self.path, self._file.fileno()):
-            self.remove()
+        if not self._noted or self.size == 0:
+            there = _is_same(self.path, self._file.fileno())
+            if there and self.size == 0:
+                self.remove()
+            elif there:
+                self._note_origin()
         self._file.close()
 
     def _digest(self):
@@ -168,8 +179,14 @@ class Partial:
                 self._md5.update(block)
         return self._md5
 
+    def _note_origin(self) -> None:
+        if self._sidecar and self.origin:
+            _write_origin(self._sidecar, self.origin)
+        self._noted = True
+
     def _forget_origin(self) -> None:
-        if self._sidecar:
+        noted, self._noted = self._noted, True
+        if self._sidecar and noted:
             with suppress(OSError):
                 os.unlink(self._sidecar)
 

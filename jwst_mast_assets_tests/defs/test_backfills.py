@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,12 @@ class Page:
     def materialized(self, asset: str) -> set[str]:
         return set(self.instance.get_materialized_partitions(dg.AssetKey(asset)))
 
+    def metadata(self, asset: str) -> dict[str, Any]:
+        """What the latest materialization of each partition shows, by partition."""
+        records = self.instance.fetch_materializations(dg.AssetKey(asset), limit=1000, ascending=True).records
+        made = [record.asset_materialization for record in records]
+        return {str(one.partition): one.metadata for one in made if one}
+
 
 @pytest.fixture
 def page(filled_archive, tmp_path, monkeypatch) -> Iterator[Page]:
@@ -159,6 +166,11 @@ def uncal_files(archive, of: Sequence[str]) -> set[str]:
     return {name for name in names if name.endswith("_nrca1_uncal.fits")}
 
 
+def queries(archive) -> Counter[str]:
+    """What MAST was asked, downloads apart."""
+    return Counter(request.service for request in archive.requests if request.service)
+
+
 def succeeded(runs, number):
     assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS] * number
 
@@ -196,6 +208,32 @@ def test_a_backfill_of_two_proposals_brings_every_file_and_turns_every_partition
     assert {cell.key for cell in page.store.cells("downloaded_files")} == set(wanted)
     assert (page.root / "01138" / "index.html").exists()
     assert (page.root / "01410" / "index.html").exists()
+
+
+@pytest.mark.parametrize("launch", [{"job": "jwst_download"}, {"assets": ASSETS}], ids=["job", "assets"])
+def test_a_backfill_of_weeks_of_a_proposal_is_one_run_with_as_few_queries_as_one_of_a_day(page, filled_archive, launch):
+    succeeded(page.backfill(keys([10], "01138"), **launch), 1)
+    of_a_day = queries(filled_archive)
+    filled_archive.clear_requests()
+    wanted = keys(range(10, 31), "01138")
+    succeeded(page.backfill(wanted, **launch), 1)
+    assert queries(filled_archive) == of_a_day
+    assert page.materialized("index_html") == set(wanted)
+    assert page.on_disk() == uncal_files(filled_archive, wanted)
+
+
+def test_only_the_last_partition_of_a_range_shows_previews(page):
+    wanted = keys(DAYS, "01410")
+    succeeded(page.backfill(wanted, job="jwst_download"), 1)
+    for asset, big in (("obs_table", "preview"), ("downloaded_files", "files"), ("index_html", "page")):
+        shown = page.metadata(asset)
+        assert set(shown) == set(wanted)
+        assert [key for key, metadata in shown.items() if big in metadata] == [wanted[-1]]
+        assert {metadata["details_at"].value for metadata in shown.values()} == {wanted[-1]}
+    rows = {key: metadata["dagster/row_count"].value for key, metadata in page.metadata("obs_table").items()}
+    table = page.store.read_proposal("obs_table", "01410")
+    assert rows == {key: int((table["cell"] == key).sum()) for key in wanted}
+    assert sum(rows.values()) == len(table) > max(rows.values()) > 0
 
 
 @pytest.mark.parametrize(

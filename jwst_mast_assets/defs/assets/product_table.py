@@ -82,7 +82,7 @@ def product_table(
         return dg.MaterializeResult(
             value=table,
             data_version=data_version(table, ["cell", "dataURI", "size", "selected", "outfilename"]),
-            metadata=on_last_partition(context, metadata, table),
+            metadata=on_last_partition(context, metadata),
             check_results=[columns_as_expected(mast, "products"), no_sudden_fall(listing, known)],
         )
 

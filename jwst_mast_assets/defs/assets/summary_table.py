@@ -41,4 +41,4 @@ def summary_table(
             **table_metadata(reports.summary, list(reports.summary.columns)),
             "tables": dg.MetadataValue.md("\n".join(f"- `{path}`" for path in paths)),
         }
-        return dg.MaterializeResult(value=table, metadata=on_last_partition(context, metadata, table))
+        return dg.MaterializeResult(value=table, metadata=on_last_partition(context, metadata))
