@@ -171,7 +171,10 @@ def _fits(path: str) -> str | None:
 def _picture(path: str) -> str | None:
     try:
         with Image.open(path) as picture:
-            picture.verify()  # PNG's last chunks, which load does not miss
+            if picture.format != "PNG":
+                picture.load()
+                return None
+            picture.verify()  # its last chunks, which load does not miss
         with Image.open(path) as picture:
             picture.load()
     except Image.DecompressionBombError:

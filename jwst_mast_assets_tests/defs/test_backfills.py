@@ -217,7 +217,10 @@ def test_a_backfill_of_weeks_of_a_proposal_is_one_run_with_as_few_queries_as_one
     filled_archive.clear_requests()
     wanted = keys(range(10, 31), "01138")
     succeeded(page.backfill(wanted, **launch), 1)
-    assert queries(filled_archive) == of_a_day
+    asked = queries(filled_archive)
+    # Three of these days have data.
+    assert asked.pop("Mast.Caom.Products") < 3 * of_a_day.pop("Mast.Caom.Products")
+    assert asked == of_a_day
     assert page.materialized("index_html") == set(wanted)
     assert page.on_disk() == uncal_files(filled_archive, wanted)
 
