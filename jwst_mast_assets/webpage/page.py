@@ -1,6 +1,7 @@
 """``index.html`` of a proposal, in one file, and the same table as text beside it."""
 
 import datetime as dt
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,13 +21,14 @@ from jwst_mast_assets.webpage.headers import fill_in_keywords
 from jwst_mast_assets.webpage.observed import Observed
 from jwst_mast_assets.webpage.overview import make_overview, make_summary
 from jwst_mast_assets.webpage.page_data import KINDS, page_data
+from jwst_mast_assets.webpage.previews import PREVIEW, make_previews
 from jwst_mast_assets.webpage.rows import GUIDE_STAR, LEVEL3, File, Row, make_files, make_rows
 from jwst_mast_assets.webpage.sky import make_sky
 from jwst_mast_assets.webpage.table_cells import Figure, figure_of, value_of
 from jwst_mast_assets.webpage.templates import render, writable
 from jwst_mast_assets.webpage.thumbnails import make_thumbnails, measure
 
-LAYOUT = 2
+LAYOUT = 3
 """Raised where the page looks different: pages that nothing else has changed are then made again."""
 
 PROGRAM_PAGE = "https://www.stsci.edu/jwst/science-execution/program-information?id="
@@ -42,6 +44,7 @@ class Page(NamedTuple):
     path: Path
     rows: int
     thumbnails_made: int
+    previews_made: int
     problems: list[str]
     """One sentence for each name in the configuration and each file that could not be used."""
 
@@ -101,8 +104,9 @@ def write_page(
     state = config.root / STATE_FOLDER / "pages"
     problems = [*columns.problems, *fill_in_keywords(rows, columns.keywords, state / f"{proposal}.headers.json")]
     rows = _in_order(rows, columns.order)
+    previews = make_previews(rows, folder, config.make_previews)
     figures, made, faults = _make_figures(config, folder, rows, columns)
-    problems += faults
+    problems += [*previews.problems, *faults]
     text_path = folder / f"{proposal}.products.txt"
     write_text(text_path, to_text(_text_table(rows, columns)))
     observed = Observed(observations)
@@ -133,7 +137,7 @@ def write_page(
     )
     write_text(folder / "index.html", html)
     write_card(state, make_card(config.root, proposal, overview, shown, rows, figures, observed, history, compared))
-    return Page(folder / "index.html", len(rows), made, problems)
+    return Page(folder / "index.html", len(rows), made, previews.made, problems)
 
 
 def _tables_beside(folder: Path, proposal: str) -> list[str]:
@@ -146,7 +150,8 @@ def _page_columns(rows: Sequence[Row], columns: Columns) -> list[PageColumn]:
     """The configured columns, and a figure for each type of picture of level 3; the name is a column anyway."""
     shown = [column for column in columns.shown if column.name != "obs_id" or any(r.kind == GUIDE_STAR for r in rows)]
     known = {column.filetype for column in shown if column.kind == FIGURE}
-    return [*shown, *(column for column in level3_figures(rows) if column.filetype not in known)]
+    previews = [PageColumn(PREVIEW, FIGURE, PREVIEW)] if any(row.preview for row in rows) else []
+    return [*shown, *(column for column in level3_figures(rows) if column.filetype not in known), *previews]
 
 
 def _in_order(rows: list[Row], order: list[PageColumn]) -> list[Row]:
@@ -176,6 +181,8 @@ def _make_figures(
             file = row.picture(filetype)
             if file and file.on_disk and file.path:
                 files[file.path] = file
+        if row.preview and row.preview.path and os.path.exists(row.preview.path):
+            files[row.preview.path] = row.preview
     width, height = config.webpage_thumbnails_width, config.webpage_thumbnails_height
     figure_size = (config.webpage_tablefigsize_width, config.webpage_tablefigsize_height)
     if config.webpage_mkthumbnails and (width or height):
