@@ -98,38 +98,29 @@ def write_page(
     now = now or dt.datetime.now(dt.timezone.utc)
     folder = proposal_folder(config, proposal)
     make_folder(folder)
+    state = config.root / STATE_FOLDER / "pages"
     shown = make_files(files, now, disk, changes)
     columns = resolve(config, {file.filetype for file in shown})
     rows = make_rows(shown)
-    state = config.root / STATE_FOLDER / "pages"
     problems = [*columns.problems, *fill_in_keywords(rows, columns.keywords, state / f"{proposal}.headers.json")]
     rows = _in_order(rows, columns.order)
     previews = make_previews(rows, folder, config.make_previews)
     figures, made, faults = _make_figures(config, folder, rows, columns)
     problems += [*previews.problems, *faults]
-    text_path = folder / f"{proposal}.products.txt"
-    write_text(text_path, to_text(_text_table(rows, columns)))
-    observed = Observed(observations)
-    sky = make_sky(observed)
-    overview = make_overview(observations, shown)
+    write_text(folder / f"{proposal}.products.txt", to_text(_text_table(rows, columns)))
+    observed, overview = Observed(observations), make_overview(observations, shown)
     html = render(
         "page.html",
-        proposal=proposal,
-        program_page=PROGRAM_PAGE + str(int(proposal)),
-        program_at_mast=PROGRAM_AT_MAST + str(int(proposal)),
+        **_about(folder, proposal),
+        **_of_rows(rows),
         overview=overview,
         summary=make_summary(summary, observations, shown),
-        sky=sky,
+        sky=make_sky(observed),
         data={
             "proposal": proposal,
             "mast": PROGRAM_AT_MAST + str(int(proposal)),
             **page_data(rows, _page_columns(rows, columns), folder, figures, observed),
         },
-        titles={kind: title for kind, title in TITLES.items() if any(row.kind == kind for row in rows)},
-        level3=LEVEL3,
-        kinds=KINDS,
-        rows=len(rows),
-        tables=[text_path.name, *_tables_beside(folder, proposal)],
         compared=(compared or "")[:16].replace("T", " "),
         problems=problems,
         max_problems=MAX_PROBLEMS,
@@ -138,6 +129,23 @@ def write_page(
     write_text(folder / "index.html", html)
     write_card(state, make_card(config.root, proposal, overview, shown, rows, figures, observed, history, compared))
     return Page(folder / "index.html", len(rows), made, previews.made, problems)
+
+
+def _about(folder: Path, proposal: str) -> dict[str, Any]:
+    """The proposal's number, and where more is to be found about it."""
+    number = str(int(proposal))
+    return {
+        "proposal": proposal,
+        "program_page": PROGRAM_PAGE + number,
+        "program_at_mast": PROGRAM_AT_MAST + number,
+        "tables": [f"{proposal}.products.txt", *_tables_beside(folder, proposal)],
+    }
+
+
+def _of_rows(rows: Sequence[Row]) -> dict[str, Any]:
+    """How many rows there are, and the sections in which they are shown."""
+    titles = {kind: title for kind, title in TITLES.items() if any(row.kind == kind for row in rows)}
+    return {"rows": len(rows), "titles": titles, "level3": LEVEL3, "kinds": KINDS}
 
 
 def _tables_beside(folder: Path, proposal: str) -> list[str]:
