@@ -164,7 +164,8 @@ def _shrunk(hdu: Any) -> Pixels:
 def _spectrum(path: str) -> Image.Image:
     """Flux over wavelength: of all spectra in the file, each on the same scale."""
     with fits.open(path, memmap=True) as hdus:
-        tables = [hdu.data for hdu in hdus if hdu.name == "EXTRACT1D"]
+        extensions: list[Any] = list(hdus)
+        tables = [hdu.data for hdu in extensions if hdu.name == "EXTRACT1D"]
         curves = [(np.ravel(table["WAVELENGTH"]), np.ravel(table["FLUX"])) for table in tables]
     curves = [(x[good], y[good]) for x, y in curves if (good := np.isfinite(x) & np.isfinite(y) & (x > 0)).sum() > 1]
     if not curves:
