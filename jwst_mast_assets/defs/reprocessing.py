@@ -17,6 +17,7 @@ from jwst_mast_assets.defs.run_requests import Requests, run_requests
 from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.sizes import counted
@@ -101,11 +102,6 @@ def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
         return dg.SensorResult(run_requests=asked.runs)
 
     return [reprocessing_sensor]
-
-
-def utc_now() -> dt.datetime:
-    """The present moment."""
-    return dt.datetime.now(dt.timezone.utc)
 
 
 def _when(asked: Requests) -> str:

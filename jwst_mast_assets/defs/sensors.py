@@ -1,6 +1,5 @@
 """The sensor that has new, changed and released observations downloaded."""
 
-import datetime as dt
 import time
 
 import dagster as dg
@@ -10,6 +9,7 @@ from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.look import Look
 from jwst_mast_assets.defs.resources import TIME_LIMIT, ArchiveResource
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
 
 TICK = 60
@@ -59,8 +59,3 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         return result
 
     return [new_observations]
-
-
-def utc_now() -> dt.datetime:
-    """The present moment."""
-    return dt.datetime.now(dt.timezone.utc)

@@ -15,7 +15,7 @@ from jwst_mast_assets.records.comparisons import compare_with_mast, describe_way
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
 from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.releases import releases
-from jwst_mast_assets.records.status import read_selected, status
+from jwst_mast_assets.records.status import Selected, read_recorded, select, status
 from jwst_mast_assets.records.store import TableStore
 
 
@@ -63,35 +63,42 @@ def look_for_changes(
         If a table cannot be read or written.
     """
     recorded, events, lists = [], [], []
+    selected: dict[str, Selected] = {}
+    asked = {cell.key for cell in store.cells("product_table")}
     for proposal in proposals:
-        files = store.read_proposal("downloaded_files", proposal)
-        recorded.append(files[files["bytes_on_disk"].notna()])
-        asked = {cell.key for cell in store.cells("product_table") if cell.proposal == proposal}
+        # Each table is read here, once: there can be one for each day of many years.
+        held = read_recorded(store, proposal)
+        recorded.append(held.files[held.files["bytes_on_disk"].notna()])
         # Without a list of products nothing can be said to be missing from it.
-        listed = files[files["cell"].isin(asked)]
-        products, gone = store.read_proposal("product_table", proposal), Listings(store).gone(proposal)
-        events.append(reprocessing.superseded(products, listed, gone))
-        lists.append(products)
+        listed = held.files[held.files["cell"].isin(asked)]
+        events.append(reprocessing.superseded(held.products, listed, Listings(store).gone(proposal)))
+        lists.append(held.products[["dataURI", "size"]])
+        selected[proposal] = select(held, store, config)
     files = _joined(recorded, tables.FILE_TABLE)
-    changes, compared = compare_with_mast(mast, files, _joined(lists, tables.PRODUCT_TABLE), read_compared(store), now)
+    products = _joined(lists, {name: tables.PRODUCT_TABLE[name] for name in ("dataURI", "size")})
+    changes, compared = compare_with_mast(mast, files, products, read_compared(store), now)
     # A service that fails today forgets nothing that was found before.
     changes = reprocessing.with_unanswered(changes, reprocessing.read_changes(store), unanswered(mast))
     write_compared(store, compared)
     table = _joined([changes, *events], tables.CHANGE_TABLE)
     reprocessing.write_changes(store, table)
+    comparable = set(compared.loc[compared["compared_by"].notna(), "dataURI"]) & set(products["dataURI"])
     for proposal in proposals:
         of_proposal = table[table["cells"].str.contains(f"|{proposal}", regex=False)]
-        news = reprocessing.events_of(of_proposal, manifest_at(read_history(store, proposal)))
-        record_events(store, proposal, news.assign(run_id=run_id))
-    held = [read_selected(store, proposal, config) for proposal in proposals]
+        manifest = manifest_at(read_history(store, proposal))
+        for news in (
+            reprocessing.events_of(of_proposal, manifest),
+            reprocessing.events_taken_back(table, manifest, comparable),
+        ):
+            record_events(store, proposal, news.assign(run_id=run_id))
     return Look(
         table,
         files["dataURI"].nunique(),
         describe_ways(compared),
         int(compared["compared_by"].isna().sum()),
         int(tables.is_true(compared["isStale"]).sum()),
-        status(store, proposals, config, now),
-        releases(_joined(held, tables.FILE_TABLE), now),
+        status(store, proposals, config, now, selected=selected),
+        releases(_joined([one.files for one in selected.values()], tables.FILE_TABLE), now),
     )
 
 

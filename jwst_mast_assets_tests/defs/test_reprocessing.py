@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from jwst_mast_assets.defs.resources import build_resources
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records import store
 from jwst_mast_assets.records.history import manifest_at, read_history
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
-from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
+from jwst_mast_assets_tests.defs.conftest import DAY, Runner, watch_only
 
 OTHER_DAY = "2022-04-11|01138"
 CHANGED = ["jw01138004001_02101_00001_nrca1_uncal.fits", "jw01138004001_02101_00001_nrca3_uncal.fits"]
@@ -315,3 +317,22 @@ def test_one_instrument_s_keyword_service_fails_and_the_others_are_compared(arch
 
 def changed_names(root) -> list[str]:
     return list(read_changes(TableStore(root))["productFilename"])
+
+
+def test_the_daily_look_reads_each_table_once_also_where_they_are_more_than_memory_holds(
+    archive, instance, root, monkeypatch
+):
+    Runner(instance, root).run(keys=(DAY, OTHER_DAY))
+    monkeypatch.setattr(store, "TABLES_KEPT", 1)
+    monkeypatch.setattr(store, "FILES_KEPT", 1)
+    reads: Counter[str] = Counter()
+    read = store.read_parquet
+
+    def counted(path, remedy):
+        reads[f"{path.parent.parent.name}/{path.name}"] += 1
+        return read(path, remedy)
+
+    monkeypatch.setattr(store, "read_parquet", counted)
+    look(instance)
+    assets = ("obs_table", "product_table", "downloaded_files")
+    assert reads == {f"{asset}/{key.partition('|')[0]}.parquet": 1 for asset in assets for key in (DAY, OTHER_DAY)}
