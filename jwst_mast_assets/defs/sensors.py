@@ -1,5 +1,6 @@
 """The sensor that has new, changed and released observations downloaded."""
 
+import datetime as dt
 import time
 
 import dagster as dg
@@ -7,10 +8,13 @@ import dagster as dg
 from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.look import Look
-from jwst_mast_assets.defs.resources import TIME_LIMIT, ArchiveResource
+from jwst_mast_assets.defs.resources import TIME_LIMIT, ArchiveResource, current_token
+from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
+from jwst_mast_assets.records.outbox import Outbox
+from jwst_mast_assets.records.store import TableStore
 
 TICK = 60
 """Seconds between two ticks; most have nothing to ask."""
@@ -44,6 +48,7 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
             if waits := look.waits():
                 return dg.SkipReason(waits)
             mast = archive.open_for_a_tick(current)
+            note_token(look.ledger.store, mast, look.now)
             try:
                 result, skipped = look.take(mast, end)
             except JwstMastError:
@@ -59,3 +64,11 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
         return result
 
     return [new_observations]
+
+
+def note_token(store: TableStore, archive: Archive, now: dt.datetime) -> None:
+    """Have it reported, once, that MAST does not accept the token, and that it does again."""
+    anonymous = archive.whoami().anonymous if current_token() else True
+    # Without an answer nothing is known about it.
+    if store.state.exists() and anonymous is not None:
+        Outbox(store).note_token(not anonymous if current_token() else None, now)

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 import pytest
+import time_machine
 
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import attempts, reprocessing, run_requests
@@ -313,6 +314,43 @@ def test_one_instrument_s_keyword_service_fails_and_the_others_are_compared(arch
     job = build_defs().resolve_job_def("jwst_reprocessing")
     assert not job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET).success
     assert set(changed_names(root)) == {CHANGED[0], miri}
+
+
+def test_a_keyword_service_that_failed_is_asked_again_the_same_day_each_time_after_a_longer_wait(
+    archive, runner, instance, root, tmp_path
+):
+    (tmp_path / "my.cfg").write_text("filetypes: [uncal]\nsca: [a1, mirimage]\n")
+    instance.add_dynamic_partitions("proposal", ["02731"])
+    watch_only(root, "01138", "02731")
+    for key in (DAY, "2022-06-11|02731"):
+        assert runner.run(keys=key, filetypes=["uncal"], sca=["a1", "mirimage"]).success
+    (schedule,) = reprocessing.schedules
+    now = dt.datetime.now(dt.timezone.utc)
+    with time_machine.travel(now + dt.timedelta(days=2), tick=True) as clock:
+        clock.move_to(dt.datetime.now(dt.timezone.utc).replace(hour=5, minute=0, second=0, microsecond=0))
+
+        def asks_again_after(hours: int) -> bool:
+            clock.shift(dt.timedelta(hours=hours))
+            scheduled = dt.datetime.now(dt.timezone.utc)
+            with dg.build_schedule_context(
+                instance=instance, scheduled_execution_time=scheduled, resources=build_resources(Config())
+            ) as context:
+                request = schedule(context)
+            asks = isinstance(request, dg.RunRequest)
+            assert not asks or request.tags[attempts.REASON] == "no answer from the keyword service of nircam"
+            return asks
+
+        archive.faults.add(Fault("error", match="Filtered.Nircam"))
+        look(instance)
+        assert asks_again_after(3)
+        look(instance)
+        assert asks_again_after(3)
+        look(instance)
+        assert not asks_again_after(3), "after the third look in a row it waits for four hours"
+        assert asks_again_after(3)
+        archive.faults.clear()
+        look(instance)
+        assert not asks_again_after(3)
 
 
 def changed_names(root) -> list[str]:
