@@ -63,6 +63,23 @@ def add_product(catalogue: Catalogue, like: str, name: str) -> None:
                 products.append({**product, "productFilename": name, "dataURI": DATA_URI_PREFIX + name})
 
 
+def release_observation(catalogue: Catalogue, prefix: str, mjd: float) -> list[str]:
+    """The files of observations whose names start with a text become public; returns their names."""
+    with catalogue.lock:
+        names = [name for name, file in catalogue.files.items() if file.exclusive and name.startswith(prefix)]
+        for name in names:
+            file = catalogue.files[name]
+            file.exclusive, file.migrated, file.release = False, True, mjd
+        for row in catalogue.observations:
+            if row["obs_id"].startswith(prefix) and row["dataRights"] != "PUBLIC":
+                row |= {"dataRights": "PUBLIC", "t_obs_release": mjd}
+        for products in catalogue._products.values():
+            for product in products:
+                if product["productFilename"] in names:
+                    product["dataRights"] = "PUBLIC"
+        return names
+
+
 def withdraw(catalogue: Catalogue, names: Collection[str]) -> dict[int, list[Row]]:
     """Files are no longer listed, though they can still be downloaded; returns their rows for `list_again`."""
     with catalogue.lock:
