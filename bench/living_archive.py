@@ -15,7 +15,6 @@ not what the archive has at the end.
 import argparse
 import datetime as dt
 import hashlib
-import heapq
 import http.server
 import os
 import random
@@ -41,7 +40,7 @@ from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
 
 REREAD_DAYS = 10
-QUIET_DAYS = 2.5
+QUIET_DAYS = 1.3
 """At the end, without faults and events, so that what was promised within a day can arrive."""
 
 MOST_ROUNDS = 40
@@ -136,16 +135,10 @@ class Simulation:
         quiet = end + dt.timedelta(days=QUIET_DAYS) + 4 * self.step
         next_damage = start + dt.timedelta(days=2)
         next_kill = start + dt.timedelta(days=self.arguments.kills / 2 or 10**6)
-        done, told = 0, start
+        told = start
         while self.clock.now < quiet:
             now = self.clock.move_to(self.clock.now + self.step)
-            events = self.year.events
-            while done < len(events) and events[done].at <= now:
-                for expected in events[done].happen(now):
-                    if expected.names:
-                        heapq.heappush(self.pending, expected)
-                done += 1
-                events = self.year.events
+            self.pending += self.year.happen_until(now)
             if now > next_damage and now < end - dt.timedelta(days=REREAD_DAYS):
                 next_damage += dt.timedelta(days=7)
                 self.damage(now)
@@ -203,7 +196,7 @@ class Simulation:
         os.utime(spoiled, ns=(found.st_atime_ns, found.st_mtime_ns))
         day = dt.timedelta(days=1)
         for kind, path, within in (("deleted", gone, day), ("spoiled", spoiled, (REREAD_DAYS + 1) * day)):
-            heapq.heappush(self.pending, Expected(now + within + 4 * self.step, now, kind, [path.name]))
+            self.pending.append(Expected(now + within + 4 * self.step, now, kind, [path.name]))
 
     def judge(self) -> None:
         """Which expectations are fulfilled, and which are too late."""
@@ -219,7 +212,6 @@ class Simulation:
             else:
                 left.append(expected)
         self.pending = left
-        heapq.heapify(self.pending)
 
     def place(self, name: str) -> Path:
         """Where a file belongs."""

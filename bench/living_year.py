@@ -1,6 +1,7 @@
 """What happens in an archive while time goes by: events, and by when each must have arrived on disk."""
 
 import datetime as dt
+import heapq
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,14 +16,14 @@ RELISTED = ((30, 1.0), (180, 7.0), (10_000, 30.0))
 """Days between two lists of products, by age of the observation in days."""
 
 
-@dataclass(order=True)
+@dataclass
 class Expected:
     """Files that are to be on disk as the archive has them."""
 
     by: dt.datetime
-    since: dt.datetime = field(compare=False)
-    kind: str = field(compare=False)
-    names: list[str] = field(compare=False)
+    since: dt.datetime
+    kind: str
+    names: list[str]
 
 
 @dataclass(order=True)
@@ -67,6 +68,7 @@ class Year:
         self.random = random.Random(seed)
         self.proposals = [f"{3001 + number:05d}" for number in range(proposals)]
         self._events: list[Event] = []
+        self._number = 0
         self._obsnums = dict.fromkeys(self.proposals, 0)
         for proposal in self.proposals:
             self._begin(proposal)
@@ -76,14 +78,17 @@ class Year:
         for number, share in enumerate((0.35, 0.7), start=1):
             self._plan_wave(number, start + dt.timedelta(days=days * share))
 
-    @property
-    def events(self) -> list[Event]:
-        """In the order in which they happen."""
-        return sorted(self._events)
+    def happen_until(self, now: dt.datetime) -> list[Expected]:
+        """Have happen what is due; what is expected of it."""
+        expected: list[Expected] = []
+        while self._events and self._events[0].at <= now:
+            expected += heapq.heappop(self._events).happen(now)
+        return [each for each in expected if each.names]
 
     def _at(self, moment: dt.datetime, happen: Callable[[dt.datetime], list[Expected]]) -> None:
         if moment < self.start + dt.timedelta(days=self.days):
-            self._events.append(Event(moment, len(self._events), happen))
+            self._number += 1
+            heapq.heappush(self._events, Event(moment, self._number, happen))
 
     def _begin(self, proposal: str) -> None:
         """What is there before."""
