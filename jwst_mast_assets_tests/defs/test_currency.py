@@ -237,21 +237,6 @@ def test_a_new_file_of_level_3_alone_is_found(archive, instance, tmp_path, monke
     assert late in daemon.files()
 
 
-@pytest.mark.parametrize("stored", ["03001", "3001", "  3001"])
-def test_a_number_stored_with_other_padding_is_the_same_proposal(archive, living_daemon, stored):
-    before = living_daemon.files()
-    for row in archive.catalogue.observations:
-        row["proposal_id"] = stored
-    for row in archive.catalogue.products:
-        row["proposal_id"] = stored
-    living_daemon.wait(31)
-    assert living_daemon.look() == {}
-    assert living_daemon.files() == before
-    assert downloads(archive) == []
-    living_daemon.daily_check()
-    assert set(map(tuple, living_daemon.history().values())) == {("downloaded",)}
-
-
 def test_a_file_of_two_watched_proposals_is_fetched_once_and_stands_in_the_records_of_both(
     archive, instance, tmp_path, monkeypatch, clock
 ):
@@ -296,27 +281,6 @@ def test_a_proposal_that_is_no_longer_watched_keeps_its_files_and_gets_nothing_n
     assert "status --all" in shown
     assert len(re.findall(r"^ *03001 +2 ", shown, re.MULTILINE)) == 0
     assert re.search(r"^ *03001 +2 +2 ", _printed(capsys, "status", "--all"), re.MULTILINE)
-
-
-def test_a_moved_output_folder_keeps_its_records_and_nothing_is_fetched_again(
-    archive, living_daemon, tmp_path, monkeypatch
-):
-    place = tmp_path / "another" / "place"
-    place.parent.mkdir()
-    living_daemon.root.rename(place)
-    monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(place))
-    moved = Living(living_daemon.instance, place, living_daemon.clock)
-    assert moved.look() == {}
-    state = moved.status()
-    assert (state["files"], state["present"], state["missing"]) == (2, 2, 0)
-    # A run of the day, for another reason, finds everything in place.
-    archive.catalogue.add_observation(3001, 3, 59700.7, ["a1"], guide_stars=False)
-    assert moved.look() == {DAY: "1 new observation"}
-    assert len(downloads(archive)) == 1
-    assert len(moved.files()) == 3
-    assert set(moved.observations()["cell"]) == {DAY}
-    assert set(map(tuple, moved.history().values())) == {("downloaded",)}
-    assert not living_daemon.root.exists()
 
 
 def _printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
