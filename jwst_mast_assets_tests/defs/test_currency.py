@@ -14,12 +14,13 @@ from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive, living
 from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.dates import utc_now
+from jwst_mast_assets.mast.tables import as_dicts
 from jwst_mast_assets.records.history import manifest_at, read_history
 from jwst_mast_assets.records.holdings import read_proposal
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.status import status
 from jwst_mast_assets.records.store import TableStore
-from jwst_mast_assets_tests.defs.conftest import watch_only
+from jwst_mast_assets_tests.defs.conftest import messages, watch_only
 from jwst_mast_assets_tests.defs.test_sensors import carry_out, reasons
 
 FIRST, SECOND = "jw03001001001_02101_00001_nrca1", "jw03001002001_02101_00001_nrca1"
@@ -67,7 +68,7 @@ class Living:
         result = self.tick()
         if isinstance(result, dg.SkipReason):
             return {}
-        assert all(run.success for run in carry_out(self.instance, result))
+        assert [sentence for run in carry_out(self.instance, result) for sentence in messages(run)] == []
         return reasons(result)
 
     def daily_check(self) -> None:
@@ -79,12 +80,12 @@ class Living:
         return read_proposal(Snapshot(load_config()), proposal).observations
 
     def status(self, *proposals: str) -> dict[str, Any]:
-        (row,) = status(self.store, proposals or ["03001"], load_config(), utc_now()).to_dict("records")
+        (row,) = as_dicts(status(self.store, proposals or ["03001"], load_config(), utc_now()))
         return row
 
     def history(self, proposal: str = "03001") -> dict[str, list[str]]:
         events = read_history(self.store, proposal)
-        return {name: list(rows["event"]) for name, rows in events.groupby("productFilename")}
+        return {str(name): list(rows["event"]) for name, rows in events.groupby("productFilename")}
 
     def words(self, proposal: str = "03001") -> dict[str, str]:
         """What the manifest says of each file."""
