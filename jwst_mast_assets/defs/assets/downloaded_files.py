@@ -8,7 +8,7 @@ import pandas as pd
 
 from jwst_mast_assets import downloads
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.metadata import data_version, files_preview, outcome, partitioned_asset, preview
+from jwst_mast_assets.defs.metadata import data_version, files_preview, images_of, outcome, partitioned_asset, preview
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.progress import LoggedProgress
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, warnings_logged
@@ -70,7 +70,7 @@ def downloaded_files(
             Ledger(store).record(cells, observations, table, config, now, doubtful, with_token)
         totals = outcome(table, time.monotonic() - start)
         context.log.info(totals["outcome"])
-        metadata = {"dagster/row_count": len(table), **totals, "files": files_preview(table)}
+        metadata = {"dagster/row_count": len(table), **totals, **images_of(table), "files": files_preview(table)}
         if len(changes := reprocessing.changes_of_run(table, known)):
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
         if restored := upkeep.restored(plan, table, known):
