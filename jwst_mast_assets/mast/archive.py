@@ -18,7 +18,7 @@ import requests
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.adaptive import in_parts
 from jwst_mast_assets.mast.errors import ConfigError
-from jwst_mast_assets.mast.mashup import Mashup, Params, Reply, as_sentence
+from jwst_mast_assets.mast.mashup import Mashup, Params, Reply, as_sentence, read_once
 from jwst_mast_assets.mast.session import CONNECT_TIMEOUT, MastSession
 from jwst_mast_assets.mast.shared_limits import SharedLimits
 
@@ -165,8 +165,7 @@ class Archive:
         # Lists are public: the token, which may have expired, is sent only to download files.
         self._session = MastSession(None, read_timeout, retries, self.server, limits=limits)
         self._session.end = time.monotonic() + time_limit
-        # astroquery and we would each read the JSON of an answer.
-        self._session.hooks["response"].append(_read_once)
+        self._session.hooks["response"].append(read_once)
 
     def __repr__(self) -> str:
         return f"Archive({self.server!r})"
@@ -517,10 +516,6 @@ def _jwst_filters(t_min: tuple[float, float] | None) -> list[Filter]:
 
 def _proposal_filter(keys: Sequence[str]) -> Filter:
     return {"paramName": "proposal_id", "values": _spellings(keys)}
-
-
-def _read_once(response: requests.Response, *_arguments: Any, **_options: Any) -> None:
-    response.json = functools.cache(response.json)
 
 
 def _joined(parts: Sequence[pd.DataFrame], schema: tables.Schema) -> pd.DataFrame:
