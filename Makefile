@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# A module stays together, as its tests share servers. Three workers keep two cores busy: some tests mostly wait.
+PYTEST_OPTIONS := -n 3 --dist loadscope --no-loadscope-reorder
+
 .PHONY: demo test check dev bench lock clean
 
 demo: $(READY)
 	$(BIN)/jwst-mast demo
 
 test: check
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest $(PYTEST_OPTIONS)
 
 check: $(READY)
 	$(BIN)/ruff check .
