@@ -62,10 +62,24 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Links that leave the documentation lead to the repository."""
+    """Links that leave the documentation lead to the repository; tests are evidence for developers, not for users."""
+    if SHOWN_BY in markdown:
+        markdown = _without_tests(markdown)
     if "/" in page.file.src_uri:
         return markdown
     return re.sub(r"\]\(\.\./([^)#]+)", rf"]({REPOSITORY}/blob/main/\1", markdown)
+
+
+SHOWN_BY = "| shown by |"
+"""The last column of tables that name the test of each row."""
+
+
+def _without_tests(markdown: str) -> str:
+    lines, inside = [], False
+    for line in markdown.splitlines():
+        inside = line.startswith("|") and (inside or line.endswith(SHOWN_BY))
+        lines.append(re.sub(r"\|[^|]*\|$", "|", line) if inside else line)
+    return "\n".join(lines)
 
 
 def parameters() -> str:
