@@ -181,7 +181,7 @@ def download(
     if isinstance(files, (int, str, list)):
         propID, files = files, None  # noqa: N806
     chosen = None if files is None else _chosen(files)
-    if chosen is not None and propID is None:
+    if files is not None and propID is None:
         propID = sorted({int(number) for number in files["proposal_id"]})  # noqa: N806
     config = _configured(config, propID, parameters)
     snapshot = Snapshot(config)
@@ -196,6 +196,8 @@ def download(
         if not cells:
             return to_astropy(tables.empty(HELD_TABLE), HELD_TABLE)
         products = run.list(None if chosen is None else lambda table: _only(table, chosen))
+        if chosen is not None and (absent := chosen - set(products["dataURI"])):
+            mast.warn(f"{len(absent)} of {len(chosen)} files are not in MAST's list for this instrument and obsmode")
         if chosen is None and (
             sentence := excluded_files(products, snapshot.store.read("obs_table", run.cells), config)
         ):

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,18 +23,18 @@ def config(tmp_path: Path) -> Config:
 
 
 def test_a_program_is_found_fetched_and_held_with_units(archive: EmbeddedArchive, config: Config) -> None:
-    found = find(2731, config=config)
+    found: Any = find(2731, config=config)
     assert len(found) == 6
     assert str(found["size"].unit) == "byte"
     assert not config.root.exists()
 
-    files = download(found[:2], config=config)
+    files: Any = download(found[:2], config=config)
     assert list(files["dl_str"]) == ["downloaded"] * 2
     assert {path.name for path in config.root.rglob("*_rate.fits")} == set(found["productFilename"][:2])
 
-    held = holdings(2731, config=config)
+    held: Any = holdings(2731, config=config)
     assert sorted(held["state"]) == ["missing"] * 4 + ["present"] * 2
-    assert list(find(2731, config=config)["state"]).count("present") == 2
+    assert find(2731, config=config).to_pandas()["state"].eq("present").sum() == 2
 
 
 def test_a_download_is_recorded_like_one_of_a_command(archive: EmbeddedArchive, config: Config) -> None:
@@ -41,43 +42,51 @@ def test_a_download_is_recorded_like_one_of_a_command(archive: EmbeddedArchive, 
     events = history.read_history(TableStore(config.root), "02731")
     assert set(events["event"]) == {"downloaded"}
     archive.clear_requests()
-    again = download(2731, config=config, obsnums=[1])
+    again: Any = download(2731, config=config, obsnums=[1])
     assert set(again["dl_str"]) == {"exists"}
     assert not [request for request in archive.requests if request.path.startswith("/api/v0.1/Download/file")]
 
 
 def test_it_works_in_a_running_event_loop_as_in_a_notebook(archive: EmbeddedArchive, config: Config) -> None:
     async def cell() -> int:
-        files = download(find(2731, config=config)[:1], config=config)
+        files: Any = download(find(2731, config=config)[:1], config=config)
         return len(files) + len(holdings(2731, config=config))
 
     assert asyncio.run(cell()) == 7
 
 
 def test_rows_chosen_with_pandas_are_downloaded(archive: EmbeddedArchive, config: Config) -> None:
-    table = find(2731, config=config).to_pandas()
-    files = download(table[table["obsnum"] == 3], config=config)
+    table: Any = find(2731, config=config).to_pandas()
+    files: Any = download(table[table["obsnum"] == 3], config=config)
     assert len(files) == int((table["obsnum"] == 3).sum()) > 0
 
 
+def test_files_that_the_configuration_rules_out_are_named_in_a_warning(
+    archive: EmbeddedArchive, config: Config
+) -> None:
+    found = find(2731, config=config)[:1]
+    with pytest.warns(JwstMastWarning, match="1 of 1 files are not in MAST's list for this instrument"):
+        assert len(download(found, config=config, instrument="miri")) == 0
+
+
 def test_observations_are_listed_on_request(archive: EmbeddedArchive, config: Config) -> None:
-    table = find(2731, config=config, observations=True)
+    table: Any = find(2731, config=config, observations=True)
     assert str(table["t_exptime"].unit) == "s"
     assert set(table["proposal_id"]) == {2731}
 
 
 def test_exclusive_files_wait_and_are_no_failure(archive: EmbeddedArchive, config: Config) -> None:
-    files = download(9231, config=config, sca=[], filetypes=["_uncal.fits"])
+    files: Any = download(9231, config=config, sca=[], filetypes=["_uncal.fits"])
     assert "waiting" in set(files["state"])
     waiting = files[files["state"] == "waiting"]
     assert all("exclusive access until" in message for message in waiting["dl_message"])
 
 
 def test_files_that_fail_are_in_the_table_and_a_warning_says_so(own_archive: EmbeddedArchive, config: Config) -> None:
-    found = find(2731, config=config)[:2]
+    found: Any = find(2731, config=config)[:2]
     own_archive.faults.add(Fault("status", match=str(found["productFilename"][0]), status=404))
     with pytest.warns(JwstMastWarning, match="1 of 2 files could not be downloaded"):
-        files = download(found, config=config)
+        files: Any = download(found, config=config)
     assert sorted(files["state"]) == ["failed", "present"]
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_files_that_are_there_are_recorded_and_not_fetched(originals, archive, c
 
     assert main(["manifest", "2731"]) == 0
     assert f"{n} files" in capsys.readouterr().out
-    again = download(2731, config=Config.from_mapping({**UNCAL, "outrootdir": str(originals)}))
+    again: Any = download(2731, config=Config.from_mapping({**UNCAL, "outrootdir": str(originals)}))
     assert set(again["dl_str"]) == {"exists"}
     assert fetched(archive) == []
 
@@ -84,7 +85,7 @@ def test_what_differs_is_listed_and_left_alone_and_the_next_download_replaces_it
     assert f"{spoiled.name}: MAST has another version (checksum)" in out
     assert short.name in out
     assert spoiled.read_bytes() == bytes(content)
-    files = download(2731, config=Config.from_mapping({**UNCAL, "outrootdir": str(originals)}))
+    files: Any = download(2731, config=Config.from_mapping({**UNCAL, "outrootdir": str(originals)}))
     assert list(files["dl_str"]).count("replaced") == 2
 
 
