@@ -315,3 +315,11 @@ def test_one_instrument_s_keyword_service_fails_and_the_others_are_compared(arch
 
 def changed_names(root) -> list[str]:
     return list(read_changes(TableStore(root))["productFilename"])
+
+
+def test_the_daily_look_writes_the_status_for_prometheus(archive, runner, instance, root):
+    runner.run(sca=["a1"])
+    look(instance)
+    lines = (root / ".jwst_mast_assets" / "metrics.prom").read_text().splitlines()
+    assert any(line.startswith('jwst_files{proposal="01138",state="present"} ') for line in lines)
+    assert all(re.fullmatch(r"# (HELP|TYPE) .+|\w+\{.+\} \d+", line) for line in lines)
