@@ -141,9 +141,9 @@ class Bench:
         self.days.append(found)
         print(
             f"day {number}: {found['files']:.0f} files in {len(runs)} runs of {found['run']:.1f} s; "
-            f"{len(ticks)} ticks, median {found['tick']:.1f} s, longest {max(ticks):.1f} s; home +{found['home'] / 1e6:.1f} MB, "
-            f"records +{found['records'] / 1e6:.2f} MB, pages and tables +{found['pages'] / 1e6:.1f} MB; "
-            f"peak memory {memory()} MB",
+            f"{len(ticks)} ticks, median {found['tick']:.1f} s, longest {max(ticks):.1f} s; "
+            f"home +{found['home'] / 1e6:.1f} MB, records +{found['records'] / 1e6:.2f} MB, "
+            f"pages and tables +{found['pages'] / 1e6:.1f} MB; peak memory {memory()} MB",
             flush=True,
         )
 
