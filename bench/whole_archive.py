@@ -1,8 +1,8 @@
 """What the pipeline needs where it follows all of JWST: one day after the other, with downloads that cost nothing.
 
-    python bench/whole_archive.py [--proposals 1000] [--days 2] [--partitions 20] [--files 500]
+    python bench/whole_archive.py [--proposals 1000] [--days 2] [--partitions 20] [--products 1200]
 
-So many proposals are watched; each day so many of them get observations with so many files: the defaults are about
+So many proposals are watched; each day so many of them get observations with so many products: the defaults are about
 10,000 files a day. The sensor asks an archive over HTTP and requests runs; the real job carries them out in this
 process, but a download only makes a sparse file of the size that MAST's table gives (57 GB a day take no space).
 Printed for each day: seconds per tick and per run, growth of the Dagster home and of the records in the output folder,
@@ -29,6 +29,7 @@ from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 BYTES_PER_FILE = 5_700_000
+MOST_TICKS = 90
 PRUNED_AFTER = 180
 """Days that the schedule weekly_prune keeps runs."""
 
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("--proposals", type=int, default=1000, help="watched")
     parser.add_argument("--days", type=int, default=2)
     parser.add_argument("--partitions", type=int, default=20, help="proposals that get data each day")
-    parser.add_argument("--files", type=int, default=500, help="of each such proposal and day, about")
+    parser.add_argument("--products", type=int, default=1200, help="listed of each; about four tenths are selected")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="whole_archive_"))
     try:
@@ -75,7 +76,7 @@ def simulate(folder: Path, arguments: argparse.Namespace) -> None:
             for number in range(arguments.days):
                 begin(catalogue, first + dt.timedelta(days=number), keys, number, arguments)
                 archive.clear_requests()
-                bench.day(number + 1)
+                bench.day(number + 1, arguments.partitions)
             bench.year()
 
 
@@ -85,7 +86,7 @@ def begin(catalogue: Catalogue, day: dt.date, keys: list[str], number: int, argu
     for index in range(arguments.partitions):
         proposal, before = int(keys[(number * arguments.partitions + index) % len(keys)]), len(catalogue.products)
         obsnum = 1
-        while len(catalogue.products) - before < arguments.files:
+        while len(catalogue.products) - before < arguments.products:
             moment = start + 0.1 + obsnum / 500
             catalogue.add_observation(proposal, obsnum, moment, ("a1", "a2", "b1", "b2"))
             obsnum += 1
@@ -110,19 +111,25 @@ class Bench:
         (self.sensor,) = [found for found in definitions.sensors or [] if found.name == "new_observations"]
         self.job = definitions.resolve_job_def("jwst_download")
         self.cursor: str | None = None
+        self.start = dt.datetime.now(dt.timezone.utc)
+        from jwst_mast_assets.defs import sensors
+
+        self.sensors = sensors
         self.days: list[dict[str, float]] = []
 
-    def day(self, number: int) -> None:
-        """The ticks of a day until nothing is requested, and the runs that they request."""
+    def day(self, number: int, expected: int) -> None:
+        """The ticks of a day until all runs have been requested, and these runs; the tick's clock is turned."""
         before = self.sizes()
         ticks: list[float] = []
         runs: list[float] = []
-        quiet = 0
-        while quiet < 2:
+        clock, requests = self.start + dt.timedelta(days=number - 1), [None]
+        # A proposal is compared at least every hour.
+        while requests or (len(runs) < expected and len(ticks) < MOST_TICKS):
+            clock += dt.timedelta(minutes=1)
+            self.sensors.utc_now = lambda now=clock: now
             began = time.perf_counter()
             requests = self.tick()
             ticks.append(time.perf_counter() - began)
-            quiet = 0 if requests else quiet + 1
             for request in requests:
                 began = time.perf_counter()
                 result = self.job.execute_in_process(
