@@ -374,3 +374,11 @@ def test_the_daily_look_reads_each_table_once_also_where_they_are_more_than_memo
     look(instance)
     assets = ("obs_table", "product_table", "downloaded_files")
     assert reads == {f"{asset}/{key.partition('|')[0]}.parquet": 1 for asset in assets for key in (DAY, OTHER_DAY)}
+
+
+def test_the_daily_look_writes_the_status_for_prometheus(archive, runner, instance, root):
+    runner.run(sca=["a1"])
+    look(instance)
+    lines = (root / ".jwst_mast_assets" / "metrics.prom").read_text().splitlines()
+    assert any(line.startswith('jwst_files{proposal="01138",state="present"} ') for line in lines)
+    assert all(re.fullmatch(r"# (HELP|TYPE) .+|\w+\{.+\} \d+", line) for line in lines)
