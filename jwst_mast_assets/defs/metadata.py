@@ -8,6 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets import downloads
+from jwst_mast_assets.defs.partitions import RANGE_END, RANGE_START, keys_of_run
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.webpage.contact_sheet import contact_sheet
@@ -21,6 +22,8 @@ PREVIEW_ROWS = 15
 PICTURES = ("_i2d.jpg", "_s2d.jpg", "_s3d.jpg", "_cal.jpg", "_rate.jpg", "_x1d.png")
 """What the picture of a run is made of."""
 
+ROWS = "dagster/row_count"
+
 FILE_ROWS = 25
 """Rows of a preview of files."""
 
@@ -29,6 +32,35 @@ def partitioned_asset(**options: Any) -> Callable[[Callable[..., Any]], dg.Asset
     """``dg.asset`` with what all assets with a partition per proposal and day have in common."""
     policy = dg.BackfillPolicy.single_run()
     return dg.asset(backfill_policy=policy, group_name="jwst", owners=OWNERS, tags=TAGS, code_version="1", **options)
+
+
+def on_last_partition(
+    context: dg.AssetExecutionContext, metadata: dict[str, Any], table: pd.DataFrame | None = None
+) -> dict[str, Any]:
+    """What the materialization of each partition of a run says.
+
+    Dagster records one per partition, for ever. In a run of a range only the last one shows what is said of the run as
+    a whole; each of the others has the number of its own rows and the name of the last.
+
+    Parameters
+    ----------
+    context : AssetExecutionContext
+        Of the asset; receives what belongs to single partitions.
+    metadata : dict
+        Of the whole run.
+    table : DataFrame, optional
+        Its rows, with their ``cell``.
+    """
+    tags = context.run.tags
+    start, end = tags.get(RANGE_START), tags.get(RANGE_END)
+    if not (start and end) or start == end:
+        return metadata
+    context.add_asset_metadata({**metadata, "range": f"{start} to {end}"}, partition_key=end)
+    if table is not None:
+        rows = table["cell"].value_counts()
+        for key in keys_of_run(tags, context.instance):
+            context.add_asset_metadata({ROWS: int(rows.get(key, 0))}, partition_key=key)
+    return {"details_at": end}
 
 
 def preview(table: pd.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadataValue:
@@ -114,4 +146,4 @@ def data_version(table: pd.DataFrame, columns: list[str]) -> dg.DataVersion:
 
 def table_metadata(table: pd.DataFrame, columns: list[str]) -> dict[str, Any]:
     """Row count and preview of a table."""
-    return {"dagster/row_count": len(table), "preview": preview(table[columns])}
+    return {ROWS: len(table), "preview": preview(table[columns])}

@@ -4,7 +4,7 @@ import dagster as dg
 
 from jwst_mast_assets.defs.failures import plain_failures
 from jwst_mast_assets.defs.list_checks import columns_as_expected, list_check_specs, no_sudden_fall
-from jwst_mast_assets.defs.metadata import data_version, partitioned_asset, table_metadata
+from jwst_mast_assets.defs.metadata import data_version, on_last_partition, partitioned_asset, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
@@ -64,12 +64,10 @@ def obs_table(
         )
         if excluded := excluded_observations(table, config):
             context.log.warning(excluded)
+        metadata = table_metadata(table, config.outcolumns_obsTable) | ({"excluded": excluded} if excluded else {})
         return dg.MaterializeResult(
             value=table,
-            metadata={
-                **table_metadata(table, config.outcolumns_obsTable),
-                **({"excluded": excluded} if excluded else {}),
-            },
+            metadata=on_last_partition(context, metadata, table),
             data_version=data_version(table, ["cell", "obsid", "t_min", "calib_level", "wanted"]),
             check_results=[columns_as_expected(mast, "observations"), no_sudden_fall(listing, known)],
         )
