@@ -89,7 +89,8 @@ class QuickStorage(DagsterSqliteStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(base_dir, inst_data)
-        self._event_log_storage = QuickEventLog(super().event_log_storage._base_dir)
+        events = os.path.dirname(self._event_log_storage.path_for_shard(INDEX_SHARD_NAME))
+        self._event_log_storage = QuickEventLog(events)
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "QuickStorage":
