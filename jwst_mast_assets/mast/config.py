@@ -302,6 +302,11 @@ class Config(pydantic.BaseModel):
     webpage_thumbnails_height: Annotated[Pixels, Spelling("webpage_thumbnail_height")] = Field(
         default=None, description="Height of thumbnails, pixels. Empty: keep the aspect ratio.", examples=[100]
     )
+    make_previews: Annotated[Literal["none", "level3", "all"], BeforeValidator(lowered)] = Field(
+        default="level3",
+        description="Draw a picture from the FITS file (i2d, s2d, x1d, cal, rate) of products without a picture on "
+        "disk, in the folder previews of the proposal.",
+    )
     webpage_tablefigsize_width: Pixels = Field(
         default=None, description="Width of figures in the page's table, pixels.", examples=[100]
     )
