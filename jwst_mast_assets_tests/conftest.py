@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from jwst_mast_assets.downloads import backoff
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
@@ -35,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
-@sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
+@event.listens_for(Engine, "connect")
 def without_waiting_for_the_disk(connection: Any, _record: Any) -> None:
     """Spare Dagster's SQLite files, which no test needs after a power failure, a wait for the disk per event."""
     if isinstance(connection, sqlite3.Connection):
