@@ -1,5 +1,6 @@
 """What the UI shows of a table."""
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -10,12 +11,16 @@ from jwst_mast_assets import downloads
 from jwst_mast_assets.defs.partitions import RANGE_END, RANGE_START, keys_of_run
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.webpage.contact_sheet import contact_sheet
 
 OWNERS = ["team:jwst_mast_assets"]
 TAGS = {"telescope": "jwst", "archive": "mast"}
 
 PREVIEW_ROWS = 15
 """Rows of a preview; metadata live in Dagster's database and are kept forever."""
+
+PICTURES = ("_i2d.jpg", "_s2d.jpg", "_s3d.jpg", "_cal.jpg", "_rate.jpg", "_x1d.png")
+"""What the picture of a run is made of."""
 
 ROWS = "dagster/row_count"
 
@@ -90,6 +95,24 @@ def files_preview(files: pd.DataFrame) -> dg.MarkdownMetadataValue:
         }
     )
     return preview(table, FILE_ROWS)
+
+
+def images_of(files: pd.DataFrame) -> dict[str, Any]:
+    """A run's pictures as one small picture, those of level 3 first; nothing where there are none on disk.
+
+    Parameters
+    ----------
+    files : DataFrame
+        ``tables.FILE_TABLE``.
+    """
+    once = files.drop_duplicates("dataURI")
+    pictures = once[once["filetype"].isin(PICTURES) & once["bytes_on_disk"].notna() & once["outfilename"].notna()]
+    ordered = pictures.sort_values(["calib_level", "productFilename"], ascending=[False, True])
+    sheet = contact_sheet(ordered["outfilename"].tolist())
+    if sheet is None:
+        return {}
+    data = base64.b64encode(sheet).decode("ascii")
+    return {"images": dg.MetadataValue.md(f"![{len(pictures)} images](data:image/jpeg;base64,{data})")}
 
 
 def outcome(files: pd.DataFrame, seconds: float) -> dict[str, Any]:

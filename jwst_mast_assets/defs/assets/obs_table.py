@@ -13,8 +13,10 @@ from jwst_mast_assets.mast.exclusions import excluded_observations
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.observations import query_observations
+from jwst_mast_assets.mast.partition_cells import proposals_of
 from jwst_mast_assets.records.archive_identity import claim
 from jwst_mast_assets.records.listings import Listings
+from jwst_mast_assets.records.moved import move_to_new_days
 
 
 @partitioned_asset(
@@ -51,6 +53,9 @@ def obs_table(
         if not store.folder.exists():
             claim(store.root, mast.server)
         table = Listings(store).settle("obs_table", cells, listing, known, utc_now())
+        listed = table[table["obsid"].isin(list(listing.listed))]
+        for day in move_to_new_days(store, listed, proposals_of(cells), config):
+            context.log.info(f"MAST has corrected the date of observations of {day}, which stand under another day now")
         for problem in listing.open:
             context.log.warning(f"{problem.name}: {problem.why}; what is on record is kept")
         days = "1 day" if len(cells) == 1 else f"{len(cells)} days"
