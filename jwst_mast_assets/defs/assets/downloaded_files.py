@@ -11,6 +11,7 @@ from jwst_mast_assets.defs.failures import plain_failures
 from jwst_mast_assets.defs.metadata import (
     data_version,
     files_preview,
+    folder_of,
     images_of,
     on_last_partition,
     outcome,
@@ -78,7 +79,9 @@ def downloaded_files(
             Ledger(store).record(cells, observations, table, config, now, doubtful, with_token)
         totals = outcome(table, time.monotonic() - start)
         context.log.info(totals["outcome"])
-        metadata = {"dagster/row_count": len(table), **totals, **images_of(table), "files": files_preview(table)}
+        # In the order in which a person reads it.
+        shown = {"outcome": totals["outcome"], **images_of(table), "files": files_preview(table), **folder_of(table)}
+        metadata = {**shown, **totals, "dagster/row_count": len(table)}
         if len(changes := reprocessing.changes_of_run(table, known)):
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
         if restored := upkeep.restored(plan, table, known):
