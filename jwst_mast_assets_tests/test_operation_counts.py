@@ -1,14 +1,17 @@
 """How often a command lists folders, reads tables, checks its configuration and asks MAST: the same on any machine."""
 
+import gc
 import math
 import subprocess
 import sys
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from jwst_mast_assets.cli.original import download_main
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
@@ -154,6 +157,27 @@ def test_a_listing_takes_few_requests_for_many_observations(
     assert sum(batches) == observations
     assert batches[0] <= adaptive.FIRST_SIZE
     assert len(batches) <= most
+
+
+def test_an_answer_of_mast_leaves_the_memory_as_soon_as_its_table_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[weakref.ref[requests.Response]] = []
+    send = requests.Session.send
+
+    def sent(session: requests.Session, *arguments: Any, **options: Any) -> requests.Response:
+        response = send(session, *arguments, **options)
+        answers.append(weakref.ref(response))
+        return response
+
+    monkeypatch.setattr(requests.Session, "send", sent)
+    catalogue = Catalogue()
+    obsids = catalogue.add_observation(1138, 1, 60000.0, ("a1",), exposures=4, listed="exposures")
+    with EmbeddedArchive(catalogue) as mast:
+        gc.disable()
+        try:
+            assert len(Archive(mast.url, max_queries=1).products(obsids))
+            assert [answer() for answer in answers] == [None] * len(answers) != []
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import datetime as dt
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -50,10 +50,15 @@ class Result(NamedTuple):
     """Whether the only problem is that some files could not be downloaded or listed."""
 
 
-def open_instance() -> dg.DagsterInstance:
+def open_instance(prepared: Callable[[InstanceRef], InstanceRef] | None = None) -> dg.DagsterInstance:
     """The instance of ``$DAGSTER_HOME``; if that is not set, one in ``~/.jwst_mast_assets``.
 
     A plain ``DagsterInstance.get()`` would forget everything at the end of the command.
+
+    Parameters
+    ----------
+    prepared : callable, optional
+        Changes the instance's settings for this process, as :func:`quick_events.quick` does.
     """
     home = dagster_home()
     os.environ["DAGSTER_HOME"] = str(home)
@@ -61,7 +66,8 @@ def open_instance() -> dg.DagsterInstance:
         prepare_home(home)
         # Dagster creates its databases at first use, which fails for two processes at once.
         with filelock.FileLock(home / "jwst_mast_assets.lock"):
-            instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=NO_OUTPUT_CAPTURED))
+            settings = InstanceRef.from_dir(str(home), overrides=NO_OUTPUT_CAPTURED)
+            instance = dg.DagsterInstance.from_ref(prepared(settings) if prepared else settings)
             instance.get_runs(limit=1)
         return instance
     except OSError as error:

@@ -6,6 +6,7 @@
 import functools
 import math
 import os
+import threading
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import requests
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.adaptive import in_parts
 from jwst_mast_assets.mast.errors import ConfigError
-from jwst_mast_assets.mast.mashup import Mashup, Params, Reply, as_sentence
+from jwst_mast_assets.mast.mashup import Mashup, Params, Reply, as_sentence, read_once
 from jwst_mast_assets.mast.replies import actual_names, typed_table
 from jwst_mast_assets.mast.session import CONNECT_TIMEOUT, MastSession
 from jwst_mast_assets.mast.shared_limits import SharedLimits
@@ -47,6 +48,10 @@ Filter = dict[str, Any]
 
 GUIDE_STARS = "guidestar"
 """Like an instrument name, but for the keyword service of guide-star files (``_gs-``)."""
+
+
+ONE_TABLE_AT_A_TIME = threading.RLock()
+"""Threads that ask at the same time make their tables one after the other: that costs no time, but less memory."""
 
 
 @functools.cache
@@ -161,8 +166,7 @@ class Archive:
         # Lists are public: the token, which may have expired, is sent only to download files.
         self._session = MastSession(None, read_timeout, retries, self.server, limits=limits)
         self._session.end = time.monotonic() + time_limit
-        # astroquery and we would each read the JSON of an answer.
-        self._session.hooks["response"].append(_read_once)
+        self._session.hooks["response"].append(read_once)
 
     def __repr__(self) -> str:
         return f"Archive({self.server!r})"
@@ -338,7 +342,8 @@ class Archive:
         params = {"columns": ",".join(asked), "filters": filters}
         reply = self._ask("Mast.Caom.Filtered", params, "observations", asked, ("obsid",))
         schema = {name: tables.OBS_FROM_MAST[name] for name in asked} if narrow else tables.OBS_FROM_MAST
-        table = typed_table(reply.rows, reply.fields, schema, "observations")
+        with ONE_TABLE_AT_A_TIME:
+            table = typed_table(reply.rows, reply.fields, schema, "observations")
         named = table["obsid"].notna() & table["proposal_id"].notna()
         self.unusable_rows += int((~named).sum())
         return table[named & table["t_min"].notna() & (table["calib_level"].fillna(0) >= 0)]
@@ -512,10 +517,6 @@ def _jwst_filters(t_min: tuple[float, float] | None) -> list[Filter]:
 
 def _proposal_filter(keys: Sequence[str]) -> Filter:
     return {"paramName": "proposal_id", "values": _spellings(keys)}
-
-
-def _read_once(response: requests.Response, *_arguments: Any, **_options: Any) -> None:
-    response.json = functools.cache(response.json)
 
 
 def _joined(parts: Sequence[pd.DataFrame], schema: tables.Schema) -> pd.DataFrame:

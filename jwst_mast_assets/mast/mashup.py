@@ -1,5 +1,6 @@
 """Mashup, the language of MAST's tables: whole answers from envelopes and pages, and errors as one sentence each."""
 
+import functools
 import json
 import logging
 import time
@@ -117,11 +118,16 @@ class Mashup:
         )
 
     def _once(self, service: str, params: Params, what: str, identity: Sequence[str]) -> Reply:
+        replies: list[requests.Response] = []
         try:
             replies = self._portal.service_request_async(service, params, pagesize=PAGE_SIZE)
             return joined([self._complete(response.json(), what) for response in replies], identity)
         except Exception as error:
             raise as_sentence(error, self.server) from None
+        finally:
+            for response in replies:
+                # See read_once: a response with its text and rows refers to itself, and would stay in memory.
+                vars(response).pop("json", None)
 
     def _complete(self, envelope: Any, what: str) -> dict[str, Any]:
         if envelope.get("status") == "ERROR":
@@ -157,6 +163,11 @@ def joined(envelopes: Sequence[dict[str, Any]], identity: Sequence[str] = ()) ->
 def _identity(row: Row, identity: Iterable[str]) -> Any:
     values = tuple(row.get(name) for name in identity)
     return json.dumps(row, sort_keys=True) if None in values or not values else values
+
+
+def read_once(response: requests.Response, *_arguments: Any, **_options: Any) -> None:
+    """A hook of the session: astroquery and :class:`Mashup` would each read the JSON of an answer."""
+    response.json = functools.cache(response.json)
 
 
 def not_mast(server: str) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from jwst_mast_assets.records.files import atomic_path
+from jwst_mast_assets.records.files import atomic_path, create_no_more_open
 
 FORMATS = ("JPEG", "PNG")
 MAX_PIXELS = 150_000_000
@@ -99,7 +99,7 @@ def make_thumbnails(
         for path, result in zip(paths, results, strict=True):
             thumbnail, problem = thumbnail_path(path), result.problem
             if result.content is not None:
-                problem = _write(Path(thumbnail), result.content)
+                problem = _write(Path(thumbnail), result.content, Path(path))
                 made += problem is None
             if problem:
                 problems.append(f"{os.path.basename(path)}: {problem}")
@@ -173,9 +173,11 @@ def _mode(mode: str, kind: str) -> str:
     return "RGBA" if kind == "PNG" and mode in ("RGBA", "LA", "P", "PA") else "RGB"
 
 
-def _write(path: Path, content: bytes) -> str | None:
+def _write(path: Path, content: bytes, picture: Path) -> str | None:
+    """Write a thumbnail; whoever cannot read its picture cannot read it either."""
     try:
         with atomic_path(path) as partial:
+            create_no_more_open(partial, picture)
             partial.write_bytes(content)
     except OSError as error:
         return f"its thumbnail cannot be written ({error.strerror or error})"

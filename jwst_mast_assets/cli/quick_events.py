@@ -1,0 +1,125 @@
+"""Dagster's storage in SQLite, quicker, for as long as a command runs: the same files and tables.
+
+Dagster 1.13 makes a new SQLAlchemy engine, which compiles its statements again, for each connection, and an event of an
+asset takes five of them. Here each database has one engine, and the events of a batch (what is planned for a run; an
+asset's days) have one connection and one transaction per database. :func:`batched_events` makes Dagster send batches.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.base import EventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy.engine import Connection, Engine
+
+BATCH = "DAGSTER_EVENT_BATCH_SIZE"
+"""Dagster's variable: events of a batch at most; without it, each is written by itself."""
+
+
+class QuickEventLog(SqliteEventLogStorage):
+    """Dagster's event log, with one engine per database, and batches in one transaction."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: dict[str, Engine] = {}
+        self._held: dict[str, Connection] = {}
+        self._tables: set[str] = set()
+        self._using = threading.RLock()
+        super().__init__(base_dir, inst_data)
+
+    def run_connection(self, run_id: str | None = None) -> Any:
+        """A connection to the database of a run."""
+        return self._connection(str(run_id))
+
+    def index_connection(self) -> Any:
+        """A connection to the database of all runs."""
+        return self._connection(INDEX_SHARD_NAME)
+
+    def store_event_batch(self, events: Sequence[Any]) -> None:
+        """Store events of a run, all or none."""
+        if events:
+            with self._hold(INDEX_SHARD_NAME), self._hold(events[0].run_id):
+                super().store_event_batch(events)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the database has a table, asked until it does."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    @contextlib.contextmanager
+    def _connection(self, shard: str) -> Iterator[Connection]:
+        with self._using:
+            if held := self._held.get(shard):
+                yield held
+                return
+            if shard not in self._engines:
+                # Dagster creates the database where it is missing.
+                with super().run_connection(shard):
+                    pass
+                self._engines[shard] = sqlalchemy.create_engine(
+                    self.conn_string_for_shard(shard),
+                    poolclass=sqlalchemy.NullPool,
+                    connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
+                )
+            with self._engines[shard].begin() as connection:
+                yield connection
+
+    @contextlib.contextmanager
+    def _hold(self, shard: str) -> Iterator[None]:
+        """Use one connection, and one transaction, for everything in a ``with`` block."""
+        with self._connection(shard) as connection:
+            self._held[shard] = connection
+            try:
+                yield
+            finally:
+                del self._held[shard]
+
+
+class QuickStorage(DagsterSqliteStorage):
+    """Dagster's storage in SQLite with that event log."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(base_dir, inst_data)
+        events = os.path.dirname(self._event_log_storage.path_for_shard(INDEX_SHARD_NAME))
+        self._event_log_storage = QuickEventLog(events)
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "QuickStorage":
+        """Made by Dagster from an instance's settings."""
+        return cls.from_local(inst_data=inst_data, **config_value)
+
+    @property
+    def event_log_storage(self) -> EventLogStorage:
+        """The event log."""
+        return self._event_log_storage
+
+
+def quick(instance: InstanceRef) -> InstanceRef:
+    """An instance's settings with the quicker storage, where it keeps its records in SQLite; else as they are."""
+    storage = instance.storage_data
+    if storage is None or storage.class_name != DagsterSqliteStorage.__name__:
+        return instance
+    ours = ConfigurableClassData(__name__, QuickStorage.__name__, storage.config_yaml)
+    return instance._replace(storage_data=ours)
+
+
+@contextlib.contextmanager
+def batched_events() -> Iterator[None]:
+    """Have Dagster write the events of a batch together, unless the environment says how many."""
+    if BATCH in os.environ:
+        yield
+        return
+    os.environ[BATCH] = "1000"
+    try:
+        yield
+    finally:
+        del os.environ[BATCH]
