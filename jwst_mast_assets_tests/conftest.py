@@ -20,19 +20,25 @@ NOW = 60200.5
 LONGEST = ("test_dagster_dev.py", "deploy", "cli", "defs")
 """Modules and folders to start first, so that no worker is left alone with a long module at the end."""
 
+MANY_PROCESSES = LONGEST[:2]
+"""Those that start many processes and wait for them: one after another, or they would keep each other waiting."""
+
 # The many processes that tests start then compile the package once, not each for itself.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest modules first; the others stay in their order."""
+    """Put the longest modules first, and keep each module, whose tests share servers, on one worker."""
     tests = Path(__file__).parent
 
-    def rank(item: pytest.Item) -> int:
-        first = item.path.relative_to(tests).parts[0]
-        return LONGEST.index(first) if first in LONGEST else len(LONGEST)
+    def place(item: pytest.Item) -> str:
+        return item.path.relative_to(tests).parts[0]
 
-    items.sort(key=rank)
+    items.sort(key=lambda item: LONGEST.index(place(item)) if place(item) in LONGEST else len(LONGEST))
+    for item in items:
+        group = "processes" if place(item) in MANY_PROCESSES else item.path.relative_to(tests).as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
