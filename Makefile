@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Three workers keep two cores busy, as some tests mostly wait. conftest.py says what comes first and what stays together.
-PYTEST_OPTIONS := -n 3 --dist loadgroup --no-loadscope-reorder
+PYTEST_OPTIONS := -n 3 --dist loadscope --no-loadscope-reorder
 
 .PHONY: demo test check docs dev bench lock clean
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy
+from xdist.scheduler import LoadScopeScheduling
 
 from jwst_mast_assets.downloads import backoff
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
@@ -27,18 +28,28 @@ MANY_PROCESSES = LONGEST[:2]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest modules first, and keep each module, whose tests share servers, on one worker."""
-    tests = Path(__file__).parent
+    """Put the longest modules first; the others stay in their order."""
 
-    def place(item: pytest.Item) -> str:
-        return item.path.relative_to(tests).parts[0]
+    def place(item: pytest.Item) -> int:
+        first = item.path.relative_to(Path(__file__).parent).parts[0]
+        return LONGEST.index(first) if first in LONGEST else len(LONGEST)
 
-    items.sort(key=lambda item: LONGEST.index(place(item)) if place(item) in LONGEST else len(LONGEST))
-    for item in items:
-        group = "processes" if place(item) in MANY_PROCESSES else item.path.relative_to(tests).as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=place)
+
+
+class ByModule(LoadScopeScheduling):
+    """Keeps the tests of a module, which share servers, on one worker, and those of many processes on one, too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return "many processes" if module.split("/")[1] in MANY_PROCESSES else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    """What runs where if there are several workers, whatever ``--dist`` says."""
+    return ByModule(config, log)
 
 
 @sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
