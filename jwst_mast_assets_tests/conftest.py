@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from xdist.scheduler import LoadScopeScheduling
 
 from jwst_mast_assets.downloads import backoff
@@ -52,7 +53,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
     return ByModule(config, log)
 
 
-@sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
+@event.listens_for(Engine, "connect")
 def without_waiting_for_the_disk(connection: Any, _record: Any) -> None:
     """Spare Dagster's SQLite files, which no test needs after a power failure, a wait for the disk per event."""
     if isinstance(connection, sqlite3.Connection):

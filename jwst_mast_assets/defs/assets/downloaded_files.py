@@ -79,8 +79,9 @@ def downloaded_files(
         totals = outcome(table, time.monotonic() - start)
         context.log.info(totals["outcome"])
         metadata = {"dagster/row_count": len(table), **totals, "files": files_preview(table)}
-        # Dagster's page shows them to everyone.
-        metadata |= images_of(downloads.open_to_all(table, config, now))
+        if plan.n_files:
+            # A run with nothing to fetch opens no file. Dagster's page shows the images to everyone.
+            metadata |= images_of(downloads.open_to_all(table, config, now))
         if len(changes := reprocessing.changes_of_run(table, known)):
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
         if restored := upkeep.restored(plan, table, known):
