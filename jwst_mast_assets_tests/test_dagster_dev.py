@@ -111,7 +111,7 @@ def finished(server: Server, **tags: str) -> list[dict[str, Any]]:
         found = [run for run in server.runs() if tags.items() <= run["tags"].items()]
         return found if all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in found) else []
 
-    return wait_for(look, 120)
+    return wait_for(look, 300)
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +305,7 @@ def test_a_pool_limits_how_many_runs_talk_to_mast_at_once(server):
         most = max(most, sum(state in ("STARTING", "STARTED") for state in states))
         return len(states) == len(keys) and set(states) == {"SUCCESS"}
 
-    wait_for(look, 150)
+    wait_for(look, 300)
     server.archive.faults.clear()
     assert most == 2
 

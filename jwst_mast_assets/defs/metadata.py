@@ -108,7 +108,7 @@ def files_preview(files: pd.DataFrame) -> dg.MarkdownMetadataValue:
 
 
 def images_of(files: pd.DataFrame) -> dict[str, Any]:
-    """A run's pictures as one small picture, those of level 3 first; nothing where there are none on disk.
+    """A run's pictures as one small picture, those of level 3 first; nothing where the run fetched none.
 
     Parameters
     ----------
@@ -117,6 +117,8 @@ def images_of(files: pd.DataFrame) -> dict[str, Any]:
     """
     once = files.drop_duplicates("dataURI")
     pictures = once[once["filetype"].isin(PICTURES) & once["bytes_on_disk"].notna() & once["outfilename"].notna()]
+    if not pictures["dl_code"].isin(downloads.FETCHED).any():
+        return {}  # a run that has nothing to do reads no file
     ordered = pictures.sort_values(["calib_level", "productFilename"], ascending=[False, True])
     sheet = contact_sheet(ordered["outfilename"].tolist())
     if sheet is None:
