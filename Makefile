@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# A module stays together, as its tests share servers. Three workers keep two cores busy: some tests mostly wait.
+# Three workers keep two cores busy, as some tests mostly wait. conftest.py says what comes first and what stays together.
 PYTEST_OPTIONS := -n 3 --dist loadscope --no-loadscope-reorder
 
 .PHONY: demo test check docs dev bench lock clean

@@ -29,7 +29,9 @@ BIG_RATE = 20e6
 COMMON = ("--propID", "4321", "--date_select", "2023-01-01", "2024-12-31", "--instrument", "nircam")
 UNCAL = (*COMMON, "--filetypes", "_uncal.fits")
 EVERYTHING = (*COMMON, "--filetypes", "fits", "jpg", "_asn.json", "_pool.csv", "_cat.ecsv", "--guidestars")
-PAGE = (*COMMON, "--filetypes", "fits", "jpg")
+# With the original's own default of these pictures its page ends with an error.
+PICTURES = ("--webpage_level12_jpgs", "uncal", "dark", "rate", "rateints", "cal")
+PAGE = (*COMMON, "--filetypes", "fits", "jpg", *PICTURES)
 GROWN = "list 3,000 observations"
 """Its ratio is to ``GROWN_FROM``, ours both."""
 GROWN_FROM = "list, no delay"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from xdist.scheduler import LoadScopeScheduling
 
 from jwst_mast_assets.downloads import backoff
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
@@ -21,19 +22,35 @@ NOW = 60200.5
 LONGEST = ("test_dagster_dev.py", "deploy", "cli", "defs")
 """Modules and folders to start first, so that no worker is left alone with a long module at the end."""
 
+MANY_PROCESSES = LONGEST[:2]
+"""Those that start many processes and wait for them: one after another, or they would keep each other waiting."""
+
 # The many processes that tests start then compile the package once, not each for itself.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest modules first; the others stay in their order."""
-    tests = Path(__file__).parent
 
-    def rank(item: pytest.Item) -> int:
-        first = item.path.relative_to(tests).parts[0]
+    def place(item: pytest.Item) -> int:
+        first = item.path.relative_to(Path(__file__).parent).parts[0]
         return LONGEST.index(first) if first in LONGEST else len(LONGEST)
 
-    items.sort(key=rank)
+    items.sort(key=place)
+
+
+class ByModule(LoadScopeScheduling):
+    """Keeps the tests of a module, which share servers, on one worker, and those of many processes on one, too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return "many processes" if module.split("/")[1] in MANY_PROCESSES else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    """What runs where if there are several workers, whatever ``--dist`` says."""
+    return ByModule(config, log)
 
 
 @event.listens_for(Engine, "connect")

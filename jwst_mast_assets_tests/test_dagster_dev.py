@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from typing import Any
 
 import pytest
 import yaml
+from playwright.sync_api import Locator, Page, expect
 
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
+from jwst_mast_assets_tests.browsing import HOSTILE, Watched, chromium
 
 REPOSITORY = Path(__file__).parents[1]
 SELECTOR = {"repositoryLocationName": "jwst_mast_assets", "repositoryName": "__repository__"}
@@ -108,7 +111,7 @@ def finished(server: Server, **tags: str) -> list[dict[str, Any]]:
         found = [run for run in server.runs() if tags.items() <= run["tags"].items()]
         return found if all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in found) else []
 
-    return wait_for(look, 120)
+    return wait_for(look, 300)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +122,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ours = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
     ours["run_coordinator"]["config"] = {"dequeue_interval_seconds": 1}
     (home / "dagster.yaml").write_text(yaml.safe_dump(ours))
-    (folder / "my.cfg").write_text(f"outrootdir: {data}\nsensor_interval: 30\n")
+    (folder / "my.cfg").write_text(f"outrootdir: {data}\nsensor_interval: 30\nfiletypes: [_uncal.fits, _i2d.jpg]\n")
     with EmbeddedArchive() as archive:
         environment = {
             **os.environ,
@@ -140,7 +143,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             )
             server = Server(port, environment, archive, data)
             try:
-                wait_for(lambda: server.ask("{ version }"), 90)
+                wait_for(lambda: server.ask("{ version }"), 240)
                 yield server
             finally:
                 process.terminate()
@@ -214,6 +217,58 @@ def test_a_partition_materialized_as_the_web_page_does_it(server, backfills):
     assert list((server.data / "01410").rglob("*_uncal.fits"))
 
 
+@pytest.fixture
+def opened(server: Server) -> Iterator[Page]:
+    """Dagster's page in a browser; the test fails if it logs an error or requests anything of another machine."""
+    host = server.address.removesuffix("/graphql")
+    with chromium() as browser:
+        watched = Watched(
+            browser.new_page(base_url=host, viewport={"width": 1400, "height": 1000}),
+            (f"{host}/", host.replace("http", "ws") + "/", "data:"),
+        )
+        watched.page.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
+        yield watched.page
+        watched.page.close()
+        assert watched.problems == []
+
+
+def test_the_page_of_a_partition_shows_outcome_pictures_files_and_folder_and_requests_no_other_machine(server, opened):
+    for number in (1, 2):
+        server.archive.add_observation(4242, number, 60000 + number / 10, target=HOSTILE, listed="level3")
+    server.command("jwst-mast", "proposals", "add", "4242")
+    key = "2023-02-25|04242"
+    server.launch("jwst_download", **{"dagster/partition": key})
+    assert {run["status"] for run in finished(server, **{"dagster/partition": key})} == {"SUCCESS"}
+    names = {path.name for path in (server.data / "04242").glob("obsnum*/jw*") if ".TN." not in path.name}
+    assert {name.rpartition("_")[2] for name in names} == {"uncal.fits", "i2d.jpg"}
+
+    def row(label: str) -> Locator:
+        return opened.locator(f"xpath=//tr[td[1][normalize-space()='{label}']]")
+
+    def value(label: str) -> Locator:
+        return row(label).locator("xpath=td[2]")
+
+    opened.goto(f"/assets/downloaded_files?view=partitions&partition={key}")
+    expect(value("outcome")).to_contain_text(f"{len(names)} of {len(names)} selected files are on disk")
+    expect(value("present")).to_have_text(str(len(names)))
+    expect(value("folder")).to_contain_text(str(server.data / "04242"))
+    expect(value("files").locator("td:first-child")).to_have_text(sorted(names))
+    labels = row("outcome").locator("xpath=../tr/td[1]").all_text_contents()
+    assert labels[:4] == ["outcome", "images", "files", "folder"]
+
+    value("images").get_by_text("Show Markdown").click()
+    picture = opened.get_by_role("dialog").get_by_role("img", name=re.compile(r"\d+ images"))
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.naturalWidth") > 300
+    opened.keyboard.press("Escape")
+
+    opened.goto(f"/assets/obs_table?view=partitions&partition={key}")
+    head = value("preview").locator("table")
+    expect(head.locator("tbody tr")).to_have_count(2)
+    expect(head.locator("td:nth-child(2)")).to_have_text([HOSTILE, HOSTILE])
+
+
 def test_a_backfill_of_a_range_of_days_is_one_run(server, backfills):
     (run,) = finished(server, **{"dagster/backfill": backfills["range"]})
     assert run["status"] == "SUCCESS"
@@ -250,7 +305,7 @@ def test_a_pool_limits_how_many_runs_talk_to_mast_at_once(server):
         most = max(most, sum(state in ("STARTING", "STARTED") for state in states))
         return len(states) == len(keys) and set(states) == {"SUCCESS"}
 
-    wait_for(look, 150)
+    wait_for(look, 300)
     server.archive.faults.clear()
     assert most == 2
 

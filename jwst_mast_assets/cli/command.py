@@ -6,7 +6,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -40,6 +40,7 @@ from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.archive_identity import open_archive
 from jwst_mast_assets.records.snapshot import Snapshot
+from jwst_mast_assets.records.store import PartitionTables
 from jwst_mast_assets.records.watched import WatchList
 
 ASKING, DOWNLOADING, CHECKING = "Asking MAST for the files of", "Downloading files of", "Checking the files of"
@@ -50,14 +51,6 @@ FIRST_COLUMNS = ("outfilename", "proposal_id", "obsnum", "date_min", "date_start
 
 MOST_NOTES = 10
 MOST_WAITING = 5
-
-
-class Recorded(NamedTuple):
-    """What is recorded of the cells of a call."""
-
-    observations: pd.DataFrame
-    products: pd.DataFrame
-    files: pd.DataFrame
 
 
 class Command:
@@ -191,7 +184,7 @@ class Command:
             assets += ["summary_table", *(["index_html"] if self.config.makewebpages else [])]
         return assets
 
-    def _download(self, instance: dg.DagsterInstance, cells: list[Cell], recorded: Recorded) -> int:
+    def _download(self, instance: dg.DagsterInstance, cells: list[Cell], recorded: PartitionTables) -> int:
         to_fetch = self._to_fetch(recorded)
         if not self._confirmed(to_fetch):
             return 0
@@ -255,12 +248,12 @@ class Command:
             return [] if upper is None else [f"{upper!r}-"]
         return [f"{lower!r}+"] if upper is None else [repr(lower), repr(upper)]
 
-    def _read(self, cells: list[Cell]) -> Recorded:
-        return Recorded(
+    def _read(self, cells: list[Cell]) -> PartitionTables:
+        return PartitionTables(
             *(self.store.read(asset, cells) for asset in ("obs_table", "product_table", "downloaded_files"))
         )
 
-    def _print_tables(self, recorded: Recorded) -> None:
+    def _print_tables(self, recorded: PartitionTables) -> None:
         listed = holdings.run_reports(*recorded, self.config, [], self.snapshot.disk)
         for title, table in (
             ("Selected Products", listed.selprod),
@@ -276,7 +269,7 @@ class Command:
                 table = table.assign(outfilename=table["outfilename"].str.removeprefix(folder))
             self._say(*screen.as_lines(table, screen.width_of_screen(), FIRST_COLUMNS))
 
-    def _save_tables(self, recorded: Recorded, run_ids: Sequence[str] = ()) -> None:
+    def _save_tables(self, recorded: PartitionTables, run_ids: Sequence[str] = ()) -> None:
         if self.config.savetables:
             listed = holdings.run_reports(*recorded, self.config, run_ids, self.snapshot.disk)
             text = [path for path in holdings.save_run_reports(listed, self.config) if path.suffix == ".txt"]
@@ -289,7 +282,7 @@ class Command:
             if self.config.makewebpages:
                 self._say(f"page: {folder / 'index.html'}")
 
-    def _on_disk(self, recorded: Recorded) -> tuple[pd.DataFrame, pd.Series]:
+    def _on_disk(self, recorded: PartitionTables) -> tuple[pd.DataFrame, pd.Series]:
         """The selected products, and whether their files are there."""
         products = recorded.products.drop_duplicates("dataURI")
         chosen = products[tables.is_true(products["selected"])]
@@ -297,7 +290,7 @@ class Command:
         state = downloads.state_on_disk(chosen, look, recorded.files, self.snapshot.disk)["dl_code"]
         return chosen, tables.is_true(state == downloads.Code.EXISTS)
 
-    def _to_fetch(self, recorded: Recorded) -> pd.DataFrame:
+    def _to_fetch(self, recorded: PartitionTables) -> pd.DataFrame:
         """The selected products that will be requested, as far as is known without MAST's checksums."""
         chosen, there = self._on_disk(recorded)
         missing = chosen[~(there & (not self.config.clobber))]

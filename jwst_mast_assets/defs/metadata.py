@@ -1,6 +1,8 @@
 """What the UI shows of a table."""
 
 import base64
+import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +28,9 @@ ROWS = "dagster/row_count"
 
 FILE_ROWS = 25
 """Rows of a preview of files."""
+
+MARKUP = re.compile(r"([\\`*\[\]<&|~])")
+"""What means something to Markdown or HTML in the cell of a table; underscores within a word do not."""
 
 
 def partitioned_asset(**options: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
@@ -64,24 +69,29 @@ def on_last_partition(
 
 
 def preview(table: pd.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadataValue:
-    """The first rows of a table as Markdown."""
+    """The first rows of a table as Markdown; what its cells hold is shown as text, also where it looks like markup."""
     shown = table.head(rows)
-    cells = shown.astype(object).where(shown.notna(), "").astype(str).replace({r"\|": r"\\|", "\n": " "}, regex=True)
+    cells = shown.astype(object).where(shown.notna(), "").map(_cell_text)
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in (shown.columns, ["---"] * shown.shape[1])]
     lines += ["| " + " | ".join(row) + " |" for row in cells.to_numpy().tolist()]
     more = len(table) - len(shown)
     return dg.MetadataValue.md("\n".join(lines) + (f"\n\n... and {more} more" if more else ""))
 
 
+def _cell_text(value: Any) -> str:
+    text = f"{value:.12g}" if isinstance(value, float) else str(value)
+    return MARKUP.sub(r"\\\1", " ".join(text.split("\n")))
+
+
 def files_preview(files: pd.DataFrame) -> dg.MarkdownMetadataValue:
-    """The files of a run with their states, those that failed first.
+    """The files of a run with their states by name, those that failed first.
 
     Parameters
     ----------
     files : DataFrame
         ``tables.FILE_TABLE``.
     """
-    once = files.drop_duplicates("dataURI")
+    once = files.drop_duplicates("dataURI").sort_values("productFilename", kind="stable")
     failed = tables.is_true(once["selected"]) & once["dl_code"].isin(downloads.FAILURES)
     once = pd.concat([once[failed], once[~failed]])
     size = once["bytes_on_disk"].fillna(once["size"])
@@ -98,7 +108,7 @@ def files_preview(files: pd.DataFrame) -> dg.MarkdownMetadataValue:
 
 
 def images_of(files: pd.DataFrame) -> dict[str, Any]:
-    """A run's pictures as one small picture, those of level 3 first; nothing where there are none on disk.
+    """A run's pictures as one small picture, those of level 3 first; nothing where the run fetched none.
 
     Parameters
     ----------
@@ -107,12 +117,28 @@ def images_of(files: pd.DataFrame) -> dict[str, Any]:
     """
     once = files.drop_duplicates("dataURI")
     pictures = once[once["filetype"].isin(PICTURES) & once["bytes_on_disk"].notna() & once["outfilename"].notna()]
+    if not pictures["dl_code"].isin(downloads.FETCHED).any():
+        return {}  # a run that has nothing to do reads no file
     ordered = pictures.sort_values(["calib_level", "productFilename"], ascending=[False, True])
     sheet = contact_sheet(ordered["outfilename"].tolist())
     if sheet is None:
         return {}
     data = base64.b64encode(sheet).decode("ascii")
     return {"images": dg.MetadataValue.md(f"![{len(pictures)} images](data:image/jpeg;base64,{data})")}
+
+
+def folder_of(files: pd.DataFrame) -> dict[str, Any]:
+    """The folder that holds the files of a run; nothing where there are none on disk.
+
+    Parameters
+    ----------
+    files : DataFrame
+        ``tables.FILE_TABLE``.
+    """
+    there = files.loc[files["bytes_on_disk"].notna(), "outfilename"].dropna()
+    if there.empty:
+        return {}
+    return {"folder": dg.MetadataValue.path(os.path.commonpath({os.path.dirname(name) for name in there}))}
 
 
 def outcome(files: pd.DataFrame, seconds: float) -> dict[str, Any]:
@@ -134,7 +160,9 @@ def outcome(files: pd.DataFrame, seconds: float) -> dict[str, Any]:
     for name, word in (("failed", "failed"), ("waiting", "waiting for release")):
         if totals[name]:
             sentence += f"; {totals[name]} {word}"
-    sizes = {"size_fetched": fetched, "size_on_disk": human_bytes(totals["bytes_on_disk"]), "rate": rate}
+    sizes = {"size_on_disk": human_bytes(totals["bytes_on_disk"])}
+    if totals["bytes_fetched"]:
+        sizes |= {"size_fetched": fetched, "rate": rate}
     return {"outcome": sentence, **totals, **sizes, "seconds": round(seconds, 1)}
 
 

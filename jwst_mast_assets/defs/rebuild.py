@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from jwst_mast_assets.defs.partitions import register_proposals, registered_proposals
 from jwst_mast_assets.downloads import FAILURES
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.records.ledger import Ledger
@@ -109,4 +110,4 @@ def _materializations(
 
 def _failed(store: TableStore, cell: Cell) -> bool:
     files = store.read("downloaded_files", [cell])
-    return bool((files["selected"].fillna(False).astype(bool) & files["dl_code"].isin(FAILURES)).any())
+    return bool((tables.is_true(files["selected"]) & files["dl_code"].isin(FAILURES)).any())

@@ -31,7 +31,7 @@ from jwst_mast_assets.records.store import TableStore
 HOUR = 5
 """Of the day (UTC) at which all files are compared."""
 
-MOST_REQUESTS = 20
+MOST_REPLACEMENTS = 20
 """Runs that one tick requests; the rest follow as these end. MAST reprocesses everything at once."""
 
 
@@ -143,7 +143,7 @@ def _requests(
         first_day,
         now,
         situation(config),
-        MOST_REQUESTS,
+        MOST_REPLACEMENTS,
         by="reprocessed",
         store=store,
         with_data={key for key, entry in recorded.entries.items() if entry.number},

@@ -29,7 +29,7 @@ _JPEG_SIZES = {"thumb": 6_000, "i2d": 48_000, "s2d": 40_000}
 
 @dataclass
 class Member:
-    """What one exposure of one detector, or one level-3 product, brings with it.
+    """The files of one exposure of one detector, or of one level-3 product.
 
     Parameters
     ----------

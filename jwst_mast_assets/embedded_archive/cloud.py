@@ -1,4 +1,4 @@
-"""Where the public files are in the cloud, as ``path_lookup`` says it."""
+"""Where the public files are in the cloud, as ``path_lookup`` reports it."""
 
 import re
 from collections.abc import Iterable

@@ -215,7 +215,7 @@ def _column_properties(name: str, mashup_type: str) -> dict[str, str]:
 
 
 def convert_text(text: str, mashup_type: str) -> str | int | float | bool | None:
-    """The value that a cell of a CSV table stands for, ``None`` when it is empty or NaN."""
+    """The value of a cell of a CSV table; ``None`` if it is empty or NaN."""
     if text in ("", "nan", "NaN", "None"):
         return "" if mashup_type == "string" and text == "" else None
     if mashup_type == "int":

@@ -1,4 +1,4 @@
-"""What is asked of the archive and what it answers, apart from the connection between the two."""
+"""Requests and replies, independent of the connection that carries them."""
 
 import json
 import math
@@ -103,7 +103,7 @@ class Request:
 
     @cached_property
     def form(self) -> dict[str, list[str]]:
-        """The fields of the form in the body; like the real service, whatever the ``Content-Type`` says."""
+        """The fields of the form in the body, whatever the ``Content-Type`` says, as in the real service."""
         return parse_qs(self.body.decode(), keep_blank_values=True)
 
     @property
@@ -122,7 +122,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What is answered.
+    """A reply.
 
     Parameters
     ----------

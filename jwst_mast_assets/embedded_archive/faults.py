@@ -1,4 +1,4 @@
-"""Things that go wrong on purpose: declarations, and the book that says which of them hit a request."""
+"""Faults that are injected on purpose: their declarations, and which of them hit a request."""
 
 import re
 import threading
@@ -144,18 +144,18 @@ class FaultBook:
         return len(self._faults)
 
     def add(self, *faults: Fault) -> Fault:
-        """Put faults in force; returns the last one."""
+        """Add faults; returns the last one."""
         with self._lock:
             self._faults += faults
         return faults[-1]
 
     def remove(self, fault_id: str) -> None:
-        """Take back the fault with this ``id``."""
+        """Remove the fault with this ``id``."""
         with self._lock:
             self._faults = [fault for fault in self._faults if fault.id != fault_id]
 
     def clear(self) -> None:
-        """Take back all faults, and count requests from the beginning."""
+        """Remove all faults, and restart the count of requests."""
         with self._lock:
             self._faults = []
             for counter in (self._hits, self._asked, self._rounds):

@@ -1,4 +1,4 @@
-"""A product file of the archive: what it is called, how long it is, and its bytes, made when asked for."""
+"""A product file of the archive: its name, its size, and its bytes, generated on request."""
 
 import hashlib
 import threading
@@ -76,7 +76,7 @@ class ProductFile:
 
     @property
     def extension(self) -> str:
-        """What follows the last point of the name in small letters, e.g. ``fits``."""
+        """The extension of the name in lower case, e.g. ``fits``."""
         return self.name.rpartition(".")[2].lower()
 
     @property
@@ -86,12 +86,12 @@ class ProductFile:
 
     @property
     def has_checksum(self) -> bool:
-        """Whether `md5` has been worked out already."""
+        """Whether `md5` has been computed already."""
         return self._checksum is not None
 
     @property
     def md5(self) -> str:
-        """Checksum of the bytes, as 32 hexadecimal digits; found out at the first request."""
+        """Checksum of the bytes, as 32 hexadecimal digits; computed on first use."""
         with self.lock:
             if self._checksum is None:
                 digest = hashlib.md5(usedforsecurity=False)
@@ -101,7 +101,7 @@ class ProductFile:
             return self._checksum
 
     def read(self, start: int = 0, stop: int | None = None) -> bytes:
-        """Bytes from `start` up to but without `stop`."""
+        """Bytes from `start` up to, but not including, `stop`."""
         stop = self.size if stop is None else min(stop, self.size)
         if self.size > WHOLE_IN_MEMORY:
             return self._generated.read(start, stop)
@@ -111,7 +111,7 @@ class ProductFile:
             return self._content[start:stop]
 
     def snapshot(self) -> Callable[[int, int], bytes]:
-        """What reads the file as it is now, even after it has been processed again."""
+        """A reader of the file as it is now, even if it is reprocessed meanwhile."""
         if self.size > WHOLE_IN_MEMORY:
             return self._generated.read
         content = self.read()

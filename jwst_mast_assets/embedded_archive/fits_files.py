@@ -143,7 +143,7 @@ class GeneratedFile:
         self._base = np.random.Generator(np.random.Philox(key=key)).bytes(GENERATED_BLOCK)
 
     def read(self, start: int, stop: int) -> bytes:
-        """Bytes from `start` up to but without `stop`."""
+        """Bytes from `start` up to, but not including, `stop`."""
         parts = [self._head[start:stop]]
         position = max(start, len(self._head))
         while position < min(stop, self.size):

@@ -1,4 +1,4 @@
-"""Identifiers made from names, and times from one scale to another."""
+"""Identifiers made from names, and conversions between time scales."""
 
 import hashlib
 from datetime import datetime, timedelta, timezone

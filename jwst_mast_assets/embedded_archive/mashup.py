@@ -77,7 +77,7 @@ def answer(request: Mapping[str, Any], catalogue: Catalogue, faults: Mapping[str
 
 
 def _without(column: str, types: Types, params: Mapping[str, Any]) -> Types:
-    """The columns that are left where one is gone; who names it is refused."""
+    """The columns that are left where one is gone; a query that names it is refused."""
     named = params.get("columns") or "*"
     if column in (named.split(",") if isinstance(named, str) else named):
         raise MashupError(f"Invalid column name '{column}'.")

@@ -19,6 +19,7 @@ from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.adaptive import in_parts
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.mashup import Mashup, Params, Reply, as_sentence, read_once
+from jwst_mast_assets.mast.replies import actual_names, typed_table
 from jwst_mast_assets.mast.session import CONNECT_TIMEOUT, MastSession
 from jwst_mast_assets.mast.shared_limits import SharedLimits
 
@@ -342,7 +343,7 @@ class Archive:
         reply = self._ask("Mast.Caom.Filtered", params, "observations", asked, ("obsid",))
         schema = {name: tables.OBS_FROM_MAST[name] for name in asked} if narrow else tables.OBS_FROM_MAST
         with ONE_TABLE_AT_A_TIME:
-            table = tables.from_mast(reply.rows, reply.fields, schema, "observations")
+            table = typed_table(reply.rows, reply.fields, schema, "observations")
         named = table["obsid"].notna() & table["proposal_id"].notna()
         self.unusable_rows += int((~named).sum())
         return table[named & table["t_min"].notna() & (table["calib_level"].fillna(0) >= 0)]
@@ -397,7 +398,7 @@ class Archive:
     def _products(self, obsids: Sequence[int]) -> pd.DataFrame:
         params = {"obsid": ",".join(str(obsid) for obsid in obsids)}
         reply = self._ask("Mast.Caom.Products", params, "products", tables.PRODUCTS_FROM_MAST)
-        part = tables.from_mast(reply.rows, reply.fields, tables.PRODUCTS_FROM_MAST, "products")
+        part = typed_table(reply.rows, reply.fields, tables.PRODUCTS_FROM_MAST, "products")
         part["productFilename"] = part["productFilename"].fillna(part["dataURI"].str.replace(r"^.*/", "", regex=True))
         named = part["dataURI"].notna() & part["parent_obsid"].notna()
         self.unusable_rows += int((~named).sum())
@@ -460,7 +461,7 @@ class Archive:
             spelled = {"filename": "fileName"}
             filters = [{**each, "paramName": spelled.get(each["paramName"], each["paramName"])} for each in filters]
         reply = self._ask(service, {"columns": ",".join(asked), "filters": filters}, what, asked)
-        return tables.from_mast(reply.rows, reply.fields, tables.KEYWORDS_FROM_MAST, what)
+        return typed_table(reply.rows, reply.fields, tables.KEYWORDS_FROM_MAST, what)
 
     def in_parts(self, what: str, items: Sequence[Any], ask: Any, size: int | None) -> list[Any]:
         """The replies of `ask` for a long list, in batches; see :func:`adaptive.in_parts`.
@@ -492,7 +493,7 @@ class Archive:
         self, service: str, params: Params, what: str, asked: Collection[str], identity: Sequence[str] = ()
     ) -> Reply:
         reply = self._mashup.ask(service, params, what, identity)
-        absent = sorted(set(asked) - {"*"} - set(tables.actual_names(asked, reply.fields)))
+        absent = sorted(set(asked) - {"*"} - set(actual_names(asked, reply.fields)))
         if reply.fields:
             self.absent_columns[what] = absent
         if refusal := self._mashup.refusal(service):

@@ -6,16 +6,15 @@ go through :class:`Config`, so they accept the same values, report mistakes in t
 
 import datetime as dt
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-import yaml
 from pydantic import BeforeValidator, Field
 
 from jwst_mast_assets.mast import names, tables
+from jwst_mast_assets.mast.config_reading import fill_in, filled_in, in_one_sentence, read_yaml
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.parameter_roles import Flags, Role, Spelling, spellings
 from jwst_mast_assets.mast.parameter_roles import roles as roles_of
@@ -363,11 +362,11 @@ class Config(pydantic.BaseModel):
             if name not in cls.model_fields:
                 raise ConfigError(f"{source}: unknown parameter {name!r}{nearest(str(name), cls.model_fields)}")
         late = parameters_with(Role.FILLED_IN_LATE)
-        known = {name: value if name in late else _filled_in(value, name) for name, value in known.items()}
+        known = {name: value if name in late else filled_in(value, name) for name, value in known.items()}
         try:
             return cls(**known)
         except pydantic.ValidationError as error:
-            raise ConfigError(f"{source}: {_sentence(error)}") from None
+            raise ConfigError(f"{source}: {in_one_sentence(error, parameters_with(Role.SECRET))}") from None
 
     def merged(self, values: Mapping[str, Any], source: str = "configuration") -> "Config":
         """The same configuration with some parameters replaced, checked again."""
@@ -414,60 +413,6 @@ def _respelled(values: Mapping[str, Any]) -> dict[str, Any]:
     return {own.get(name, name): value for name, value in values.items()}
 
 
-def fill_in(text: str, name: str) -> str:
-    """``$NAME`` and ``${NAME}`` replaced by environment variables."""
-
-    def value(match: re.Match[str]) -> str:
-        variable = match[1] or match[2]
-        if not os.environ.get(variable):
-            raise ConfigError(f"{name}: the environment variable ${variable} is not defined; set it or give a value")
-        return os.environ[variable]
-
-    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, text)
-
-
-def _filled_in(value: Any, name: str) -> Any:
-    """:func:`fill_in` for each text of a value."""
-    if isinstance(value, list):
-        return [_filled_in(item, name) for item in value]
-    return fill_in(value, name) if isinstance(value, str) else value
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without its octal numbers: ``01410`` is a padded proposal, not 776."""
-
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> Any:
-        """An integer; text if YAML would read it as octal."""
-        return node.value if re.fullmatch(r"0\d+", node.value) else super().construct_yaml_int(node)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
-
-MEANT = {
-    "float_parsing": "must be a number",
-    "float_type": "must be a number",
-    "int_parsing": "must be a whole number",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "bool_parsing": "must be True or False",
-    "bool_type": "must be True or False",
-    "date_from_datetime_parsing": "must be a date like 2022-07-01",
-    "date_parsing": "must be a date like 2022-07-01",
-}
-"""Pydantic's error types as messages for astronomers."""
-
-
-def _sentence(error: pydantic.ValidationError) -> str:
-    """Pydantic's first error as one sentence that names the parameter."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    name = first["loc"][0] if first["loc"] else ""
-    message = MEANT.get(first["type"]) or first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    given = (
-        "" if name in parameters_with(Role.SECRET) or first["type"] == "value_error" else f", not {first['input']!r}"
-    )
-    return f"{name}: {message}{given}" if name else message
-
-
 def load_config(path: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Config:
     """The configuration in a YAML file, with overrides.
 
@@ -488,17 +433,6 @@ def load_config(path: str | Path | None = None, given: Mapping[str, Any] | None 
     if not path:
         return Config().merged(given, "command line")
     source = f"config file {path}"
-    try:
-        values = yaml.load(Path(path).expanduser().read_text(encoding="utf-8"), _Loader)  # a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or 'not text'})") from None
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" at line {where.line + 1}" if where else ""
-        problem = getattr(error, "problem", None) or "unreadable"
-        raise ConfigError(f"{source}: is not YAML: {problem}{line}") from None
-    values = {} if values is None else values
-    if not isinstance(values, dict):
-        raise ConfigError(f"{source}: must contain lines like 'instrument: nircam', not a {type(values).__name__}")
-    kept = {name: value for name, value in _respelled(values).items() if name not in given}
+    values = _respelled(read_yaml(Path(path), source))
+    kept = {name: value for name, value in values.items() if name not in given}
     return Config.from_mapping(kept, source).merged(given, "command line")

@@ -11,7 +11,8 @@ from jwst_mast_assets import __version__
 from jwst_mast_assets.downloads import FETCHED, PRESENT, state_on_disk
 from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import names, tables
-from jwst_mast_assets.mast.config import Config, fill_in
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.config_reading import fill_in
 from jwst_mast_assets.mast.products import closest_parent_first
 from jwst_mast_assets.records import reports
 from jwst_mast_assets.records.reports import Reports, make_reports, write_reports

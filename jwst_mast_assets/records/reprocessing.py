@@ -12,8 +12,6 @@ import pandas as pd
 
 from jwst_mast_assets.downloads import PRESENT, Code
 from jwst_mast_assets.mast import tables
-from jwst_mast_assets.mast.archive import Archive
-from jwst_mast_assets.mast.current_keywords import current_keywords
 from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.keywords import UNKNOWN, Keywords
 from jwst_mast_assets.mast.sizes import counted
@@ -34,16 +32,16 @@ TIME_STAMP = re.compile(r"_(\d{8}t\d{6})(?=_(?:.*_)?(?:asn\.json|pool\.csv)$)", 
 FILE = "reprocessed_files.parquet"
 
 
-def find_changes(archive: Archive, files: pd.DataFrame) -> pd.DataFrame:
+def changes_by_keywords(files: pd.DataFrame, now: Mapping[str, Keywords]) -> pd.DataFrame:
     """The files on disk for which MAST has another version.
 
     Parameters
     ----------
-    archive : Archive
-        Asked for checksums and versions, see :func:`current_keywords`.
     files : DataFrame
         ``tables.FILE_TABLE`` of one or many proposals. Rows whose file was not on disk are left out; of a file
         recorded in several cells the row of the newest file on disk counts.
+    now : mapping
+        What the keyword service says of each file name, see :func:`current_keywords`.
 
     Returns
     -------
@@ -52,17 +50,7 @@ def find_changes(archive: Archive, files: pd.DataFrame) -> pd.DataFrame:
         compared is the md5 of the file on disk where it was computed, else MAST's checksum of the time when it was
         fetched. A file with neither and without one in MAST, and one that the keyword service does not have (JPEGs,
         associations), cannot be compared and is not listed.
-
-    Raises
-    ------
-    ArchiveError
-        If MAST does not answer.
     """
-    return changes_by_keywords(files, current_keywords(archive, on_disk_once(files)["productFilename"]))
-
-
-def changes_by_keywords(files: pd.DataFrame, now: Mapping[str, Keywords]) -> pd.DataFrame:
-    """The same as :func:`find_changes`, from an answer of the keyword service."""
     table = on_disk_once(files)
     said = [now.get(str(name), UNKNOWN) for name in table["productFilename"]]
     for position, name in enumerate(("md5", *VERSIONS)):

@@ -19,21 +19,12 @@ from jwst_mast_assets.records.file_states import file_states
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import read_changes
-from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.store import PartitionTables, TableStore
 
 
 def recorded_proposals(store: TableStore) -> list[str]:
     """The proposals for which a run has recorded products."""
     return sorted({cell.proposal for cell in store.cells("product_table")})
-
-
-class Recorded(NamedTuple):
-    """The tables of a proposal over all its days."""
-
-    observations: pd.DataFrame
-    products: pd.DataFrame
-    files: pd.DataFrame
-    """Columns of ``tables.FILE_TABLE``."""
 
 
 class Selected(NamedTuple):
@@ -45,9 +36,9 @@ class Selected(NamedTuple):
     """How many are wanted."""
 
 
-def read_recorded(store: TableStore, proposal: str) -> Recorded:
+def read_recorded(store: TableStore, proposal: str) -> PartitionTables:
     """The tables of a proposal; each is read once."""
-    return Recorded(
+    return PartitionTables(
         store.read_proposal("obs_table", proposal),
         store.read_proposal("product_table", proposal),
         store.read_proposal("downloaded_files", proposal),
@@ -68,7 +59,9 @@ def read_selected(store: TableStore, proposal: str, config: Config, disk: Disk |
     return select(read_recorded(store, proposal), store, config, disk).files
 
 
-def select(tables_of_proposal: Recorded, store: TableStore, config: Config, disk: Disk | None = None) -> Selected:
+def select(
+    tables_of_proposal: PartitionTables, store: TableStore, config: Config, disk: Disk | None = None
+) -> Selected:
     """The same as :func:`read_selected`, from tables that were read already, and the number of observations."""
     observations, products, recorded = tables_of_proposal
     if config.model_fields_set.intersection(parameters_with(Role.SELECTS)):

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import filelock
 import pandas as pd
@@ -39,6 +40,17 @@ FILES_KEPT = 2000
 
 Stamp = tuple[str, int, int, int]
 """A file's path, time of change, size and inode: if one of them differs, so may the content."""
+
+
+class PartitionTables(NamedTuple):
+    """What runs have recorded of some partitions."""
+
+    observations: pd.DataFrame
+    """Columns of ``tables.OBS_TABLE``."""
+    products: pd.DataFrame
+    """Columns of ``tables.PRODUCT_TABLE``."""
+    files: pd.DataFrame
+    """Columns of ``tables.FILE_TABLE``."""
 
 
 class TableStore:

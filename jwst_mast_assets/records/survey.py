@@ -12,7 +12,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ArchiveError
 from jwst_mast_assets.mast.observations import describe_observations, unknown_programs
 from jwst_mast_assets.mast.products import describe_products
-from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.records.store import TableStore
 
 MOST_OBSERVATIONS = 100
@@ -40,9 +40,9 @@ class Survey(NamedTuple):
 
     def __str__(self) -> str:
         if not self.wanted:
-            return f"{self.proposal}: {_several(self.observations, 'observation')}, none selected"
+            return f"{self.proposal}: {counted(self.observations, 'observation')}, none selected"
         about = "about " if self.estimated else ""
-        text = f"{self.proposal}: {_several(self.wanted, 'observation')}, {about}{_several(self.files, 'file')}, "
+        text = f"{self.proposal}: {counted(self.wanted, 'observation')}, {about}{counted(self.files, 'file')}, "
         text += f"{human_bytes(self.bytes)} selected"
         if self.bytes_to_fetch < self.bytes:
             text += f" ({human_bytes(self.bytes_to_fetch)} of it to fetch)"
@@ -118,7 +118,3 @@ def _surveyed(archive: Archive, config: Config, store: TableStore, proposal: str
         round(int(size[absent].sum()) * scale),
         estimated=step > 1,
     )
-
-
-def _several(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

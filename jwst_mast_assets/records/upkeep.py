@@ -34,7 +34,6 @@ LONGEST_CREDIT = 7.0
 """Days whose share is read at once after a pause."""
 
 TABLE = "read_files.parquet"
-PROBLEMS = ("missing", "size", "spoiled")
 COLUMNS = ("cell", "dataURI", "productFilename", "outfilename", "bytes_on_disk", "mtime", "md5", "recorded_mtime")
 
 
@@ -46,7 +45,7 @@ class Findings(NamedTuple):
     bytes_read: int
     bad: pd.DataFrame
     """One row per file that is not as recorded: ``cell``, ``dataURI``, ``productFilename``, ``outfilename``,
-    ``problem`` (one of ``PROBLEMS``)."""
+    ``problem`` (``missing``, ``size`` or ``spoiled``)."""
     blocked: list[str]
     """Paths that cannot be looked at, with the reason."""
     held: dict[str, tuple[int, int]]
@@ -104,7 +103,7 @@ def look_after(
     there = expected.assign(**found[["bytes_on_disk", "mtime"]])
     blocked = found["blocked"].notna()
     missing = found["bytes_on_disk"].isna() & ~blocked
-    other_size = (found["bytes_on_disk"] != expected["bytes_on_disk"]).fillna(False).astype(bool)
+    other_size = tables.is_true(found["bytes_on_disk"] != expected["bytes_on_disk"])
     problem = pd.Series(pd.NA, index=expected.index, dtype="string").mask(other_size, "size").mask(missing, "missing")
 
     earlier = read_again(store)
@@ -197,7 +196,7 @@ def _expected(store: TableStore, config: Config, proposals: Sequence[str]) -> pd
     parts = []
     for proposal in proposals:
         files = here(store.read_proposal("downloaded_files", proposal), config)
-        wanted = files["selected"].fillna(False).astype(bool) & files["bytes_on_disk"].notna()
+        wanted = tables.is_true(files["selected"]) & files["bytes_on_disk"].notna()
         wanted &= ~files["dataURI"].isin(forgotten) & ~selection.is_excluded(files["productFilename"], config)
         rows = files.assign(recorded_mtime=files["mtime"])[wanted]
         parts.append(rows[list(COLUMNS)].assign(proposal=proposal))
@@ -244,10 +243,10 @@ def last_read(files: pd.DataFrame, earlier: pd.DataFrame, now: float) -> "pd.Ser
     """
     rows = earlier.drop_duplicates("dataURI", keep="last").set_index("dataURI").reindex(files["dataURI"])
     rows = rows.set_axis(files.index)
-    same = (rows["mtime"] == files["mtime"]).fillna(False).astype(bool)
+    same = tables.is_true(rows["mtime"] == files["mtime"])
     read = pd.to_datetime(rows["read"].where(same), utc=True, format="ISO8601")
     seconds = (read - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
-    unchanged = (files["mtime"] == files["recorded_mtime"]).fillna(False).astype(bool)
+    unchanged = tables.is_true(files["mtime"] == files["recorded_mtime"])
     last = seconds.fillna(files["mtime"].where(unchanged).astype(float)).fillna(-np.inf)
     return last.where(last <= now, -np.inf)
 
@@ -282,7 +281,7 @@ def _known_as_spoiled(table: pd.DataFrame, files: pd.DataFrame) -> pd.Series:
     """Whether a file is one that was found spoiled and has not changed since."""
     bad = table[table["problem"].notna()].drop_duplicates("dataURI", keep="last").set_index("dataURI")
     mtime = files["dataURI"].map(bad["mtime"]).astype("Float64")
-    return (mtime == files["mtime"]).fillna(False).astype(bool)
+    return tables.is_true(mtime == files["mtime"])
 
 
 def _record(store: TableStore, bad: pd.DataFrame) -> None:
@@ -291,7 +290,7 @@ def _record(store: TableStore, bad: pd.DataFrame) -> None:
         held = manifest_at(read_history(store, str(proposal))).drop_duplicates("dataURI").set_index("dataURI")
         status = rows["dataURI"].map(held["status"]).astype("string")
         event = rows["problem"].replace({"missing": "vanished", "size": "spoiled"})
-        new = rows.assign(event=event)[(status.notna() & (status != event)).fillna(False).astype(bool)]
+        new = rows.assign(event=event)[tables.is_true(status.notna() & (status != event))]
         record_events(store, str(proposal), new[["dataURI", "productFilename", "event"]])
 
 

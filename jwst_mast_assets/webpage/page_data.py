@@ -7,7 +7,7 @@ fit into two megabytes.
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jwst_mast_assets.mast.file_states import URGENCY
 from jwst_mast_assets.mast.sizes import human_bytes
@@ -28,8 +28,6 @@ PICTURES = (
 )  # fmt: skip
 """Which picture stands for a row: the first of these that it has, else any other."""
 
-DETECTORS_OF_NIRCAM = {f"{module}{number}" for module in "ab" for number in (1, 2, 3, 4, "long")}
-
 
 class Numbered:
     """Texts, or lists of numbers, each with a number of its own, in the order of their first use."""
@@ -44,14 +42,6 @@ class Numbered:
             self._numbers[value] = len(self.values)
             self.values.append(value)
         return self._numbers[value]
-
-
-class PictureSource(NamedTuple):
-    """How a picture is shown: width, height, and whether by its thumbnail."""
-
-    width: int
-    height: int
-    thumbnail: int
 
 
 def page_data(

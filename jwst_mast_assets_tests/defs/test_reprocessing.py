@@ -224,7 +224,7 @@ def test_a_failed_run_is_requested_again_with_growing_waits(archive, runner, ins
 
 
 def test_one_tick_requests_some_and_the_next_ones_the_rest(archive, runner, instance, monkeypatch):
-    monkeypatch.setattr(reprocessing, "MOST_REQUESTS", 1)
+    monkeypatch.setattr(reprocessing, "MOST_REPLACEMENTS", 1)
     monkeypatch.setattr(run_requests, "MOST_DAYS", 1)
     runner.run(keys=(DAY, OTHER_DAY))
     other = runner.table("downloaded_files", OTHER_DAY)["productFilename"].iloc[0]

@@ -15,6 +15,7 @@ from jwst_mast_assets.mast import layout, tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import mjd_of_day
+from jwst_mast_assets.mast.replies import typed_table
 
 EXPOSURE = "jw01138001001_02101_00001_nrca1"
 UNCAL, CAL, JPG = f"{EXPOSURE}_uncal.fits", f"{EXPOSURE}_cal.fits", f"{EXPOSURE}_cal.jpg"
@@ -54,7 +55,7 @@ def products_for(embedded: EmbeddedArchive, config: Config, names: Iterable[str]
     """The table of some products, all selected."""
     rows = {row["productFilename"]: row for row in embedded.catalogue.products}
     found = [dict(rows[name]) for name in names]
-    table = tables.from_mast(found, set(found[0]) if found else set(), tables.PRODUCTS_FROM_MAST, "products")
+    table = typed_table(found, set(found[0]) if found else set(), tables.PRODUCTS_FROM_MAST, "products")
     table["selected"] = True
     releases = [embedded.catalogue.files[name].release for name in names]
     table["t_obs_release"] = pd.Series(releases, dtype="Float64")

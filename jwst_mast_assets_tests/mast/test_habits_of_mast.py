@@ -9,7 +9,7 @@ from jwst_mast_assets.mast import adaptive
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.errors import ArchiveUnavailable
 from jwst_mast_assets.mast.keywords import ask_keywords
-from jwst_mast_assets.mast.tables import actual_names
+from jwst_mast_assets.mast.replies import actual_names
 
 EXPOSURES = 12
 

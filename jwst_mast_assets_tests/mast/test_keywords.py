@@ -11,7 +11,7 @@ from jwst_mast_assets.embedded_archive.files import ProductFile
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.current_keywords import current_keywords
 from jwst_mast_assets.mast.keywords import ask_keywords
-from jwst_mast_assets.records.reprocessing import find_changes
+from jwst_mast_assets.records.reprocessing import changes_by_keywords
 from jwst_mast_assets_tests.downloads.holdings import CAL, config_for, fetch, small_catalogue
 
 MSA = "jw05224004001_01_msa.fits"
@@ -58,7 +58,7 @@ def test_a_reprocessed_guide_star_file_is_noticed(embedded: EmbeddedArchive, tmp
     files = fetch(embedded, config_for(tmp_path), *names)
     assert set(files["verified"]) == {"checksum"}
     embedded.reprocess(names[0])
-    changes = find_changes(Archive(embedded.url), files)
+    changes = changes_by_keywords(files, current_keywords(Archive(embedded.url), files["productFilename"]))
     assert changes["productFilename"].tolist() == [names[0]]
     assert changes["new_md5"].tolist() == [embedded.md5(names[0])]
 

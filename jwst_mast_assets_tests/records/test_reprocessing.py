@@ -12,7 +12,7 @@ from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive, Fault
 from jwst_mast_assets.embedded_archive.files import ProductFile
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
-from jwst_mast_assets.mast.current_keywords import plan_queries
+from jwst_mast_assets.mast.current_keywords import current_keywords, plan_queries
 from jwst_mast_assets.mast.keywords import FILES_PER_QUERY
 from jwst_mast_assets.records import reprocessing
 from jwst_mast_assets.records.store import TableStore
@@ -105,6 +105,12 @@ def recorded_before():
     return tables.conform(table, tables.FILE_TABLE)
 
 
+def find_changes(archive, files):
+    """The files of which the archive has another version, asked for as the daily look does."""
+    names = reprocessing.on_disk_once(files)["productFilename"]
+    return reprocessing.changes_by_keywords(files, current_keywords(archive, names))
+
+
 def queries(archive):
     return [request for request in archive.requests if request.endpoint == "invoke"]
 
@@ -112,7 +118,7 @@ def queries(archive):
 def test_every_recorded_reprocessing_is_noticed_and_nothing_else(recorded_archive):
     before = recorded_before()
     recorded_archive.clear_requests()
-    changes = reprocessing.find_changes(Archive(recorded_archive.url), before)
+    changes = find_changes(Archive(recorded_archive.url), before)
     assert len(before) == 600
     assert set(changes["productFilename"]) == set(EVENTS["filename"])
     assert set(changes["kind"]) == {"content"}
@@ -128,7 +134,7 @@ def test_the_size_alone_would_have_missed_190_of_the_300():
 
 
 def test_a_sentence_says_the_most_common_versions(recorded_archive):
-    changes = reprocessing.find_changes(Archive(recorded_archive.url), recorded_before())
+    changes = find_changes(Archive(recorded_archive.url), recorded_before())
     assert reprocessing.describe_changes(changes) == (
         "300 files reprocessed: cal_ver 1.18.0 -> 1.19.2 and 3 more, "
         "crds_ctx jwst_1364.pmap -> jwst_1413.pmap and 2 more"
@@ -185,13 +191,13 @@ CELL, OTHER_CELL = "2024-05-06|01138", "2024-05-07|01138"
 
 def test_files_just_downloaded_have_no_changes(embedded, tmp_path):
     files = in_cells(fetch(embedded, config_for(tmp_path), UNCAL, CAL, JPG), CELL)
-    assert reprocessing.find_changes(Archive(embedded.url), files).empty
+    assert find_changes(Archive(embedded.url), files).empty
 
 
 def test_a_reprocessed_file_is_one_row_with_all_its_cells(embedded, tmp_path):
     files = in_cells(fetch(embedded, config_for(tmp_path), UNCAL, CAL), CELL, OTHER_CELL)
     embedded.reprocess(CAL)
-    changes = reprocessing.find_changes(Archive(embedded.url), files)
+    changes = find_changes(Archive(embedded.url), files)
     (row,) = changes.to_dict("records")
     assert (row["productFilename"], row["kind"]) == (CAL, "content")
     assert row["cells"] == f"{CELL}, {OTHER_CELL}"
@@ -210,12 +216,12 @@ def test_a_file_that_another_cell_has_fetched_since_is_no_change(embedded, tmp_p
     embedded.reprocess(CAL)
     new = fetch(embedded, config, CAL, known=old)
     files = pd.concat([in_cells(old.assign(mtime=old["mtime"] - 60), OTHER_CELL), in_cells(new, CELL)])
-    assert reprocessing.find_changes(Archive(embedded.url), files).empty
+    assert find_changes(Archive(embedded.url), files).empty
 
 
 def test_only_other_versions_are_no_other_content(embedded, tmp_path):
     files = in_cells(fetch(embedded, config_for(tmp_path), CAL), CELL).assign(cal_ver="1.17.0")
-    changes = reprocessing.find_changes(Archive(embedded.url), files)
+    changes = find_changes(Archive(embedded.url), files)
     assert changes["kind"].tolist() == ["versions"]
     assert reprocessing.changes_by_cell(changes) == {}
 
@@ -223,20 +229,20 @@ def test_only_other_versions_are_no_other_content(embedded, tmp_path):
 def test_where_no_md5_was_computed_the_checksum_of_then_is_compared(embedded, tmp_path):
     files = in_cells(fetch(embedded, config_for(tmp_path), CAL), CELL).assign(md5=pd.NA)
     embedded.reprocess(CAL)
-    assert reprocessing.find_changes(Archive(embedded.url), files)["kind"].tolist() == ["content"]
+    assert find_changes(Archive(embedded.url), files)["kind"].tolist() == ["content"]
 
 
 def test_without_any_checksum_nothing_can_be_judged(embedded, tmp_path):
     files = in_cells(fetch(embedded, config_for(tmp_path), CAL), CELL)
     files = files.assign(md5=pd.NA, checksum=pd.NA, cal_ver=pd.NA, crds_ctx=pd.NA)
     embedded.reprocess(CAL)
-    assert reprocessing.find_changes(Archive(embedded.url), files).empty
+    assert find_changes(Archive(embedded.url), files).empty
 
 
 def test_files_that_are_not_on_disk_are_not_compared(embedded, tmp_path):
     files = in_cells(fetch(embedded, config_for(tmp_path), CAL), CELL)
     embedded.reprocess(CAL)
-    assert reprocessing.find_changes(Archive(embedded.url), files.assign(bytes_on_disk=pd.NA)).empty
+    assert find_changes(Archive(embedded.url), files.assign(bytes_on_disk=pd.NA)).empty
 
 
 def test_programs_that_cannot_be_asked_for_as_a_whole_are_asked_for_by_name(embedded, tmp_path, monkeypatch):
@@ -245,10 +251,10 @@ def test_programs_that_cannot_be_asked_for_as_a_whole_are_asked_for_by_name(embe
     embedded.reprocess([CAL, OTHER])
     embedded.clear_requests()
     archive = Archive(embedded.url, retries=0)
-    assert len(reprocessing.find_changes(archive, files)) == 2
+    assert len(find_changes(archive, files)) == 2
     assert [request.service for request in queries(embedded)] == ["Mast.Jwst.Filtered.Nircam"]
     embedded.faults.add(Fault("error", endpoint="invoke", times=1))
-    assert len(reprocessing.find_changes(archive, files)) == 2
+    assert len(find_changes(archive, files)) == 2
 
 
 def listed(*names):
@@ -350,7 +356,7 @@ def test_where_the_older_version_cannot_be_kept_it_is_not_replaced(embedded, tmp
 
 
 def test_the_table_is_read_back_as_it_was_written(recorded_archive, tmp_path):
-    changes = reprocessing.find_changes(Archive(recorded_archive.url), recorded_before())
+    changes = find_changes(Archive(recorded_archive.url), recorded_before())
     store = TableStore(tmp_path)
     assert reprocessing.read_changes(store).empty
     reprocessing.write_changes(store, changes)

@@ -1,32 +1,25 @@
 """The page in a real browser, opened from disk: it draws, sorts, filters and shows, and requests nothing else."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.webpage import write_page
 from jwst_mast_assets.webpage.archive_page import write_archive_page
+from jwst_mast_assets_tests.browsing import HOSTILE, Watched, chromium
 from jwst_mast_assets_tests.webpage.conftest import Proposal, fill
 
-HOSTILE = "<script>alert(1)</script>"
 WIDE, PHONE = (1400, 900), (390, 844)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not found:
-        pytest.fail("chromium is not installed: this test needs it (Debian: apt-get install chromium)")
-    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=options)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +39,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return proposal.config.root
 
 
-class Opened:
-    """A page in the browser, with what went wrong in it."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.problems: list[str] = []
-        page.on("console", lambda message: self.problems.append(message.text))
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("dialog", lambda dialog: self.problems.append(f"dialog {dialog.message}"))
-        page.on("request", lambda request: self._check(request.url))
-
-    def _check(self, url: str) -> None:
-        if not url.startswith(("file:", "data:")):
-            self.problems.append(f"request of {url}")
+class Opened(Watched):
+    """A page from disk, with what went wrong in it."""
 
     def goto(self, path: Path, address: str = "") -> Page:
         self.page.goto(path.as_uri() + address)

@@ -11,6 +11,7 @@ from jwst_mast_assets.defs.failures import plain_failures
 from jwst_mast_assets.defs.metadata import (
     data_version,
     files_preview,
+    folder_of,
     images_of,
     on_last_partition,
     outcome,
@@ -78,10 +79,11 @@ def downloaded_files(
             Ledger(store).record(cells, observations, table, config, now, doubtful, with_token)
         totals = outcome(table, time.monotonic() - start)
         context.log.info(totals["outcome"])
-        metadata = {"dagster/row_count": len(table), **totals, "files": files_preview(table)}
-        if plan.n_files:
-            # A run with nothing to fetch opens no file. Dagster's page shows the images to everyone.
-            metadata |= images_of(downloads.open_to_all(table, config, now))
+        # A run with nothing to fetch opens no file. Dagster's page shows the images to everyone.
+        images = images_of(downloads.open_to_all(table, config, now)) if plan.n_files else {}
+        # In the order in which a person reads it.
+        shown = {"outcome": totals["outcome"], **images, "files": files_preview(table), **folder_of(table)}
+        metadata = {**shown, **totals, "dagster/row_count": len(table)}
         if len(changes := reprocessing.changes_of_run(table, known)):
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
         if restored := upkeep.restored(plan, table, known):

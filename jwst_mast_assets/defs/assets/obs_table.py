@@ -64,7 +64,8 @@ def obs_table(
         )
         if excluded := excluded_observations(table, config):
             context.log.warning(excluded)
-        metadata = table_metadata(table, config.outcolumns_obsTable) | ({"excluded": excluded} if excluded else {})
+        shown = list(dict.fromkeys(["obsnum", "target_name", "filters", *config.outcolumns_obsTable]))
+        metadata = table_metadata(table, shown) | ({"excluded": excluded} if excluded else {})
         return dg.MaterializeResult(
             value=table,
             metadata=on_last_partition(context, metadata, table),
