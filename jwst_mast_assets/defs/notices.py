@@ -162,8 +162,8 @@ def _totals(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[dict[str,
     page = ""
     for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
         event = record.asset_materialization
-        if event and event.asset_key.path[-1] == "downloaded_files":
-            # A run over several days repeats its totals for each of them.
+        if event and event.asset_key.path[-1] == "downloaded_files" and "outcome" in event.metadata:
+            # Of a run over several days, one partition has the totals.
             totals = {name: event.metadata[name].value for name in TOTALS if name in event.metadata}
         if event and event.asset_key.path[-1] == "index_html" and "page" in event.metadata:
             page = str(event.metadata["page"].value)

@@ -40,7 +40,7 @@ MOST_OBSERVATIONS = 1000
 
 LONGEST_GAP = 3
 """Days without data that a range may cross: the run compares them too, as MAST is asked about the whole range. Each
-adds about 55 kB to Dagster's records, another run about 340 kB (``bench/ranges.py``)."""
+adds about 65 kB to Dagster's records, another run about 340 kB (``bench/ranges.py``)."""
 
 
 class Requests(NamedTuple):

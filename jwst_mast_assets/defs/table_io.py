@@ -29,8 +29,6 @@ class TableIOManager(dg.IOManager):
         with plain_failures_of(context.step_context.instance, context.step_context.run_id):
             cells, _ = cells_of_run(context.step_context.dagster_run.tags, context.step_context.instance)
             store.write(asset, obj, cells)
-        if len(context.asset_partition_keys) > 1:
-            return  # Dagster would repeat it for each partition, for ever.
         context.add_output_metadata({"path": dg.MetadataValue.path(str(store.folder / asset))})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:

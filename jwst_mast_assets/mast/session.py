@@ -108,7 +108,7 @@ class MastSession(requests.Session):
         self.server = server
         self._header_token = token if header else None
         self._refused = refused if token else None
-        self._environment: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._environment: dict[tuple[Any, ...], Any] = {}
         if token:
             secure = urlsplit(server).scheme == "https"
             self.cookies.set(TOKEN_COOKIE, token, domain=_cookie_domain(server), secure=secure)
@@ -156,7 +156,7 @@ class MastSession(requests.Session):
         """The connections to use, with the present number of retries."""
         return super().get_adapter(url) if self.patient else self._impatient
 
-    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> dict[str, Any]:
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """As the base class does, but once per server: it reads all of the environment, which takes a while."""
         if proxies:
             return super().merge_environment_settings(url, proxies, stream, verify, cert)
