@@ -79,8 +79,8 @@ def downloaded_files(
             Ledger(store).record(cells, observations, table, config, now, doubtful, with_token)
         totals = outcome(table, time.monotonic() - start)
         context.log.info(totals["outcome"])
-        # A run with nothing to fetch opens no file. Dagster's page shows the images to everyone.
-        images = images_of(downloads.open_to_all(table, config, now)) if plan.n_files else {}
+        # Dagster's page shows them to everyone.
+        images = images_of(downloads.open_to_all(table, config, now))
         # In the order in which a person reads it.
         shown = {"outcome": totals["outcome"], **images, "files": files_preview(table), **folder_of(table)}
         metadata = {**shown, **totals, "dagster/row_count": len(table)}
