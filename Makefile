@@ -1,17 +1,21 @@
-# make demo, make test, make check, make dev, make bench: each prepares the environment by itself.
+# make demo, make test, make check, make docs, make dev, make bench: each prepares the environment by itself.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-.PHONY: demo test check dev bench lock clean
+# A module stays together, as its tests share servers. Three workers keep two cores busy: some tests mostly wait.
+PYTEST_OPTIONS := -n 3 --dist loadscope --no-loadscope-reorder
+
+.PHONY: demo test check docs dev bench lock clean
 
 demo: $(READY)
 	$(BIN)/jwst-mast demo
 
 test: check
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest $(PYTEST_OPTIONS)
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -19,6 +23,12 @@ check: $(READY)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/basedpyright
 	DAGSTER_HOME=$(CURDIR) $(BIN)/dg check defs
+	$(BUILD_DOCS) --quiet
+
+# The documentation as a site, in build/site; any warning is an error.
+docs: $(READY)
+	$(BUILD_DOCS)
+	@echo "file://$(CURDIR)/build/site/index.html"
 
 dev: $(READY)
 	$(BIN)/jwst-mast dev
@@ -39,4 +49,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) demo_data
+	rm -rf $(VENV) demo_data build

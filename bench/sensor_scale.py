@@ -111,7 +111,8 @@ def tick(folder: Path, arguments: argparse.Namespace) -> None:
             number = len(lengths)
             if number <= 12 or number % 10 == 0:
                 said = getattr(result, "skip_message", None) or f"{len(result.run_requests or [])} runs requested"
-                print(f"  tick {number}: {lengths[-1]:.1f} s, {len(last)} compared so far; {said[:90]}", flush=True)
+                told = f"{lengths[-1]:.1f} s, {memory()} MB, {len(last)} compared so far; {said[:90]}"
+                print(f"  tick {number}: {told}", flush=True)
             clock += dt.timedelta(seconds=max(60, round(lengths[-1] + 0.5)))
             if since is None and len(last) == len(keys):
                 since = clock

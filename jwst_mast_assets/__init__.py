@@ -1,13 +1,22 @@
 """Keeps your own copy of JWST data complete, verified and current."""
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jwst_mast_assets.api import Archive, Config, JwstMastWarning, download, find, holdings
 
 __version__ = "0.1.0"
 
+__all__ = ["Archive", "Config", "JwstMastWarning", "download", "find", "holdings"]
+
 
 def __getattr__(name: str) -> Any:
+    # What takes seconds to import is imported when it is asked for.
+    if name in __all__:
+        return getattr(importlib.import_module("jwst_mast_assets.api"), name)
     # `dagster ... -m jwst_mast_assets` finds the definitions, and calls the code location by this name, as
-    # workspace.yaml does; they are imported when they are asked for, since they take seconds.
+    # workspace.yaml does.
     if name == "code_location":
         from jwst_mast_assets.definitions import defs
 
@@ -16,4 +25,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), "code_location"]
+    return [*globals(), *__all__, "code_location"]

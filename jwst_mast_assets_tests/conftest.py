@@ -1,16 +1,45 @@
 """What all tests share: an archive on loopback, and an environment without the user's own settings."""
 
+import os
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy
 
+from jwst_mast_assets.downloads import backoff
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
-from jwst_mast_assets.mast import adaptive, listing, mashup
+from jwst_mast_assets.mast import adaptive, listing, mashup, session
 
 NOW = 60200.5
 """MJD that the shared archive's recent observations are placed before (2023-09-13T12:00)."""
+
+LONGEST = ("test_dagster_dev.py", "deploy", "cli", "defs")
+"""Modules and folders to start first, so that no worker is left alone with a long module at the end."""
+
+# The many processes that tests start then compile the package once, not each for itself.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest modules first; the others stay in their order."""
+    tests = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        first = item.path.relative_to(tests).parts[0]
+        return LONGEST.index(first) if first in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
+
+
+@sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
+def without_waiting_for_the_disk(connection: Any, _record: Any) -> None:
+    """Spare Dagster's SQLite files, which no test needs after a power failure, a wait for the disk per event."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +48,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("JWST_QUERY_CFGFILE", "JWSTDOWNLOAD_OUTDIR", "MAST_API_TOKEN", "MAST_SERVER", "JWST_NOTIFY_URLS"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     for name in ("JWST_EXECUTOR", "JWST_POSTGRES_URL", "JWST_CELERY_BROKER", "JWST_CELERY_BACKEND"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster_home"))
@@ -26,7 +56,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is asked again is asked at once."""
+    """What is asked again is asked at once, or nearly so."""
+    monkeypatch.setattr(session, "BACKOFF", 0.01)
+    monkeypatch.setattr(session, "PAUSE_WHILE_EXECUTING", 0.05)
+    monkeypatch.setattr(backoff, "WAITS", backoff.Waits(first=0.01, longest=0.05, longest_asked=3.0))
     monkeypatch.setattr(mashup, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(listing, "PAUSES", (0.0, 0.0, 0.0))
 

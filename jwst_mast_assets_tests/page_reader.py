@@ -66,7 +66,7 @@ class Reader(HTMLParser):
             for column in data["columns"]:
                 cell = column["cells"][number]
                 if column["kind"] == "figure":
-                    self._read_figure(column, cell, files)
+                    self._read_figure(column, cell, [*files, data["previews"].get(str(number), ["", ""])[1]])
                 elif column["kind"] != "path":
                     self.text += "\n" + column["words"][cell]
 

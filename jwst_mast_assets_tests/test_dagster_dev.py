@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 
@@ -67,6 +67,13 @@ class Server:
         }
         return self.ask(query, params=params)["launchPipelineExecution"]["run"]["runId"]
 
+    def backfill(self, keys: list[str], title: str, **what: Any) -> str:
+        """Launch a backfill as the page does; returns its id."""
+        query = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+            __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+        answer = self.ask(query, params={"partitionNames": keys, "title": title, **what})
+        return answer["launchPartitionBackfill"]["backfillId"]
+
     def runs(self) -> list[dict[str, Any]]:
         """Status and tags of all runs, newest first."""
         query = "{ runsOrError { ... on Runs { results { runId status jobName tags { key value } } } } }"
@@ -90,7 +97,7 @@ def wait_for(what: Callable[[], Any], seconds: float) -> Any:
                 return found
         except OSError:
             pass
-        time.sleep(0.5)
+        time.sleep(0.2)
     raise AssertionError(f"waited {seconds} s in vain")
 
 
@@ -109,7 +116,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("dagster_dev")
     home, data = folder / "home", folder / "data"
     home.mkdir()
-    shutil.copy(REPOSITORY / "dagster.yaml", home)
+    ours = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
+    ours["run_coordinator"]["config"] = {"dequeue_interval_seconds": 1}
+    (home / "dagster.yaml").write_text(yaml.safe_dump(ours))
     (folder / "my.cfg").write_text(f"outrootdir: {data}\nsensor_interval: 30\n")
     with EmbeddedArchive() as archive:
         environment = {
@@ -136,6 +145,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             finally:
                 process.terminate()
                 process.wait(30)
+
+
+ONE = ["2022-02-14|01410"]
+RANGE = [f"2022-04-{day}|01138" for day in range(10, 15)]
+GRID = [f"2022-04-{day}|{proposal}" for day in range(10, 14) for proposal in ("01138", "01410")]
+
+
+@pytest.fixture(scope="module")
+def backfills(server: Server) -> dict[str, str]:
+    """Backfills that were launched together, as Dagster looks for new ones every half a minute: title and id."""
+    server.command("jwst-mast", "proposals", "add", "1138", "1410")
+    selector = {"partitionSetName": "jwst_download_partition_set", "repositorySelector": SELECTOR}
+    return {
+        "one": server.backfill(ONE, "one", assetSelection=ASSETS),
+        "range": server.backfill(RANGE, "range", assetSelection=ASSETS),
+        "from the job's page": server.backfill(GRID, "from the job's page", selector=selector),
+    }
 
 
 def test_a_partition_launched_from_the_command_line(server):
@@ -181,45 +207,29 @@ def test_the_web_page_explains_itself_and_runs_log_nothing_for_developers(server
     assert "DEBUG" not in console
 
 
-def test_a_partition_materialized_as_the_web_page_does_it(server):
-    key = "2022-02-14|01410"
-    query = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
-        __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
-    answer = server.ask(query, params={"assetSelection": ASSETS, "partitionNames": [key], "title": "one"})
-    backfill = answer["launchPartitionBackfill"]["backfillId"]
-    runs = finished(server, **{"dagster/backfill": backfill})
+def test_a_partition_materialized_as_the_web_page_does_it(server, backfills):
+    runs = finished(server, **{"dagster/backfill": backfills["one"]})
     assert {run["status"] for run in runs} == {"SUCCESS"}
     assert not AUDITS & server.evaluated(runs[0]["runId"])
     assert list((server.data / "01410").rglob("*_uncal.fits"))
 
 
-def test_a_backfill_of_a_range_of_days_is_one_run(server):
-    keys = [f"2022-04-{day}|01138" for day in range(10, 15)]
-    query = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
-        __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
-    answer = server.ask(query, params={"assetSelection": ASSETS, "partitionNames": keys, "title": "range"})
-    backfill = answer["launchPartitionBackfill"]["backfillId"]
-    (run,) = finished(server, **{"dagster/backfill": backfill})
+def test_a_backfill_of_a_range_of_days_is_one_run(server, backfills):
+    (run,) = finished(server, **{"dagster/backfill": backfills["range"]})
     assert run["status"] == "SUCCESS"
     assert (server.data / "01138" / "obsnum09").is_dir()
 
 
-def test_a_backfill_launched_from_the_jobs_page_does_every_day_of_every_proposal(server):
-    keys = [f"2022-04-{day}|{proposal}" for day in range(10, 14) for proposal in ("01138", "01410")]
-    query = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
-        __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
-    selector = {"partitionSetName": "jwst_download_partition_set", "repositorySelector": SELECTOR}
-    answer = server.ask(query, params={"selector": selector, "partitionNames": keys, "title": "from the job's page"})
-    backfill = answer["launchPartitionBackfill"]["backfillId"]
-    runs = finished(server, **{"dagster/backfill": backfill})
+def test_a_backfill_launched_from_the_jobs_page_does_every_day_of_every_proposal(server, backfills):
+    runs = finished(server, **{"dagster/backfill": backfills["from the job's page"]})
     assert [run["status"] for run in runs] == ["SUCCESS", "SUCCESS"]
     tables = server.data / ".jwst_mast_assets" / "tables" / "downloaded_files"
-    for day, proposal in (key.split("|") for key in keys):
+    for day, proposal in (key.split("|") for key in GRID):
         assert (tables / proposal / f"{day}.parquet").exists()
 
 
 def test_the_sensor_has_days_near_each_other_downloaded_in_one_run(server):
-    server.command("jwst-mast", "proposals", "add", "2731", "1138", "1410")
+    server.command("jwst-mast", "proposals", "add", "2731", "1138", "1410", "9231")
     ranges = finished(server, **{"dagster/sensor_name": "new_observations", "jwst/by": ""})
     several = [run for run in ranges if run["tags"].get("jwst/causes", "").count("=") > 1]
     assert several
@@ -255,7 +265,6 @@ def test_a_new_observation_is_on_disk_within_two_intervals_with_nobody_touching_
 
 
 def test_reprocessed_and_released_files_are_fetched(server):
-    server.command("jwst-mast", "proposals", "add", "9231")
     day = "jw01138004001_02101_00001_nrca1_uncal.fits"
     path = server.data / "01138" / "obsnum04" / day
     exclusive = server.data / "09231" / "obsnum01"

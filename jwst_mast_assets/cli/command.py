@@ -17,10 +17,10 @@ from jwst_mast_assets.cli.interrupts import Interrupts
 from jwst_mast_assets.cli.outcome import exclusive_sentences, failed_lines
 from jwst_mast_assets.cli.progress import TqdmProgress
 from jwst_mast_assets.cli.quick_events import batched_events, quick
-from jwst_mast_assets.cli.quick_sqlite import quick_sqlite
 from jwst_mast_assets.cli.runs import Result, materialize, open_instance, ranges
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.partitions import register_proposals
+from jwst_mast_assets.defs.quick_sqlite import quick_sqlite
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, config_resource, opened
 from jwst_mast_assets.defs.watching import adopt_registered
 from jwst_mast_assets.mast import selection, tables

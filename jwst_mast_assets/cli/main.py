@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from jwst_mast_assets import __version__
-from jwst_mast_assets.cli import proposals, records, service, upkeep
+from jwst_mast_assets.cli import adopt, proposals, records, service, upkeep
 from jwst_mast_assets.cli.options import Parser
 from jwst_mast_assets.cli.screen import CLOSED_PIPE, ignore_closed_pipe
 from jwst_mast_assets.mast.config_file import annotated_config
@@ -76,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     service.add_commands(commands)
     records.add_commands(commands)
     upkeep.add_commands(commands)
+    adopt.add_commands(commands)
     return parser
 
 

@@ -88,13 +88,14 @@ def diff(arguments: argparse.Namespace) -> int:
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """``jwst-mast status [PROPOSAL...] [--check] [--details] [--format FORMAT]``."""
+    """``jwst-mast status [PROPOSAL...] [--all] [--check] [--details] [--format FORMAT]``."""
     config, store = folder_of(arguments)
     to_come = [] if arguments.proposal else _without_records(store, config)
     if to_come and not recorded_proposals(store):
         show([f"{store.root}", "", "Nothing is recorded yet.", *_notes(store, to_come)])
         return int(arguments.check)
-    proposals = _proposals(store, arguments.proposal or _watched(store, config))
+    chosen = recorded_proposals(store) if arguments.all else _watched(store, config)
+    proposals = _proposals(store, arguments.proposal or chosen)
     disk = Disk()
     table = status_of(store, proposals, config, _now(), disk)
     total = table.drop(columns=["proposal", "last_checked"]).sum()
@@ -111,7 +112,8 @@ def status(arguments: argparse.Namespace) -> int:
     lines += ["", "last compared (UTC):", *(f"  {line}" for line in compared)]
     if not arguments.proposal:
         others = sorted(set(recorded_proposals(store)) - set(proposals))
-        lines += ["", f"recorded but not watched: {' '.join(others)}"] if others else []
+        told = f"recorded but not watched: {' '.join(others)} ({suggest('status --all')} shows them)"
+        lines += ["", told] if others else []
         held = {key: counts for key, counts in read_notes(store)["held"].items() if key in proposals}
         lines += [f"note: {held_sentence(key, held[key], suggest(f'heal {key} --yes'))}" for key in held]
         lines += _notes(store, to_come)

@@ -32,6 +32,7 @@ def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
         default="text",
         help="for people, or for other programs (default %(default)s)",
     )
+    status.add_argument("--all", action="store_true", help="also proposals that are no longer watched")
     status.add_argument("--details", action="store_true", help="name the stale, missing, failed and waiting files")
 
     calendar = _command(commands, "calendar", "which selected files become public when")

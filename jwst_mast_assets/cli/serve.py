@@ -99,11 +99,11 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.defs.lost_runs import end_lost_runs
 
     port = free_port(arguments.host, arguments.port, "--port")
-    wanted = arguments.pages_port
+    wanted, closed_too = arguments.pages_port, load_config().exclusive_mode is None
     if wanted is None:
         wanted = arguments.port + 1 if arguments.port else 0
     with (
-        PagesServer(root, free_port("127.0.0.1", wanted, "--pages-port")) as pages,
+        PagesServer(root, free_port("127.0.0.1", wanted, "--pages-port"), closed_too) as pages,
         open_instance() as instance,
         _ended_by_signals(),
     ):

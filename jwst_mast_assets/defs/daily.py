@@ -9,6 +9,8 @@ from jwst_mast_assets.defs.attempts import UNDER_WAY
 REPEATS = range(3, 18, 3)
 """Hours after its time at which a check that has not succeeded is repeated."""
 
+DONE = "It has succeeded today."
+
 
 def daily_with_repeats(hour: int) -> list[str]:
     """Cron schedules (UTC) of a check at an hour of the day, and of its repetitions before midnight."""
@@ -29,4 +31,4 @@ def done_or_under_way(instance: dg.DagsterInstance, job: str, hour: int, schedul
     if scheduled == since:
         return None
     succeeded = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS], created_after=since)
-    return "It has succeeded today." if instance.get_runs(succeeded, limit=1) else None
+    return DONE if instance.get_runs(succeeded, limit=1) else None

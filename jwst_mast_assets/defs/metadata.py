@@ -1,5 +1,6 @@
 """What the UI shows of a table."""
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -7,14 +8,21 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets import downloads
+from jwst_mast_assets.defs.partitions import RANGE_END, RANGE_START, keys_of_run
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.webpage.contact_sheet import contact_sheet
 
 OWNERS = ["team:jwst_mast_assets"]
 TAGS = {"telescope": "jwst", "archive": "mast"}
 
 PREVIEW_ROWS = 15
 """Rows of a preview; metadata live in Dagster's database and are kept forever."""
+
+PICTURES = ("_i2d.jpg", "_s2d.jpg", "_s3d.jpg", "_cal.jpg", "_rate.jpg", "_x1d.png")
+"""What the picture of a run is made of."""
+
+ROWS = "dagster/row_count"
 
 FILE_ROWS = 25
 """Rows of a preview of files."""
@@ -24,6 +32,35 @@ def partitioned_asset(**options: Any) -> Callable[[Callable[..., Any]], dg.Asset
     """``dg.asset`` with what all assets with a partition per proposal and day have in common."""
     policy = dg.BackfillPolicy.single_run()
     return dg.asset(backfill_policy=policy, group_name="jwst", owners=OWNERS, tags=TAGS, code_version="1", **options)
+
+
+def on_last_partition(
+    context: dg.AssetExecutionContext, metadata: dict[str, Any], table: pd.DataFrame | None = None
+) -> dict[str, Any]:
+    """What the materialization of each partition of a run says.
+
+    Dagster records one per partition, for ever. In a run of a range only the last one shows what is said of the run as
+    a whole; each of the others has the number of its own rows and the name of the last.
+
+    Parameters
+    ----------
+    context : AssetExecutionContext
+        Of the asset; receives what belongs to single partitions.
+    metadata : dict
+        Of the whole run.
+    table : DataFrame, optional
+        Its rows, with their ``cell``.
+    """
+    tags = context.run.tags
+    start, end = tags.get(RANGE_START), tags.get(RANGE_END)
+    if not (start and end) or start == end:
+        return metadata
+    context.add_asset_metadata({**metadata, "range": f"{start} to {end}"}, partition_key=end)
+    if table is not None:
+        rows = table["cell"].value_counts()
+        for key in keys_of_run(tags, context.instance):
+            context.add_asset_metadata({ROWS: int(rows.get(key, 0))}, partition_key=key)
+    return {"details_at": end}
 
 
 def preview(table: pd.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadataValue:
@@ -60,6 +97,24 @@ def files_preview(files: pd.DataFrame) -> dg.MarkdownMetadataValue:
     return preview(table, FILE_ROWS)
 
 
+def images_of(files: pd.DataFrame) -> dict[str, Any]:
+    """A run's pictures as one small picture, those of level 3 first; nothing where there are none on disk.
+
+    Parameters
+    ----------
+    files : DataFrame
+        ``tables.FILE_TABLE``.
+    """
+    once = files.drop_duplicates("dataURI")
+    pictures = once[once["filetype"].isin(PICTURES) & once["bytes_on_disk"].notna() & once["outfilename"].notna()]
+    ordered = pictures.sort_values(["calib_level", "productFilename"], ascending=[False, True])
+    sheet = contact_sheet(ordered["outfilename"].tolist())
+    if sheet is None:
+        return {}
+    data = base64.b64encode(sheet).decode("ascii")
+    return {"images": dg.MetadataValue.md(f"![{len(pictures)} images](data:image/jpeg;base64,{data})")}
+
+
 def outcome(files: pd.DataFrame, seconds: float) -> dict[str, Any]:
     """What a run did to its files: a sentence, and counts that the UI can plot.
 
@@ -91,4 +146,4 @@ def data_version(table: pd.DataFrame, columns: list[str]) -> dg.DataVersion:
 
 def table_metadata(table: pd.DataFrame, columns: list[str]) -> dict[str, Any]:
     """Row count and preview of a table."""
-    return {"dagster/row_count": len(table), "preview": preview(table[columns])}
+    return {ROWS: len(table), "preview": preview(table[columns])}

@@ -111,6 +111,8 @@ def notice_of_token(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         if not (token := current_token()):
             return dg.SkipReason("No token is set.")
         root = daemon_config(context.instance).root
+        if _outbox(context.instance).is_token_refused:
+            return dg.SkipReason("MAST does not accept the token, which was reported.")
         state = notices.note_token(root, token, now, _last_use(context.instance))
         notice = notices.token_ends(state, now)
         if notice is None:

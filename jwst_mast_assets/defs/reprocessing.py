@@ -6,9 +6,10 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets.defs.assets.reprocessed_files import make_reprocessed_files, reprocessed_files
+from jwst_mast_assets.defs.attempts import REASON
 from jwst_mast_assets.defs.checks import look_at_freshness
 from jwst_mast_assets.defs.daemon_config import daemon_config
-from jwst_mast_assets.defs.daily import daily_with_repeats, done_or_under_way
+from jwst_mast_assets.defs.daily import DONE, daily_with_repeats, done_or_under_way
 from jwst_mast_assets.defs.failures import situation
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.partitions import registered_proposals
@@ -17,9 +18,11 @@ from jwst_mast_assets.defs.run_requests import Requests, run_requests
 from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.sizes import counted
+from jwst_mast_assets.records.daily_look import read_silent
 from jwst_mast_assets.records.due_cells import DueCell
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
@@ -56,12 +59,17 @@ def daily_reprocessing(
 ) -> dg.RunRequest | dg.SkipReason:
     """Requests the comparison of all files on disk with MAST."""
     try:
-        archive.check(daemon_config(context.instance).root)
+        root = daemon_config(context.instance).root
+        archive.check(root)
     except JwstMastError as error:
         return dg.SkipReason(f"Skipped: {error}")
-    if reason := done_or_under_way(context.instance, jwst_reprocessing.name, HOUR, context.scheduled_execution_time):
-        return dg.SkipReason(reason)
-    return dg.RunRequest()
+    now = context.scheduled_execution_time
+    reason = done_or_under_way(context.instance, jwst_reprocessing.name, HOUR, now)
+    silent = read_silent(TableStore(root))
+    if reason == DONE and silent.is_due(now):
+        # Done for the others; of these instruments nothing was compared.
+        return dg.RunRequest(tags={REASON: f"no answer from the keyword service of {', '.join(silent.services)}"})
+    return dg.SkipReason(reason) if reason else dg.RunRequest()
 
 
 def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
@@ -101,11 +109,6 @@ def build_sensors(first_day: dt.date) -> list[dg.SensorDefinition]:
         return dg.SensorResult(run_requests=asked.runs)
 
     return [reprocessing_sensor]
-
-
-def utc_now() -> dt.datetime:
-    """The present moment."""
-    return dt.datetime.now(dt.timezone.utc)
 
 
 def _when(asked: Requests) -> str:

@@ -4,7 +4,7 @@ import datetime as dt
 import os
 import types
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
@@ -15,6 +15,7 @@ from jwst_mast_assets.defs.attempts import note_attempt
 from jwst_mast_assets.defs.failures import forget_failure
 from jwst_mast_assets.defs.lost_runs import show_alive, show_idle
 from jwst_mast_assets.defs.partitions import let_the_range_win
+from jwst_mast_assets.defs.quick_sqlite import quick_sqlite
 from jwst_mast_assets.defs.table_io import table_io_manager
 from jwst_mast_assets.downloads import Event
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
@@ -43,6 +44,7 @@ class JwstConfig(dg.ConfigurableResource):
     """What a command knows already; it stands for this configuration in all runs of the command."""
 
     _snapshot: Snapshot | None = pydantic.PrivateAttr(default=None)
+    _while_it_runs: ExitStack = pydantic.PrivateAttr(default_factory=ExitStack)
 
     def snapshot(self) -> Snapshot:
         """What the run knows of its configuration and its output folder: made once, and used by all its steps.
@@ -65,6 +67,7 @@ class JwstConfig(dg.ConfigurableResource):
         """Every run needs the configuration, so this is where it starts to show that it is alive."""
         self._snapshot = None
         if context.instance is not None and context.run is not None:
+            self._while_it_runs.enter_context(quick_sqlite())
             let_the_range_win(context.run)
             show_alive(context.instance, context.run.run_id)
             forget_failure(context.instance, context.run)
@@ -74,6 +77,7 @@ class JwstConfig(dg.ConfigurableResource):
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """The run, or this process's part of it, has ended."""
+        self._while_it_runs.close()
         if context.instance is not None and context.run is not None:
             show_idle(context.instance, context.run.run_id)
 

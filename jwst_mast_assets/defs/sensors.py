@@ -8,9 +8,13 @@ import dagster as dg
 from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.jobs import jwst_download
 from jwst_mast_assets.defs.look import Look
-from jwst_mast_assets.defs.resources import TIME_LIMIT, ArchiveResource
+from jwst_mast_assets.defs.resources import TIME_LIMIT, ArchiveResource, current_token
+from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
+from jwst_mast_assets.records.outbox import Outbox
+from jwst_mast_assets.records.store import TableStore
 
 TICK = 60
 """Seconds between two ticks; most have nothing to ask."""
@@ -44,6 +48,7 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
             if waits := look.waits():
                 return dg.SkipReason(waits)
             mast = archive.open_for_a_tick(current)
+            note_token(look.ledger.store, mast, look.now)
             try:
                 result, skipped = look.take(mast, end)
             except JwstMastError:
@@ -61,6 +66,9 @@ def build_sensors(config: Config) -> list[dg.SensorDefinition]:
     return [new_observations]
 
 
-def utc_now() -> dt.datetime:
-    """The present moment."""
-    return dt.datetime.now(dt.timezone.utc)
+def note_token(store: TableStore, archive: Archive, now: dt.datetime) -> None:
+    """Have it reported, once, that MAST does not accept the token, and that it does again."""
+    anonymous = archive.whoami().anonymous if current_token() else True
+    # Without an answer nothing is known about it.
+    if store.state.exists() and anonymous is not None:
+        Outbox(store).note_token(not anonymous if current_token() else None, now)

@@ -1,5 +1,6 @@
 """A run: check the plan, fetch its files several at a time, and return a table of the results."""
 
+import datetime as dt
 import logging
 import os
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from jwst_mast_assets.downloads import backoff, filesystem, on_disk
+from jwst_mast_assets.downloads.access import give_modes
 from jwst_mast_assets.downloads.codes import FAILURES, Code, word
 from jwst_mast_assets.downloads.fetch import Outcome, fetch
 from jwst_mast_assets.downloads.partial import Stopped
@@ -96,7 +98,9 @@ def download(
         if archive.token:
             archive.whoami()
         outcomes = _fetch_all(plan.to_fetch, config, archive, progress)
-    return _table(products, config, plan, outcomes, known)
+    table = _table(products, config, plan, outcomes, known)
+    give_modes(table, config, dt.datetime.now(dt.timezone.utc))
+    return table
 
 
 class _Run:

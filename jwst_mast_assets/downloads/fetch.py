@@ -71,8 +71,9 @@ def fetch(item: Item, config: Config, connections: list[tuple[Source, Connection
     for _, connection in connections:
         connection.fetched = 0
     try:
+        closed = config.exclusive_mode if item.closed else None
         os.makedirs(os.path.dirname(item.path), exist_ok=True)
-        with open_partial(item.path, connections[0][1].stop) as partial:
+        with open_partial(item.path, connections[0][1].stop, closed) as partial:
             try:
                 outcome = _beaten(item) or _from_sources(item, config, connections, partial)
             except OSError as error:

@@ -76,8 +76,9 @@ class Partial:
         Whose they are; None where that is not known.
     """
 
-    def __init__(self, path: str, descriptor: int, resumable: bool = True) -> None:
+    def __init__(self, path: str, descriptor: int, resumable: bool = True, mode: int = 0o666) -> None:
         self.path = path
+        self._mode = mode
         self.size = os.fstat(descriptor).st_size
         self.origin: Origin | None = None
         self._sidecar = path + ".json" if resumable else None
@@ -96,7 +97,7 @@ class Partial:
         self.truncate(0)
         self.origin = origin
         if self._sidecar:
-            _write_origin(self._sidecar, origin)
+            _write_origin(self._sidecar, origin, self._mode)
 
     def remove_content(self) -> None:
         """Discard the content, to restart."""
@@ -109,7 +110,7 @@ class Partial:
         if self.origin and self.origin.fruitless != number:
             self.origin = replace(self.origin, fruitless=number)
             if self._sidecar:
-                _write_origin(self._sidecar, self.origin)
+                _write_origin(self._sidecar, self.origin, self._mode)
 
     def truncate(self, size: int) -> None:
         """Discard everything beyond `size`."""
@@ -189,8 +190,17 @@ def size_of_partial(target: str) -> int:
 
 
 @contextmanager
-def open_partial(target: str, stop: threading.Event) -> Iterator[Partial]:
+def open_partial(target: str, stop: threading.Event, closed: int | None = None) -> Iterator[Partial]:
     """The partial of a file, created if necessary; waits while another process has it.
+
+    Parameters
+    ----------
+    target : str
+        The file's final name.
+    stop : Event
+        Set where the run was interrupted.
+    closed : int, optional
+        The mode of a file that not all may read; it has it from its creation.
 
     Raises
     ------
@@ -202,13 +212,15 @@ def open_partial(target: str, stop: threading.Event) -> Iterator[Partial]:
         If `stop` was set meanwhile.
     """
     path = partial_path(target)
-    descriptor = _locked(path, stop)
+    mode = 0o666 if closed is None else closed
+    descriptor = _locked(path, stop, mode)
     if descriptor is None:  # No locks here: use a private partial, which nobody can damage and nobody can resume.
         path = f"{path}.{uuid4().hex}"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        partial = Partial(path, descriptor, resumable=False)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        partial = Partial(path, descriptor, resumable=False, mode=mode)
     else:
-        partial = Partial(path, descriptor)
+        partial = Partial(path, descriptor, mode=mode)
+    _have_mode(descriptor, closed)
     try:
         yield partial
     finally:
@@ -217,12 +229,22 @@ def open_partial(target: str, stop: threading.Event) -> Iterator[Partial]:
         partial.close()
 
 
-def _locked(path: str, stop: threading.Event) -> int | None:
+def _have_mode(descriptor: int, closed: int | None) -> None:
+    """Have a partial the mode of its file, also one that was begun when the file had another.
+
+    The mask may have taken more from a closed one than was asked. A released one is opened to what the mask leaves.
+    """
+    found = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    if closed is not None and found != closed:
+        os.fchmod(descriptor, closed)
+
+
+def _locked(path: str, stop: threading.Event, mode: int) -> int | None:
     """A descriptor of the locked partial; None if the system has no locks."""
     seen, since = -1, time.monotonic()
     while not stop.is_set():
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EMLINK):
                 raise Blocked(f"something other than a file has the name of its partial, {path}") from None
@@ -270,10 +292,10 @@ def _read_origin(path: str) -> Origin | None:
         return None
 
 
-def _write_origin(path: str, origin: Origin) -> None:
+def _write_origin(path: str, origin: Origin, mode: int) -> None:
     with suppress(OSError):
         os.unlink(path)
-    with open(path, "x", encoding="utf-8") as file:
+    with open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         json.dump(asdict(origin), file)
 
 

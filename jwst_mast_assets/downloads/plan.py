@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from jwst_mast_assets.downloads import filesystem, on_disk
+from jwst_mast_assets.downloads.access import is_exclusive
 from jwst_mast_assets.downloads.codes import Code
 from jwst_mast_assets.downloads.companions import sibling_stem, stem
 from jwst_mast_assets.downloads.on_disk import Record
@@ -46,6 +47,8 @@ class Item:
     size: int | None = None
     keywords: Keywords = UNKNOWN
     exclusive: bool = False
+    closed: bool = False
+    """Whether it gets ``exclusive_file_mode``."""
     public: bool = False
     release: float | None = None
     found: filesystem.OnDisk | None = None
@@ -216,10 +219,13 @@ def _items(products: pd.DataFrame, config: Config) -> dict[str, Item]:
     chosen = tables.conform(chosen, tables.PRODUCT_TABLE)[columns].drop_duplicates("dataURI")
     items: dict[str, Item] = {}
     owners: dict[str, str] = {}
+    chosen["closed"] = is_exclusive(chosen, dt.datetime.now(dt.timezone.utc))
     chosen["problem"] = filesystem.bad_names(chosen["outfilename"], config.root)
-    for uri, name, path, size, rights, release, problem in tables.plain(chosen).itertuples(index=False, name=None):
+    for uri, name, path, size, rights, release, closed, problem in tables.plain(chosen).itertuples(
+        index=False, name=None
+    ):
         exclusive, public = rights == "EXCLUSIVE_ACCESS", rights == "PUBLIC"
-        item = Item(uri, name or "", path or "", size, exclusive=exclusive, public=public, release=release)
+        item = Item(uri, name or "", path or "", size, UNKNOWN, exclusive, bool(closed), public, release)
         if not problem and (owner := owners.setdefault(path.casefold(), uri)) != uri:
             other = items[owner]
             if other.path == path or filesystem.ignores_case(os.path.dirname(path)):

@@ -1,6 +1,7 @@
 """Keeping the older version of a file that is about to be replaced."""
 
 import datetime as dt
+import glob
 import os
 import re
 import shutil
@@ -55,6 +56,13 @@ def keep(path: str) -> Path:
         number += 1
 
 
+def versions(path: str) -> list[Path]:
+    """The older versions that are kept of a file."""
+    source = Path(path)
+    kept = (source.parent / FOLDER).glob(f"{glob.escape(source.stem)}.*{source.suffix}")
+    return sorted(path for path in kept if path.is_file())
+
+
 def _version(path: Path) -> str:
     version = None
     if path.suffix == ".fits":
@@ -73,6 +81,8 @@ def _second_name(source: Path, target: Path) -> None:
     except OSError:
         partial = target.with_name(f".{target.name}.tmp")
         try:
+            # The copy is never more open than its source.
+            os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             shutil.copy2(source, partial)
             os.replace(partial, target)
         finally:

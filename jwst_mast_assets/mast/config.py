@@ -25,6 +25,7 @@ from jwst_mast_assets.mast.values import (
     Pixels,
     Text,
     Words,
+    as_file_mode,
     as_instrument,
     as_proposals,
     as_secrets,
@@ -210,6 +211,12 @@ class Config(pydantic.BaseModel):
     download_retries: Annotated[int, Field(ge=0)] = Field(
         default=4, description="How often a file is retried after a temporary fault."
     )
+    exclusive_file_mode: Annotated[str | None, BeforeValidator(as_file_mode)] = Field(
+        default=None,
+        description="Mode of files with exclusive access until their release, so that others on the machine cannot "
+        "read them: '0600' (only you), '0640' (your group may read), '0660'. Empty: as all files.",
+        examples=["0640"],
+    )
     max_download_gb: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(none_if_blank)] = Field(
         default=None,
         description="Refuse runs that would download more (GB of 10^9 bytes). Empty: limited only by the disk.",
@@ -295,6 +302,11 @@ class Config(pydantic.BaseModel):
     webpage_thumbnails_height: Annotated[Pixels, Spelling("webpage_thumbnail_height")] = Field(
         default=None, description="Height of thumbnails, pixels. Empty: keep the aspect ratio.", examples=[100]
     )
+    make_previews: Annotated[Literal["none", "level3", "all"], BeforeValidator(lowered)] = Field(
+        default="level3",
+        description="Draw a picture from the FITS file (i2d, s2d, x1d, cal, rate) of products without a picture on "
+        "disk, in the folder previews of the proposal.",
+    )
     webpage_tablefigsize_width: Pixels = Field(
         default=None, description="Width of figures in the page's table, pixels.", examples=[100]
     )
@@ -366,6 +378,11 @@ class Config(pydantic.BaseModel):
     def batch_size(self) -> int | None:
         """``Nobs_per_batch``; None for ``auto``."""
         return None if self.Nobs_per_batch == "auto" else self.Nobs_per_batch
+
+    @property
+    def exclusive_mode(self) -> int | None:
+        """``exclusive_file_mode`` as a number."""
+        return int(self.exclusive_file_mode, 8) if self.exclusive_file_mode else None
 
     @property
     def environment_root(self) -> str | None:

@@ -105,6 +105,14 @@ def unanswered(archive: Archive) -> set[str]:
     return {str(name) for what, failed in archive.failures.items() if what.endswith(" keywords") for name in failed}
 
 
+def silent_services(archive: Archive) -> list[str]:
+    """The instruments whose keyword service did not answer, sorted."""
+    ends = " keywords"
+    return sorted(
+        what.removesuffix(ends) for what, failed in archive.failures.items() if what.endswith(ends) and failed
+    )
+
+
 def plan_queries(recorded: pd.Series) -> tuple[list[Programs], list[str]]:
     """Which programs to query, and which files by name, to keep queries few."""
     name = recorded.dropna().drop_duplicates().astype("string")

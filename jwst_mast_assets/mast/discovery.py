@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from jwst_mast_assets.mast import selection, tables
-from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.archive import ONE_TABLE_AT_A_TIME, Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import MJD_EPOCH, mjd_of, mjd_of_day
 from jwst_mast_assets.mast.modes import check_modes
@@ -119,9 +119,11 @@ def list_at_once(archive: Archive, config: Config, proposals: Sequence[str]) -> 
     selects = config.instrument or config.obsmode or config.date_select
     columns = (*FEW_COLUMNS, "instrument_name") if selects else FEW_COLUMNS
     found = archive.observations_at_once(proposals, (float(mjd_of_day(MJD_EPOCH.date())), END), columns)
-    found = tables.conform(found, tables.OBS_FROM_MAST).drop_duplicates("obsid")
+    with ONE_TABLE_AT_A_TIME:
+        found = tables.conform(found, tables.OBS_FROM_MAST).drop_duplicates("obsid")
     check_modes(archive, found, config)
-    table = describe_observations(found, config)
+    with ONE_TABLE_AT_A_TIME:
+        table = describe_observations(found, config)
     archive.unusable_rows += len(found) - len(table)
     return table
 

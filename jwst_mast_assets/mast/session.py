@@ -25,6 +25,9 @@ CONNECT_TIMEOUT = 15.0
 PAUSE_WHILE_EXECUTING = 0.5
 """Seconds between two checks whether a query is done; astroquery itself does not wait."""
 
+BACKOFF = 0.5
+"""Seconds before the first repetition of a request; twice as long before each further one, and a little at random."""
+
 EXECUTING = re.compile(rb'"status"\s*:\s*"EXECUTING"')
 
 TOKEN_COOKIE = "mast_token"
@@ -46,8 +49,8 @@ class _Retry(Retry):
 def _retry(number: int, *statuses: int) -> Retry:
     return _Retry(
         number,
-        backoff_factor=0.5,
-        backoff_jitter=0.5,
+        backoff_factor=BACKOFF,
+        backoff_jitter=BACKOFF,
         status_forcelist=statuses,
         allowed_methods=None,
         raise_on_status=False,

@@ -37,6 +37,23 @@ def none_if_blank(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().lower() in ("", "none") else value
 
 
+FILE_MODES = ("0600", "0640", "0660")
+
+
+def as_file_mode(value: Any) -> Any:
+    """One of ``FILE_MODES``, or None; 640 and 0o640 are 0640 too.
+
+    YAML reads a bare 0640 as the number 416, which is refused as it is not one of them.
+    """
+    value = none_if_blank(value)
+    if value is None:
+        return None
+    mode = "0" + str(value).strip().lower().removeprefix("0o").lstrip("0")
+    if mode not in FILE_MODES or isinstance(value, bool):
+        raise ValueError(f"must be '0600', '0640' or '0660', in quotes, so that others have no access; not {value!r}")
+    return mode
+
+
 def lowered(value: Any) -> Any:
     """Lower-case text; other values unchanged."""
     return value.lower() if isinstance(value, str) else value

@@ -1,6 +1,7 @@
 """The daily look at all files on disk: which of them MAST has changed, and how each proposal stands."""
 
 import datetime as dt
+import json
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -9,14 +10,36 @@ import pandas as pd
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.current_keywords import unanswered
+from jwst_mast_assets.mast.current_keywords import silent_services, unanswered
 from jwst_mast_assets.records import reprocessing
 from jwst_mast_assets.records.comparisons import compare_with_mast, describe_ways, read_compared, write_compared
+from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
 from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.releases import releases
-from jwst_mast_assets.records.status import read_selected, status
+from jwst_mast_assets.records.status import Selected, read_recorded, select, status
 from jwst_mast_assets.records.store import TableStore
+
+SILENT = "silent_services.json"
+FIRST_WAIT = dt.timedelta(hours=1)
+"""After which files are compared again whose keyword service did not answer; each further wait is twice as long."""
+
+
+class Silent(NamedTuple):
+    """Keyword services that did not answer in the last look."""
+
+    services: list[str]
+    """Instruments."""
+    looks: int
+    """Looks in a row in which one did not."""
+    at: str
+    """When the last one was, ISO, UTC."""
+
+    def is_due(self, now: dt.datetime) -> bool:
+        """Whether it is time to look again."""
+        waited = now - dt.datetime.fromisoformat(self.at)
+        # A clock that was ahead must not hold this up.
+        return bool(self.services) and not dt.timedelta() <= waited < FIRST_WAIT * 2 ** (self.looks - 1)
 
 
 class Look(NamedTuple):
@@ -63,36 +86,59 @@ def look_for_changes(
         If a table cannot be read or written.
     """
     recorded, events, lists = [], [], []
+    selected: dict[str, Selected] = {}
+    asked = {cell.key for cell in store.cells("product_table")}
     for proposal in proposals:
-        files = store.read_proposal("downloaded_files", proposal)
-        recorded.append(files[files["bytes_on_disk"].notna()])
-        asked = {cell.key for cell in store.cells("product_table") if cell.proposal == proposal}
+        # Each table is read here, once: there can be one for each day of many years.
+        held = read_recorded(store, proposal)
+        recorded.append(held.files[held.files["bytes_on_disk"].notna()])
         # Without a list of products nothing can be said to be missing from it.
-        listed = files[files["cell"].isin(asked)]
-        products, gone = store.read_proposal("product_table", proposal), Listings(store).gone(proposal)
-        events.append(reprocessing.superseded(products, listed, gone))
-        lists.append(products)
+        listed = held.files[held.files["cell"].isin(asked)]
+        events.append(reprocessing.superseded(held.products, listed, Listings(store).gone(proposal)))
+        lists.append(held.products[["dataURI", "size"]])
+        selected[proposal] = select(held, store, config)
     files = _joined(recorded, tables.FILE_TABLE)
-    changes, compared = compare_with_mast(mast, files, _joined(lists, tables.PRODUCT_TABLE), read_compared(store), now)
+    products = _joined(lists, {name: tables.PRODUCT_TABLE[name] for name in ("dataURI", "size")})
+    changes, compared = compare_with_mast(mast, files, products, read_compared(store), now)
+    note_silent(store, silent_services(mast), now)
     # A service that fails today forgets nothing that was found before.
     changes = reprocessing.with_unanswered(changes, reprocessing.read_changes(store), unanswered(mast))
     write_compared(store, compared)
     table = _joined([changes, *events], tables.CHANGE_TABLE)
     reprocessing.write_changes(store, table)
+    comparable = set(compared.loc[compared["compared_by"].notna(), "dataURI"]) & set(products["dataURI"])
     for proposal in proposals:
         of_proposal = table[table["cells"].str.contains(f"|{proposal}", regex=False)]
-        news = reprocessing.events_of(of_proposal, manifest_at(read_history(store, proposal)))
-        record_events(store, proposal, news.assign(run_id=run_id))
-    held = [read_selected(store, proposal, config) for proposal in proposals]
+        manifest = manifest_at(read_history(store, proposal))
+        for news in (
+            reprocessing.events_of(of_proposal, manifest),
+            reprocessing.events_taken_back(table, manifest, comparable),
+        ):
+            record_events(store, proposal, news.assign(run_id=run_id))
     return Look(
         table,
         files["dataURI"].nunique(),
         describe_ways(compared),
         int(compared["compared_by"].isna().sum()),
         int(tables.is_true(compared["isStale"]).sum()),
-        status(store, proposals, config, now),
-        releases(_joined(held, tables.FILE_TABLE), now),
+        status(store, proposals, config, now, selected=selected),
+        releases(_joined([one.files for one in selected.values()], tables.FILE_TABLE), now),
     )
+
+
+def note_silent(store: TableStore, services: Sequence[str], now: dt.datetime) -> None:
+    """Write down which keyword services did not answer just now. Raises OutputError."""
+    looks = read_silent(store).looks + 1 if services else 0
+    silent = Silent(list(services), looks, now.isoformat(timespec="seconds"))
+    write_text(store.state / SILENT, json.dumps(silent._asdict()) + "\n")
+
+
+def read_silent(store: TableStore) -> Silent:
+    """Which keyword services did not answer in the last look."""
+    try:
+        return Silent(**json.loads((store.state / SILENT).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return Silent([], 0, "")
 
 
 def _joined(parts: Collection[pd.DataFrame], schema: tables.Schema) -> pd.DataFrame:

@@ -32,7 +32,8 @@ def due_cells(
 ) -> list[DueCell]:
     """The cells whose observations are new or changed, whose last run left files out, or whose files were released.
 
-    A list that has become empty is no reason: nothing would be fetched.
+    A day whose list has become empty is asked about again as long as the proposal has other observations: otherwise
+    MAST's answer is more likely wrong.
 
     Parameters
     ----------
@@ -53,12 +54,14 @@ def due_cells(
     """
     selection = selection_fingerprint(config)
     found = fingerprints(observations)
-    entries = recorded.entries
+    entries, listed = recorded.entries, {key[-5:] for key in found}
     wanted = []
     for key in sorted({*found, *entries}, reverse=True):
         fingerprint, number = found.get(key, ("", 0))
         entry = entries.get(key)
         reason = _reason(fingerprint, number, entry, now)
+        if entry and entry.number and not number and key[-5:] in listed:
+            reason = "no observation listed any more"
         if not reason and entry and entry.wants_token and with_token:
             reason = TOKEN_IS_SET
         if entry is None and key in recorded.others:

@@ -29,6 +29,7 @@ EVENTS = {
     "stale": "MAST has a newer version under this name; this one is still on disk",
     "superseded": "MAST has a newer version under another name; this one is still on disk",
     "gone": "MAST no longer lists it; it is still on disk",
+    "current": "MAST lists it again, or has again the version that is on disk",
     "spoiled": "the file on disk is no longer what was recorded; it is still there",
     "vanished": "it is no longer on disk",
 }
@@ -37,6 +38,9 @@ EVENTS = {
 NEWS_OF_MAST = (State.STALE.value, State.SUPERSEDED.value, State.GONE.value)
 """Events that leave a file as it is on disk; the state that it is in from then on. Records of earlier versions of this
 package say ``superseded`` for ``stale``, too."""
+
+CURRENT = "current"
+"""Event that takes these back."""
 
 ARRIVALS = ("downloaded", "replaced", "adopted")
 """Events that bring a version of a file."""
@@ -220,7 +224,7 @@ def manifest_at(history: pd.DataFrame, when: dt.datetime | str | None = None) ->
     on_disk = events[events["event"].isin([*ARRIVALS, "vanished"])].drop_duplicates("dataURI", keep="last")
     held = on_disk[on_disk["event"] != "vanished"]
     status = held["dataURI"].map(last).astype("string")
-    held = held.assign(since=held["when"], status=status.mask(status.isin(ARRIVALS), State.PRESENT.value))
+    held = held.assign(since=held["when"], status=status.mask(status.isin([*ARRIVALS, CURRENT]), State.PRESENT.value))
     return tables.conform(held, MANIFEST_TABLE).sort_values(["path", "dataURI"], ignore_index=True)
 
 

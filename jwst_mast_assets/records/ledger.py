@@ -20,6 +20,7 @@ from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config, parameters_with
 from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.mast.selection import observation_is_wanted
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.records.pace import Pace
 from jwst_mast_assets.records.store import TableStore
@@ -195,6 +196,29 @@ class Ledger:
                         marked.append(key)
                 self._write(f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
         return marked
+
+    def correct(self, cells: Collection[Cell], observations: pd.DataFrame, config: Config) -> None:
+        """Have the last runs of some cells have seen other observations than they did: some stand under other days now.
+
+        Parameters
+        ----------
+        cells : collection of Cell
+        observations : DataFrame
+            Columns of ``tables.OBS_TABLE``: what is left under these cells.
+        config : Config
+            Of the selection.
+        """
+        wanted = observation_is_wanted(observations, config)
+        found, selection = fingerprints(observations.assign(wanted=wanted)), selection_fingerprint(config)
+        for proposal in {cell.proposal for cell in cells}:
+            with self.store.locked(proposal):
+                known = self._load(proposal)
+                for cell in cells:
+                    entry = known.get(str(cell.day), {}).get(selection)
+                    if cell.proposal == proposal and entry:
+                        entry["observations"], entry["number"] = found.get(cell.key, ("", 0))
+                        entry["complete"] |= not entry["number"]
+                self._write(f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
 
     def recorded(self, proposals: Iterable[str], config: Config) -> Recorded:
         """What is recorded of some proposals under a configuration's selection, and which days only under others."""

@@ -76,6 +76,14 @@ class Listings:
                 write_text(self._path(proposal), text)
         return listing.table[~listing.table[listing.key].astype("string").isin(gone)].reset_index(drop=True)
 
+    def forget_doubts(self, cells: Collection[Cell]) -> None:
+        """Forget what was missing from the lists of some cells: it was found elsewhere. Raises OutputError."""
+        for proposal in proposals_of(cells):
+            with self.store.locked(proposal):
+                record = self._load(proposal)
+                record["open"] = {key: some for key, some in record["open"].items() if Cell.from_key(key) not in cells}
+                write_text(self._path(proposal), json.dumps(record, indent=0, sort_keys=True) + "\n")
+
     def gone(self, proposal: str) -> set[str]:
         """The dataURIs, and obsids as text, that have been missing on enough days to be gone."""
         return {key for key, days in self._load(proposal)["missing"].items() if len(days) >= GONE_AFTER}

@@ -2,11 +2,17 @@
 
 import datetime as dt
 import json
+from pathlib import Path
 
 import pandas as pd
 
 from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.tables import STATUS_TABLE
+from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.store import TableStore
+
+FILE = "metrics.prom"
+"""Below the folder of records; the daily comparison writes it."""
 
 GAUGES = {
     "jwst_observations": "observations",
@@ -51,6 +57,13 @@ def as_prometheus(status: pd.DataFrame) -> str:
             when = dt.datetime.fromisoformat(row["last_checked"]).replace(tzinfo=dt.timezone.utc)
             lines.append(f'{name}{{proposal="{row["proposal"]}"}} {when.timestamp():.0f}')
     return "\n".join(lines) + "\n"
+
+
+def write_metrics(store: TableStore, status: pd.DataFrame) -> Path:
+    """Write the status for Prometheus's node exporter, in one step; returns where. Raises OutputError."""
+    path = store.state / FILE
+    write_text(path, as_prometheus(status))
+    return path
 
 
 def _head(name: str, meaning: str) -> list[str]:

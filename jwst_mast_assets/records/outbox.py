@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from jwst_mast_assets.mast.archive import TOKEN_PAGE
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.records.notices import Notice
 from jwst_mast_assets.records.store import TableStore
@@ -26,6 +27,9 @@ KINDS = ("new", "released", "reprocessed", "healed", "failed")
 
 OUTAGES = {"disk": "the disk is full", "mast": "MAST does not answer"}
 """Causes that make everything fail, so that one notice is enough until they are over."""
+
+TOKEN = "token"
+"""Cause that makes only exclusive files wait: MAST does not accept the token."""
 
 OVER_AFTER = dt.timedelta(hours=6)
 """An outage without another failure for so long holds nothing up any more."""
@@ -75,15 +79,52 @@ class Outbox:
                 self._write(box)
 
     def work_again(self, now: dt.datetime) -> None:
-        """A download succeeded, so every outage is over. Raises OutputError."""
-        if not any(not outage["ended"] for outage in self._read()["outages"].values()):
+        """A download succeeded, so every outage is over, but for that of the token. Raises OutputError."""
+        if not any(not outage["ended"] for cause, outage in self._read()["outages"].items() if cause != TOKEN):
             return
         with self.store.locked("outbox"):
             box = self._read()
-            box["outages"] = {
-                cause: {**outage, "ended": outage["ended"] or _iso(now)} for cause, outage in box["outages"].items()
-            }
+            for cause, outage in box["outages"].items():
+                outage["ended"] = outage["ended"] or (_iso(now) if cause != TOKEN else None)
             self._write(box)
+
+    def note_token(self, accepted: bool | None, now: dt.datetime) -> None:
+        """Note what MAST says of the token: the first refusal is reported, and that it works again.
+
+        Parameters
+        ----------
+        accepted : bool or None
+            None: no token is set, so there is nothing to report.
+        now : datetime
+            Aware.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        known = self._read()["outages"].get(TOKEN)
+        if accepted is False and known and not known["ended"]:
+            return
+        if accepted is not False and (known is None or (accepted and known["ended"])):
+            return
+        with self.store.locked("outbox"):
+            box = self._read()
+            if accepted is False:
+                opened = {"since": _iso(now), "failures": 1, "told": False, "ended": None, "last": _iso(now), "why": ""}
+                box["outages"][TOKEN] = {**box["outages"].get(TOKEN, opened), "ended": None}
+            elif accepted and box["outages"][TOKEN]["told"]:
+                box["outages"][TOKEN]["ended"] = _iso(now)
+            else:
+                # Nobody was told that it had failed, or there is none any more.
+                del box["outages"][TOKEN]
+            self._write(box)
+
+    @property
+    def is_token_refused(self) -> bool:
+        """Whether MAST did not accept the token when it was last used."""
+        known = self._read()["outages"].get(TOKEN)
+        return known is not None and not known["ended"]
 
     def outages(self, now: dt.datetime) -> list[str]:
         """The causes that are making everything fail now."""
@@ -145,12 +186,25 @@ def _due(box: dict[str, Any], now: dt.datetime) -> list[tuple[str, Notice]]:
 
 
 def _of_outage(cause: str, outage: dict[str, Any]) -> Notice | None:
+    if cause == TOKEN:
+        return _of_token(outage)
     runs = f"{outage['failures']} download{'s' * (outage['failures'] > 1)} failed since {outage['since'][:16]} (UTC)"
     if not outage["told"] and not outage["ended"]:
         more = "Others will, too; no more notices of this until it is over."
         return Notice(f"downloads fail: {OUTAGES[cause]}", f"{outage['why']}\n{runs}. {more}", "failure")
     if outage["told"] and outage["ended"]:
         return Notice(f"downloads work again: {OUTAGES[cause]} no longer", f"{runs}; they are repeated.", "success")
+    return None
+
+
+def _of_token(outage: dict[str, Any]) -> Notice | None:
+    if not outage["told"] and not outage["ended"]:
+        why = "Public data are fetched without it; exclusive files wait. No more notices of this until it works again."
+        how = f"Get a new token at {TOKEN_PAGE} and set MAST_API_TOKEN."
+        return Notice("MAST does not accept the token", f"{why}\n{how}", "warning")
+    if outage["told"] and outage["ended"]:
+        waited = f"Exclusive files that waited since {outage['since'][:16]} (UTC) are requested."
+        return Notice("MAST accepts the token again", waited, "success")
     return None
 
 
@@ -171,7 +225,7 @@ def _of_proposal(news: list[dict[str, str]]) -> Notice:
 
 def _settle(box: dict[str, Any], key: str, now: dt.datetime) -> None:
     """Note that a notice was sent."""
-    if key not in OUTAGES:
+    if key not in (*OUTAGES, TOKEN):
         box["sent"][key] = _iso(now)
         box["news"] = [news for news in box["news"] if news["proposal"] != key]
     elif box["outages"][key]["ended"]:

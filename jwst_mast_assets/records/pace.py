@@ -15,22 +15,22 @@ from typing import Any, NamedTuple
 TARGET_SECONDS = 8.0
 """How long MAST should need for a group."""
 
-LEAST_ROWS, MOST_ROWS = 1000, 10_000
+LEAST_ROWS, MOST_ROWS = 1000, 5000
 """Rows that a group is expected to have; fewer than the least only if MAST failed with them."""
 
-FIRST_GROUP, MOST_PROPOSALS = 20, 500
+FIRST_GROUP, MOST_PROPOSALS = 10, 500
 """Proposals of a group: as long as nothing is known of MAST's speed, and at most."""
 
 USUAL_ROWS = 300
 """Observations of a proposal that was never listed."""
 
-BYTES_PER_DAY = 1e9
+BYTES_PER_DAY = 0.9e9
 """What all comparisons together should take from the network; an hour between two of them takes precedence."""
 
 LONGEST = 3600.0
 """Seconds between two comparisons of a proposal, at most."""
 
-MARGIN = 90.0
+MARGIN = 45.0
 """Seconds of these that are kept in reserve for the ticks' own intervals."""
 
 AT_ONCE = 4

@@ -5,7 +5,7 @@ to monthly, a few in each tick of the sensor. ``<root>/.jwst_mast_assets/ledger/
 
     {"day": "2026-03-01", "received": 120000,
      "cells": {"2022-04-10|01138": {"at": "2026-03-01T06:00:03+00:00", "asked": 0,
-                                     "uris": ["mast:JWST/product/jw01138..."]}}}
+                                     "uris": ["mast:JWST/product/jw01138..."], "lost": []}}}
 """
 
 import datetime as dt
@@ -20,6 +20,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ArchiveUnavailable
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.products import describe_products
+from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records.due_cells import DueCell
 from jwst_mast_assets.records.ledger import Entry, Ledger, Recorded
 from jwst_mast_assets.records.looking import within
@@ -62,6 +63,15 @@ class Overdue(NamedTuple):
         return self.interval <= dt.timedelta(days=1)
 
 
+class News(NamedTuple):
+    """What is new in lists of products: dataURIs."""
+
+    new: list[str]
+    """Selected files that are not on record."""
+    lost: list[str]
+    """Recorded files that are not listed."""
+
+
 class Relisting:
     """The record of one output folder, and what one tick asks.
 
@@ -99,7 +109,7 @@ class Relisting:
         Returns
         -------
         list of DueCell
-            Those of which an earlier tick has found new files that no run has seen yet.
+            Those of which an earlier tick has found new files, or missed some, and no run has asked since.
         """
         wanted = observations[tables.is_true(observations["wanted"])]
         due = []
@@ -112,10 +122,11 @@ class Relisting:
                 # A run has listed them since.
                 known = self.cells.pop(str(key), None) and None
             cell = Cell.from_key(str(key))
-            if known and known["uris"]:
+            if known and (known["uris"] or known.get("lost")):
                 listed = set(self.ledger.store.read("product_table", [cell])["dataURI"])
                 known["uris"] = [uri for uri in known["uris"] if uri not in listed]
-                due += [_due(str(key), known["uris"])] if known["uris"] else []
+                known["lost"] = [uri for uri in known.get("lost", ()) if uri in listed]
+                due += _due(str(key), known["uris"], known["lost"])
             last = dt.datetime.fromisoformat(known["at"] if known else entry.at)
             age = (self.now.date() - cell.day).days
             days = next(days for limit, days in SCHEDULE if age <= limit)
@@ -139,7 +150,7 @@ class Relisting:
         Returns
         -------
         list of DueCell
-            The cells that have new selected files.
+            The cells that have new selected files, or of which MAST no longer lists recorded ones.
         """
         due: dict[str, DueCell] = {}
         left_over = LISTS_PER_TICK
@@ -149,27 +160,29 @@ class Relisting:
             known = self.cells.get(key, {"at": _iso(self._since(one.cell))})
             begun = int(known.get("asked", 0))
             uris = list(known["uris"]) if begun else []
+            lost = list(known.get("lost", ())) if begun else []
             while left_over and begun < len(one.obsids) and (left := seconds_left()) > LEAST_SECONDS:
                 left_over -= 1
                 part = one.obsids[begun : begun + OBSERVATIONS_PER_LIST]
                 connection = archive.another(left)
                 try:
-                    uris += within(left, lambda some=part, of=one, to=connection: self._new_files(to, config, of, some))
+                    news = within(left, lambda some=part, of=one, to=connection: self._news(to, config, of, some))
                 except ArchiveUnavailable as error:
                     archive.warn(f"The products of {key} could not be listed again: {error}")
                     known = {**known, "at": _iso(max(self.now - one.interval + AGAIN + EARLY, self._since(one.cell)))}
                     break
                 finally:
                     self.received += connection.received
+                uris, lost = uris + news.new, lost + news.lost
                 begun += len(part)
             whole = begun >= len(one.obsids)
             self.cells[key] = {
                 "at": _iso(self.now) if whole else known["at"],
                 "asked": 0 if whole else begun,
                 "uris": sorted(set(uris)),
+                "lost": sorted(set(lost)),
             }
-            if uris:
-                due[key] = _due(key, uris)
+            due |= {item.cell.key: item for item in _due(key, uris, lost)}
             if not left_over or seconds_left() <= LEAST_SECONDS:
                 break
         return list(due.values())
@@ -183,21 +196,28 @@ class Relisting:
         """A moment after the last run of a cell."""
         return dt.datetime.fromisoformat(self._entries[cell.key].at) + dt.timedelta(seconds=1)
 
-    def _new_files(self, archive: Archive, config: Config, one: Overdue, obsids: list[int]) -> list[str]:
-        """The dataURIs of selected files that are not on record."""
+    def _news(self, archive: Archive, config: Config, one: Overdue, obsids: list[int]) -> News:
+        """What is new in the lists of some observations."""
         store: TableStore = self.ledger.store
         found = archive.products(obsids, max(config.batch_size or 0, OBSERVATIONS_PER_QUERY))
         known = store.read("product_table", [one.cell])
         observations = store.read("obs_table", [one.cell])
         products = describe_products(found, observations, config)
         selected = products[tables.is_true(products["selected"])]
-        return sorted(set(selected["dataURI"]) - set(known["dataURI"]))
+        recorded = known.loc[known["parent_obsid"].isin(obsids), "dataURI"]
+        return News(
+            sorted(set(selected["dataURI"]) - set(known["dataURI"])), sorted(set(recorded) - set(found["dataURI"]))
+        )
 
 
-def _due(key: str, uris: list[str]) -> DueCell:
-    number = len(uris)
-    which = hashlib.sha256("\n".join(uris).encode()).hexdigest()[:12]
-    return DueCell(Cell.from_key(key), f"{number} new file{'s' * (number != 1)} of known observations", f"files{which}")
+def _due(key: str, uris: list[str], lost: list[str]) -> list[DueCell]:
+    """The cell, if there is anything that a run should look at: it asks again before it believes a shorter list."""
+    if not uris and not lost:
+        return []
+    which = hashlib.sha256("\n".join([*uris, *lost]).encode()).hexdigest()[:12]
+    told = [f"{counted(len(uris), 'new file')} of known observations"] if uris else []
+    told += [f"{counted(len(lost), 'file')} no longer listed"] if lost else []
+    return [DueCell(Cell.from_key(key), ", ".join(told), f"files{which}")]
 
 
 def _iso(moment: dt.datetime) -> str:

@@ -18,7 +18,7 @@ from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.keywords import UNKNOWN, Keywords
 from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records.files import read_parquet, write_parquet
-from jwst_mast_assets.records.history import NEWS_OF_MAST
+from jwst_mast_assets.records.history import CURRENT, NEWS_OF_MAST
 from jwst_mast_assets.records.store import TableStore
 
 KINDS = {
@@ -203,6 +203,29 @@ def events_of(changes: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     new = event.isin(NEWS_OF_MAST) & status.notna() & ~tables.is_true(known)
     columns = {"old_md5": "md5", "old_cal_ver": "cal_ver", "old_crds_ctx": "crds_ctx"}
     return changes[["dataURI", "productFilename", *columns]].rename(columns=columns).assign(event=event)[new]
+
+
+def events_taken_back(changes: pd.DataFrame, held: pd.DataFrame, comparable: Collection[str]) -> pd.DataFrame:
+    """The files that the history calls stale, superseded or gone, and that are none of these any more.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        ``tables.CHANGE_TABLE``.
+    held : DataFrame
+        ``tables.MANIFEST_TABLE`` of the same proposal.
+    comparable : collection of str
+        The dataURIs that MAST lists, and that could be compared.
+
+    Returns
+    -------
+    DataFrame
+        For ``history.record_events``: ``current``.
+    """
+    back = held[held["status"].isin(NEWS_OF_MAST) & held["dataURI"].isin(list(comparable))]
+    back = back[~back["dataURI"].isin(changes["dataURI"])]
+    columns = ["dataURI", "productFilename", "md5", "cal_ver", "crds_ctx"]
+    return back[columns].assign(event=CURRENT)
 
 
 def outdated(store: TableStore) -> dict[str, float]:

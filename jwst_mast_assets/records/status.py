@@ -1,8 +1,9 @@
 """The status of a proposal: what is on disk, what is missing and why, and when MAST was last asked."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -26,6 +27,33 @@ def recorded_proposals(store: TableStore) -> list[str]:
     return sorted({cell.proposal for cell in store.cells("product_table")})
 
 
+class Recorded(NamedTuple):
+    """The tables of a proposal over all its days."""
+
+    observations: pd.DataFrame
+    products: pd.DataFrame
+    files: pd.DataFrame
+    """Columns of ``tables.FILE_TABLE``."""
+
+
+class Selected(NamedTuple):
+    """What is selected of a proposal."""
+
+    files: pd.DataFrame
+    """Columns of ``tables.FILE_TABLE``, one row per ``dataURI``."""
+    observations: int
+    """How many are wanted."""
+
+
+def read_recorded(store: TableStore, proposal: str) -> Recorded:
+    """The tables of a proposal; each is read once."""
+    return Recorded(
+        store.read_proposal("obs_table", proposal),
+        store.read_proposal("product_table", proposal),
+        store.read_proposal("downloaded_files", proposal),
+    )
+
+
 def read_selected(store: TableStore, proposal: str, config: Config, disk: Disk | None = None) -> pd.DataFrame:
     """The selected files of a proposal over all its days, and those fetched by earlier runs, with their state on disk.
 
@@ -37,12 +65,16 @@ def read_selected(store: TableStore, proposal: str, config: Config, disk: Disk |
     DataFrame
         Columns of ``tables.FILE_TABLE``, one row per ``dataURI``.
     """
-    observations = store.read_proposal("obs_table", proposal)
-    products = store.read_proposal("product_table", proposal)
+    return select(read_recorded(store, proposal), store, config, disk).files
+
+
+def select(tables_of_proposal: Recorded, store: TableStore, config: Config, disk: Disk | None = None) -> Selected:
+    """The same as :func:`read_selected`, from tables that were read already, and the number of observations."""
+    observations, products, recorded = tables_of_proposal
     if config.model_fields_set.intersection(parameters_with(Role.SELECTS)):
         products = products.assign(selected=_selected(products, observations, config))
     products = here(products, config)
-    recorded = here(store.read_proposal("downloaded_files", proposal), config)
+    recorded = here(recorded, config)
     look = config.model_copy(update={"skip_check_if_outfile_exists": False})
     files = holdings.files_to_list(observations, products, recorded, look, disk=disk)
     # What the user has deleted on purpose is not missing either.
@@ -50,7 +82,8 @@ def read_selected(store: TableStore, proposal: str, config: Config, disk: Disk |
     # What MAST no longer lists is neither missing nor stale: there is nothing to fetch.
     brought = files["dataURI"].isin(recorded.loc[recorded["bytes_on_disk"].notna(), "dataURI"])
     listed = (tables.is_true(files["selected"]) | brought) & files["dataURI"].isin(products["dataURI"])
-    return files[listed].reset_index(drop=True)
+    wanted = observations.drop_duplicates("obsid")["wanted"]
+    return Selected(files[listed].reset_index(drop=True), int(tables.is_true(wanted).sum()))
 
 
 def _selected(products: pd.DataFrame, observations: pd.DataFrame, config: Config) -> pd.Series:
@@ -87,7 +120,12 @@ def _moved(paths: pd.Series, computed: pd.Series, root: str) -> pd.Series:
 
 
 def status(
-    store: TableStore, wanted: Iterable[str], config: Config, now: dt.datetime, disk: Disk | None = None
+    store: TableStore,
+    wanted: Iterable[str],
+    config: Config,
+    now: dt.datetime,
+    disk: Disk | None = None,
+    selected: Mapping[str, Selected] | None = None,
 ) -> pd.DataFrame:
     """The status of some proposals.
 
@@ -102,6 +140,8 @@ def status(
         Aware.
     disk : Disk, optional
         The folders that have been listed so far.
+    selected : mapping, optional
+        What is selected of each proposal, where that is known.
 
     Returns
     -------
@@ -112,13 +152,15 @@ def status(
     checked, changes, compared = Ledger(store).checked(), read_changes(store), read_compared(store)
     rows = [
         {
-            **_counts(read_selected(store, proposal, config, disk), changes, compared, now),
+            **_counts(of_proposal.files, changes, compared, now),
             "proposal": proposal,
-            "observations": _observations(store, proposal),
+            "observations": of_proposal.observations,
             "forgotten": Forgotten(store).number(proposal),
             "last_checked": _last_checked(store.folder / "obs_table" / proposal, checked.get(proposal)),
         }
         for proposal in wanted
+        for known in [(selected or {}).get(proposal)]
+        for of_proposal in [known or select(read_recorded(store, proposal), store, config, disk)]
     ]
     return tables.conform(pd.DataFrame(rows, columns=list(STATUS_TABLE)), STATUS_TABLE)
 
@@ -138,11 +180,6 @@ def _counts(files: pd.DataFrame, changes: pd.DataFrame, compared: pd.DataFrame, 
         "bytes": int(size[on_disk].sum()),
         "bytes_to_come": int(size[~on_disk].sum()),
     }
-
-
-def _observations(store: TableStore, proposal: str) -> int:
-    observations = store.read_proposal("obs_table", proposal).drop_duplicates("obsid")
-    return int(tables.is_true(observations["wanted"]).sum())
 
 
 def _last_checked(folder: Path, compared: str | None) -> str | None:

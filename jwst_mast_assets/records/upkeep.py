@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from jwst_mast_assets.downloads import FETCHED, Code, Plan, audit
+from jwst_mast_assets.downloads import FETCHED, Code, Plan, audit, give_modes
 from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.config import Config
@@ -71,6 +71,8 @@ def look_after(
 ) -> Findings:
     """Look for every recorded file of some proposals, read a share of them, and make due what is not as recorded.
 
+    Files whose exclusive access has ended lose ``exclusive_file_mode``.
+
     Parameters
     ----------
     store : TableStore
@@ -92,6 +94,8 @@ def look_after(
         If the records cannot be read or written.
     """
     notes, disk = read_notes(store), Disk()
+    for proposal in proposals if config.exclusive_mode else ():
+        give_modes(here(store.read_proposal("downloaded_files", proposal), config), config, now)
     listed = _expected(store, config, proposals)
     listed = listed[~listed["dataURI"].isin(listed.loc[listed["cell"].isin(list(busy)), "dataURI"])]
     # Of a file that several days list the newest record counts.

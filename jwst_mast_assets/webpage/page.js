@@ -69,6 +69,13 @@
     }
     return found;
   };
+  // The picture in a cell: a file of MAST's, or a preview of ours.
+  const fileIn = (column, row) => {
+    const [number] = column.cells[row];
+    if (number >= 0) return filesOf(row)[number];
+    const [name, href] = data.previews[row];
+    return { name, href };
+  };
   const statesOf = (row) => {
     const counts = new Map();
     for (let at = 3; at < data.files[row].length; at += FIELDS) {
@@ -216,9 +223,10 @@
   const badges = (row) => statesOf(row).map(([state, count]) =>
     make("span", { className: `badge ${data.states[state]}`, title: data.meanings[data.states[state]], textContent: `${count} ${data.states[state]}` }));
   const figureOf = (column, row, large = false) => {
-    const [number, size] = column.cells[row];
-    const file = filesOf(row)[number];
+    const size = column.cells[row][1];
+    const file = fileIn(column, row);
     if (!file.href) return make("span", { className: `absent ${file.state}`, title: file.note, textContent: file.state });
+    if (size < 0 && column.name === "preview") return make("span", { className: "unreadable", textContent: "unreadable image" });
     if (size < 0) return make("a", { href: file.href, className: "unreadable", textContent: "unreadable image" });
     const [width, height, thumbnail] = column.words[size];
     const image = make("img", { loading: "lazy", decoding: "async", alt: file.name });
@@ -476,7 +484,7 @@
     place = Math.max(0, Math.min(series.length - 1, to));
     const [row, column] = series[place];
     const files = filesOf(row);
-    const file = files[column.cells[row][0]];
+    const file = fileIn(column, row);
     const image = byId("viewer-image");
     image.src = file.href;
     image.alt = file.name;
@@ -504,9 +512,9 @@
     return true;
   };
   const showNamed = (name) => {
-    const is = (row) => data.names[row] === name || filesOf(row).some((file) => file.name === name);
+    const is = (row) => data.names[row] === name || data.previews[row]?.[0] === name || filesOf(row).some((file) => file.name === name);
     const row = everyRow.find(is);
-    const column = figures.find((figure) => row !== undefined && readable(figure, row) && filesOf(row)[figure.cells[row][0]].name === name);
+    const column = figures.find((figure) => row !== undefined && readable(figure, row) && fileIn(figure, row).name === name);
     lists.some((list) => row !== undefined && open(list, row, list === gallery ? undefined : column));
   };
   document.addEventListener("click", (event) => {

@@ -1,6 +1,7 @@
 """``index.html`` of a proposal, in one file, and the same table as text beside it."""
 
 import datetime as dt
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,13 +21,14 @@ from jwst_mast_assets.webpage.headers import fill_in_keywords
 from jwst_mast_assets.webpage.observed import Observed
 from jwst_mast_assets.webpage.overview import make_overview, make_summary
 from jwst_mast_assets.webpage.page_data import KINDS, page_data
+from jwst_mast_assets.webpage.previews import PREVIEW, make_previews
 from jwst_mast_assets.webpage.rows import GUIDE_STAR, LEVEL3, File, Row, make_files, make_rows
 from jwst_mast_assets.webpage.sky import make_sky
 from jwst_mast_assets.webpage.table_cells import Figure, figure_of, value_of
 from jwst_mast_assets.webpage.templates import render, writable
 from jwst_mast_assets.webpage.thumbnails import make_thumbnails, measure
 
-LAYOUT = 2
+LAYOUT = 3
 """Raised where the page looks different: pages that nothing else has changed are then made again."""
 
 PROGRAM_PAGE = "https://www.stsci.edu/jwst/science-execution/program-information?id="
@@ -42,6 +44,7 @@ class Page(NamedTuple):
     path: Path
     rows: int
     thumbnails_made: int
+    previews_made: int
     problems: list[str]
     """One sentence for each name in the configuration and each file that could not be used."""
 
@@ -95,37 +98,29 @@ def write_page(
     now = now or dt.datetime.now(dt.timezone.utc)
     folder = proposal_folder(config, proposal)
     make_folder(folder)
+    state = config.root / STATE_FOLDER / "pages"
     shown = make_files(files, now, disk, changes)
     columns = resolve(config, {file.filetype for file in shown})
     rows = make_rows(shown)
-    state = config.root / STATE_FOLDER / "pages"
     problems = [*columns.problems, *fill_in_keywords(rows, columns.keywords, state / f"{proposal}.headers.json")]
     rows = _in_order(rows, columns.order)
+    previews = make_previews(rows, folder, config.make_previews)
     figures, made, faults = _make_figures(config, folder, rows, columns)
-    problems += faults
-    text_path = folder / f"{proposal}.products.txt"
-    write_text(text_path, to_text(_text_table(rows, columns)))
-    observed = Observed(observations)
-    sky = make_sky(observed)
-    overview = make_overview(observations, shown)
+    problems += [*previews.problems, *faults]
+    write_text(folder / f"{proposal}.products.txt", to_text(_text_table(rows, columns)))
+    observed, overview = Observed(observations), make_overview(observations, shown)
     html = render(
         "page.html",
-        proposal=proposal,
-        program_page=PROGRAM_PAGE + str(int(proposal)),
-        program_at_mast=PROGRAM_AT_MAST + str(int(proposal)),
+        **_about(folder, proposal),
+        **_of_rows(rows),
         overview=overview,
         summary=make_summary(summary, observations, shown),
-        sky=sky,
+        sky=make_sky(observed),
         data={
             "proposal": proposal,
             "mast": PROGRAM_AT_MAST + str(int(proposal)),
             **page_data(rows, _page_columns(rows, columns), folder, figures, observed),
         },
-        titles={kind: title for kind, title in TITLES.items() if any(row.kind == kind for row in rows)},
-        level3=LEVEL3,
-        kinds=KINDS,
-        rows=len(rows),
-        tables=[text_path.name, *_tables_beside(folder, proposal)],
         compared=(compared or "")[:16].replace("T", " "),
         problems=problems,
         max_problems=MAX_PROBLEMS,
@@ -133,7 +128,24 @@ def write_page(
     )
     write_text(folder / "index.html", html)
     write_card(state, make_card(config.root, proposal, overview, shown, rows, figures, observed, history, compared))
-    return Page(folder / "index.html", len(rows), made, problems)
+    return Page(folder / "index.html", len(rows), made, previews.made, problems)
+
+
+def _about(folder: Path, proposal: str) -> dict[str, Any]:
+    """The proposal's number, and where more is to be found about it."""
+    number = str(int(proposal))
+    return {
+        "proposal": proposal,
+        "program_page": PROGRAM_PAGE + number,
+        "program_at_mast": PROGRAM_AT_MAST + number,
+        "tables": [f"{proposal}.products.txt", *_tables_beside(folder, proposal)],
+    }
+
+
+def _of_rows(rows: Sequence[Row]) -> dict[str, Any]:
+    """How many rows there are, and the sections in which they are shown."""
+    titles = {kind: title for kind, title in TITLES.items() if any(row.kind == kind for row in rows)}
+    return {"rows": len(rows), "titles": titles, "level3": LEVEL3, "kinds": KINDS}
 
 
 def _tables_beside(folder: Path, proposal: str) -> list[str]:
@@ -146,7 +158,8 @@ def _page_columns(rows: Sequence[Row], columns: Columns) -> list[PageColumn]:
     """The configured columns, and a figure for each type of picture of level 3; the name is a column anyway."""
     shown = [column for column in columns.shown if column.name != "obs_id" or any(r.kind == GUIDE_STAR for r in rows)]
     known = {column.filetype for column in shown if column.kind == FIGURE}
-    return [*shown, *(column for column in level3_figures(rows) if column.filetype not in known)]
+    previews = [PageColumn(PREVIEW, FIGURE, PREVIEW)] if any(row.preview for row in rows) else []
+    return [*shown, *(column for column in level3_figures(rows) if column.filetype not in known), *previews]
 
 
 def _in_order(rows: list[Row], order: list[PageColumn]) -> list[Row]:
@@ -176,6 +189,8 @@ def _make_figures(
             file = row.picture(filetype)
             if file and file.on_disk and file.path:
                 files[file.path] = file
+        if row.preview and row.preview.path and os.path.exists(row.preview.path):
+            files[row.preview.path] = row.preview
     width, height = config.webpage_thumbnails_width, config.webpage_thumbnails_height
     figure_size = (config.webpage_tablefigsize_width, config.webpage_tablefigsize_height)
     if config.webpage_mkthumbnails and (width or height):

@@ -13,6 +13,7 @@ from jwst_mast_assets.mast.file_states import URGENCY
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.webpage.columns import FIGURE, PageColumn
 from jwst_mast_assets.webpage.observed import Observed
+from jwst_mast_assets.webpage.previews import PREVIEW
 from jwst_mast_assets.webpage.rows import EXPOSURE, GUIDE_STAR, LEVEL3, File, Row
 from jwst_mast_assets.webpage.table_cells import Figure, link_to, make_cells, value_of
 
@@ -84,6 +85,11 @@ def page_data(
         "shapes": [observed.shape(row) for row in rows],
         "captions": [observed.caption(row) if row.kind == LEVEL3 else None for row in rows],
         "files": listed,
+        "previews": {
+            number: [row.preview.name, link_to(row.preview.path, folder)]
+            for number, row in enumerate(rows)
+            if row.preview and row.preview.path
+        },
         **files.lists(),
         "states": [state.value for state in URGENCY],
         "meanings": {state.value: state.meaning for state in URGENCY},
@@ -159,18 +165,24 @@ def _main_number(row: Row) -> int:
 
 
 def _figure_column(rows: Sequence[Row], column: PageColumn, figures: Mapping[str, Figure]) -> dict[str, Any] | None:
-    """Of each row the number of the picture among its files and of its size, or 0; None if there is none at all."""
+    """Of each row the number of the picture among its files (-1 for its preview) and of its size, or 0.
+
+    None if there is none at all.
+    """
     sizes = Numbered()
     cells: list[Any] = []
     for row in rows:
-        file = row.picture(column.filetype)
+        drawn = column.filetype == PREVIEW
+        file = row.preview if drawn else row.picture(column.filetype)
         figure = figures.get(file.path or "") if file else None
         if file is None:
             cells.append(0)
-        elif figure is None or figure.size is None:
-            cells.append([row.files.index(file), -1])
+            continue
+        number = -1 if drawn else row.files.index(file)
+        if figure is None or figure.size is None:
+            cells.append([number, -1])
         else:
-            cells.append([row.files.index(file), sizes.number((*figure.size, int(figure.is_thumbnail)))])
+            cells.append([number, sizes.number((*figure.size, int(figure.is_thumbnail)))])
     if not any(cells):
         return None
     rank = PICTURES.index(column.filetype) if column.filetype in PICTURES else len(PICTURES)
@@ -215,6 +227,7 @@ def newest_pictures(rows: Iterable[Row], figures: Mapping[str, Figure], number: 
 
 def best_picture(row: Row, figures: Mapping[str, Figure]) -> File | None:
     """The picture that stands for a row."""
-    readable = [file for file in row.files if file.path and (figure := figures.get(file.path)) and figure.size]
+    files = [*row.files, *([row.preview] if row.preview else [])]
+    readable = [file for file in files if file.path and (figure := figures.get(file.path)) and figure.size]
     order = {filetype: rank for rank, filetype in enumerate(PICTURES)}
     return min(readable, key=lambda file: order.get(file.filetype, len(order)), default=None)

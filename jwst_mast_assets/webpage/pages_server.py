@@ -8,6 +8,7 @@ import html
 import http.server
 import os
 import re
+import stat
 import threading
 from functools import partial
 from http import HTTPStatus
@@ -29,6 +30,9 @@ class PagesServer:
         The output folder; it may be created later.
     port : int
         0 for any free one.
+    closed_too : bool
+        Whether files are served that others on the machine may not read; where ``exclusive_file_mode`` is set, they
+        must not be able to read them here either.
 
     Raises
     ------
@@ -36,8 +40,8 @@ class PagesServer:
         If the port is taken.
     """
 
-    def __init__(self, root: Path, port: int = 0) -> None:
-        self._server = http.server.ThreadingHTTPServer((HOST, port), partial(Pages, root))
+    def __init__(self, root: Path, port: int = 0, closed_too: bool = True) -> None:
+        self._server = http.server.ThreadingHTTPServer((HOST, port), partial(Pages, root, closed_too))
         self._server.daemon_threads = True
         self.url = f"http://{HOST}:{self._server.server_port}"
         """Where they answer, without a slash at the end."""
@@ -61,8 +65,8 @@ class Pages(http.server.SimpleHTTPRequestHandler):
         ".fits": "application/fits",
     }
 
-    def __init__(self, root: Path, *arguments: object) -> None:
-        self.root = root.resolve()
+    def __init__(self, root: Path, closed_too: bool, *arguments: object) -> None:
+        self.root, self.closed_too = root.resolve(), closed_too
         self._left: int | None = None
         super().__init__(*arguments, directory=str(self.root))  # pyright: ignore[reportArgumentType]
 
@@ -116,7 +120,11 @@ class Pages(http.server.SimpleHTTPRequestHandler):
 
     def _open(self, path: Path) -> BinaryIO | None:
         file = path.open("rb")
-        size = os.fstat(file.fileno()).st_size
+        found = os.fstat(file.fileno())
+        if not self.closed_too and not found.st_mode & stat.S_IROTH:
+            file.close()
+            return self._refuse(HTTPStatus.FORBIDDEN)
+        size = found.st_size
         first, last = self._asked(size)
         if first >= size > 0:
             file.close()

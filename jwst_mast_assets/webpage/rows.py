@@ -73,6 +73,8 @@ class Row:
     sca: str | None
     files: list[File]
     keywords: dict[str, Any] = field(default_factory=dict)
+    preview: File | None = None
+    """A picture of ours, drawn where it has none on disk."""
 
     @property
     def fits_files(self) -> list[File]:

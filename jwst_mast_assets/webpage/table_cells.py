@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -35,10 +36,24 @@ class Cells(NamedTuple):
 
 def link_to(path: str, folder: Path) -> str:
     """A relative link from a page in a folder to a file, percent-encoded."""
+    parent, name = os.path.split(path)
     try:
-        return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))
+        way = _way(parent, str(folder))
     except ValueError:
         return Path(path).as_uri()
+    if name in ("", ".", ".."):
+        way = os.path.relpath(path, folder)
+    elif way == ".":
+        way = name
+    else:
+        way = f"{way}/{name}"
+    return quote(os.fsencode(way))
+
+
+@lru_cache(maxsize=1024)
+def _way(parent: str, folder: str) -> str:
+    """The way from one folder to another: the same for all the files in it."""
+    return Path(os.path.relpath(parent, folder)).as_posix()
 
 
 def value_of(row: Row, column: PageColumn) -> Any:

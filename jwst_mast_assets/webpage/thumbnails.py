@@ -99,7 +99,7 @@ def make_thumbnails(
         for path, result in zip(paths, results, strict=True):
             thumbnail, problem = thumbnail_path(path), result.problem
             if result.content is not None:
-                problem = _write(Path(thumbnail), result.content)
+                problem = _write(Path(thumbnail), result.content, Path(path))
                 made += problem is None
             if problem:
                 problems.append(f"{os.path.basename(path)}: {problem}")
@@ -173,10 +173,14 @@ def _mode(mode: str, kind: str) -> str:
     return "RGBA" if kind == "PNG" and mode in ("RGBA", "LA", "P", "PA") else "RGB"
 
 
-def _write(path: Path, content: bytes) -> str | None:
+def _write(path: Path, content: bytes, picture: Path) -> str | None:
+    """Write a thumbnail; whoever cannot read its picture cannot read it either."""
     try:
+        mode = picture.stat().st_mode & 0o666 | 0o600
         with atomic_path(path) as partial:
-            partial.write_bytes(content)
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
     except OSError as error:
         return f"its thumbnail cannot be written ({error.strerror or error})"
     return None

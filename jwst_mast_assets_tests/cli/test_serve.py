@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -203,6 +204,29 @@ def test_ctrl_c_ends_everything_without_a_traceback(served):
     assert served.said.endswith("Stopped.\n")
     assert "Traceback" not in served.said
     assert "DEBUG" not in served.said
+
+
+def test_with_its_home_deleted_it_comes_back_with_what_was_watched_and_done(served):
+    done = {path.stem for path in (served.folder / "data" / ".jwst_mast_assets" / "ledger").glob("0*.json")}
+    assert done == {"00743"}
+    shutil.rmtree(served.folder / "home")
+    again = Served(served.folder, served.environment, "serve")
+    try:
+        assert again.page
+        assert "The Dagster home is new" in again.said
+        assert re.search(r"rebuilt from the output folder; watched: 00743", again.said)
+        assert re.search(r"Proposals: +00743", again.said)
+        query = """{ partitionedAsset: assetNodeOrError(assetKey: {path: ["downloaded_files"]}) { ... on AssetNode {
+            partitionStats { numMaterialized }
+            assetMaterializations(limit: 100) { partition } } } }"""
+        asset = again.ask(query)["partitionedAsset"]
+        materialized = {event["partition"] for event in asset["assetMaterializations"]}
+        assert {"2021-08-11|00743", "2021-08-12|00743"} <= materialized
+        assert asset["partitionStats"]["numMaterialized"] == len(materialized)
+        # Nothing is fetched again.
+        assert "fetched" not in again.said
+    finally:
+        again.interrupt()
 
 
 def test_dev_shows_a_watched_proposal_and_its_first_run_whatever_is_exported(tmp_path):

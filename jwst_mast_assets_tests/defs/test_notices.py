@@ -276,3 +276,42 @@ def test_the_notice_of_the_token_reads_the_config_file_at_each_tick(archive, ins
     assert (tmp_path / "after" / ".jwst_mast_assets" / "token.json").exists()
     path.write_text("outrootdir: [\n")
     assert tick(instance).startswith("Skipped: config file")
+
+
+def test_a_token_that_mast_refuses_is_reported_once_and_once_when_it_works_again(
+    own_archive, instance, runner, receiver, monkeypatch
+):
+    from jwst_mast_assets_tests.defs.test_sensors import carry_out
+    from jwst_mast_assets_tests.defs.test_sensors import tick as look
+
+    catalogue = own_archive.catalogue
+    catalogue.observations.clear()
+    catalogue.add_observation(1138, 1, 59700.2, ["a1"], guide_stars=False)
+    catalogue.add_observation(1138, 2, 59700.4, ["a1"], guide_stars=False, exclusive=True, release=70_000.0)
+    WatchList(runner.store).add(["01138"])
+    monkeypatch.setenv("MAST_API_TOKEN", "expired")
+    requested = look(instance)
+    assert all(run.success for run in carry_out(instance, requested))
+    assert [name for name in runner.files() if "_uncal" in name] == ["jw01138001001_02101_00001_nrca1_uncal.fits"]
+    for _ in range(3):
+        assert "Nothing new" in look(instance).skip_message
+        send(instance)
+    titles = [message["title"] for message in receiver.received]
+    assert titles.count("MAST does not accept the token") == 1
+    assert tick(instance) == "MAST does not accept the token, which was reported."
+    asked = [each for each in own_archive.requests if each.endpoint == "download" and "jw01138002" in f"{each.params}"]
+    assert asked == [], "files that need the token are not requested in vain"
+    # A run that succeeds without it does not mean that it works.
+    noted(runner.run(keys="2022-05-01|01138"), instance)
+    send(instance)
+    monkeypatch.setenv("MAST_API_TOKEN", "good-token")
+    again = look(instance)
+    assert [request.tags[attempts.REASON] for request in again.run_requests] == ["a token is set"]
+    assert all(run.success for run in carry_out(instance, again))
+    assert len([name for name in runner.files() if "_uncal" in name]) == 2
+    look(instance)
+    send(instance)
+    send(instance)
+    titles = [message["title"] for message in receiver.received]
+    assert titles.count("MAST does not accept the token") == 1
+    assert titles.count("MAST accepts the token again") == 1

@@ -1,6 +1,9 @@
 """The five assets, end to end: a real instance, a real archive over HTTP, real files."""
 
+import base64
 import datetime as dt
+import io
+import re
 
 import pandas as pd
 import pytest
@@ -225,6 +228,18 @@ def test_the_token_is_in_no_event_table_or_page(archive, runner, monkeypatch, jo
     written = b"".join(path.read_bytes() for path in runner.root.rglob("*") if path.is_file())
     assert "good-token" not in logged
     assert b"good-token" not in written
+
+
+def test_a_run_shows_its_images_as_one_small_picture(archive, runner):
+    result = runner.run(filetypes=["_rate.jpg", "_i2d.jpg"])
+    (event,) = result.asset_materializations_for_node("downloaded_files")
+    markdown = str(event.metadata["images"].value)
+    number, data = re.fullmatch(r"!\[(\d+) images\]\(data:image/jpeg;base64,(.*)\)", markdown).groups()
+    assert int(number) == len([name for name in runner.files() if name.endswith(("_rate.jpg", "_i2d.jpg"))]) == 60
+    assert len(data) < 60_000
+    with Image.open(io.BytesIO(base64.b64decode(data))) as sheet:
+        assert sheet.size == (8 * 100 - 4, 3 * 100 - 4)
+        assert len(sheet.getcolors(1 << 20)) > 1000
 
 
 def test_metadata_say_how_many(archive, runner):

@@ -2,12 +2,14 @@
 
 import datetime as dt
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 import pytest
+import time_machine
 
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import attempts, reprocessing, run_requests
@@ -16,11 +18,12 @@ from jwst_mast_assets.defs.resources import build_resources
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records import store
 from jwst_mast_assets.records.history import manifest_at, read_history
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
-from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
+from jwst_mast_assets_tests.defs.conftest import DAY, Runner, watch_only
 
 OTHER_DAY = "2022-04-11|01138"
 CHANGED = ["jw01138004001_02101_00001_nrca1_uncal.fits", "jw01138004001_02101_00001_nrca3_uncal.fits"]
@@ -313,5 +316,69 @@ def test_one_instrument_s_keyword_service_fails_and_the_others_are_compared(arch
     assert set(changed_names(root)) == {CHANGED[0], miri}
 
 
+def test_a_keyword_service_that_failed_is_asked_again_the_same_day_each_time_after_a_longer_wait(
+    archive, runner, instance, root, tmp_path
+):
+    (tmp_path / "my.cfg").write_text("filetypes: [uncal]\nsca: [a1, mirimage]\n")
+    instance.add_dynamic_partitions("proposal", ["02731"])
+    watch_only(root, "01138", "02731")
+    for key in (DAY, "2022-06-11|02731"):
+        assert runner.run(keys=key, filetypes=["uncal"], sca=["a1", "mirimage"]).success
+    (schedule,) = reprocessing.schedules
+    now = dt.datetime.now(dt.timezone.utc)
+    with time_machine.travel(now + dt.timedelta(days=2), tick=True) as clock:
+        clock.move_to(dt.datetime.now(dt.timezone.utc).replace(hour=5, minute=0, second=0, microsecond=0))
+
+        def asks_again_after(hours: int) -> bool:
+            clock.shift(dt.timedelta(hours=hours))
+            scheduled = dt.datetime.now(dt.timezone.utc)
+            with dg.build_schedule_context(
+                instance=instance, scheduled_execution_time=scheduled, resources=build_resources(Config())
+            ) as context:
+                request = schedule(context)
+            asks = isinstance(request, dg.RunRequest)
+            assert not asks or request.tags[attempts.REASON] == "no answer from the keyword service of nircam"
+            return asks
+
+        archive.faults.add(Fault("error", match="Filtered.Nircam"))
+        look(instance)
+        assert asks_again_after(3)
+        look(instance)
+        assert asks_again_after(3)
+        look(instance)
+        assert not asks_again_after(3), "after the third look in a row it waits for four hours"
+        assert asks_again_after(3)
+        archive.faults.clear()
+        look(instance)
+        assert not asks_again_after(3)
+
+
 def changed_names(root) -> list[str]:
     return list(read_changes(TableStore(root))["productFilename"])
+
+
+def test_the_daily_look_reads_each_table_once_also_where_they_are_more_than_memory_holds(
+    archive, instance, root, monkeypatch
+):
+    Runner(instance, root).run(keys=(DAY, OTHER_DAY))
+    monkeypatch.setattr(store, "TABLES_KEPT", 1)
+    monkeypatch.setattr(store, "FILES_KEPT", 1)
+    reads: Counter[str] = Counter()
+    read = store.read_parquet
+
+    def counted(path, remedy):
+        reads[f"{path.parent.parent.name}/{path.name}"] += 1
+        return read(path, remedy)
+
+    monkeypatch.setattr(store, "read_parquet", counted)
+    look(instance)
+    assets = ("obs_table", "product_table", "downloaded_files")
+    assert reads == {f"{asset}/{key.partition('|')[0]}.parquet": 1 for asset in assets for key in (DAY, OTHER_DAY)}
+
+
+def test_the_daily_look_writes_the_status_for_prometheus(archive, runner, instance, root):
+    runner.run(sca=["a1"])
+    look(instance)
+    lines = (root / ".jwst_mast_assets" / "metrics.prom").read_text().splitlines()
+    assert any(line.startswith('jwst_files{proposal="01138",state="present"} ') for line in lines)
+    assert all(re.fullmatch(r"# (HELP|TYPE) .+|\w+\{.+\} \d+", line) for line in lines)

@@ -14,9 +14,12 @@ from jwst_mast_assets.cli.main import main
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config, load_config
+from jwst_mast_assets.mast.dates import mjd_of
+from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records import upkeep
 from jwst_mast_assets.records.history import manifest_at, read_history
 from jwst_mast_assets.records.status import status
+from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
 from jwst_mast_assets_tests.defs.test_sensors import carry_out, reasons, tick
 
@@ -251,3 +254,19 @@ def test_times_in_the_future_count_as_never():
 
 def test_the_default_is_ninety_days():
     assert Config().reread_days == 90
+
+
+def test_a_file_whose_exclusive_access_has_ended_since_loses_its_mode(instance, filled, root, tmp_path):
+    with (tmp_path / "my.cfg").open("a") as config:
+        config.write("exclusive_file_mode: 0640\n")
+    store, cells = TableStore(root), [Cell.from_key(DAY)]
+    recorded = store.read("downloaded_files", cells)
+    now = mjd_of(dt.datetime.now(dt.timezone.utc))
+    ended = recorded["productFilename"] == MISSING
+    release = pd.Series(now + 30.0, index=recorded.index, dtype="Float64").mask(ended, now - 0.1)
+    recorded = recorded.assign(dataRights="EXCLUSIVE_ACCESS", t_obs_release=release)
+    store.write("downloaded_files", recorded, cells)
+    for path in filled.values():
+        path.chmod(0o640)
+    look(instance)
+    assert {name for name, path in filled.items() if path.stat().st_mode & 0o004} == {MISSING}

@@ -1,5 +1,6 @@
 """The extras, the units and the files in `deploy/`: complete, consistent, and without secrets."""
 
+import importlib.util
 import re
 import shutil
 import stat
@@ -12,12 +13,15 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from dagster._cli.api import grpc_command
+from dagster._config import Shape, validate_config
 from packaging.requirements import Requirement
 
 from jwst_mast_assets.cli.main import main
 from jwst_mast_assets.cli.service import UNITS, units
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.executors import chosen_executor
+from jwst_mast_assets.defs.run_queue import ProposalQueue
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets_tests.deploy.conftest import DEPLOY
 
@@ -144,6 +148,36 @@ def test_the_image_copies_what_is_there():
         if line.startswith("COPY"):
             *sources, _ = [word for word in line.split()[1:] if not word.startswith("--")]
             assert all((REPOSITORY / source).exists() for source in sources), line
+
+
+def test_the_programs_and_modules_that_the_image_starts_are_there():
+    for service in read("compose/compose.yaml")["services"].values():
+        command = service.get("command", [])
+        for option in ("-m", "--module-name"):
+            named = [command[place + 1] for place, word in enumerate(command[:-1]) if word == option]
+            assert all(importlib.util.find_spec(name) for name in named), named
+    for entry in metadata.entry_points(group="console_scripts"):
+        if entry.dist and entry.dist.name == "jwst_mast_assets":
+            assert callable(entry.load())
+
+
+def test_the_helm_values_are_what_dagster_accepts_and_one_machine_has():
+    values, single = read("kubernetes/values.yaml"), read("../jwst_mast_assets/dagster.yaml")
+    daemon = values["dagsterDaemon"]
+    queue = daemon["runCoordinator"]["config"]["customRunCoordinator"]
+    assert {name: queue[name] for name in ("module", "class")} == single["run_coordinator"]
+    accepted = validate_config(Shape(ProposalQueue.config_type()), queue["config"])
+    assert accepted.success, accepted.errors
+    limits = single["concurrency"]["runs"]
+    assert queue["config"] == {name: limits[name] for name in queue["config"]}
+    retries = single["run_retries"]
+    assert daemon["runRetries"]["maxRetries"] == retries["max_retries"]
+    assert daemon["runRetries"]["retryOnAssetOrOpFailure"] == retries["retry_on_asset_or_op_failure"]
+    assert daemon["runMonitoring"]["maxRuntimeSeconds"] == single["run_monitoring"]["max_runtime_seconds"]
+    (code,) = values["dagster-user-deployments"]["deployments"]
+    grpc_command.make_context("grpc", [*code["dagsterApiGrpcArgs"], "--port", str(code["port"])])
+    for pod in (code, values["runLauncher"]["config"]["k8sRunLauncher"]):
+        assert {mount["name"] for mount in pod["volumeMounts"]} <= {volume["name"] for volume in pod["volumes"]}
 
 
 def test_no_configuration_holds_a_password():

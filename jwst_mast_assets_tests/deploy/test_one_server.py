@@ -1,10 +1,15 @@
 """One server: PostgreSQL, and the commands of the systemd units as processes."""
 
+import datetime as dt
+import os
+
 import dagster as dg
+import sqlalchemy
 
 from jwst_mast_assets.cli.dagster_process import WORKSPACE_OF_SERVER
 from jwst_mast_assets.defs.partitions import register_proposals
-from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
+from jwst_mast_assets.defs.pruning import prune
+from jwst_mast_assets_tests.defs.conftest import DAY, Runner, watch_only
 from jwst_mast_assets_tests.deploy.installation import installation
 from jwst_mast_assets_tests.servers import wait_until
 
@@ -33,3 +38,37 @@ def test_the_units_carry_out_a_backfill_with_the_executor_that_the_environment_n
     files = sorted(root.glob("01138/**/*.fits"))
     assert len(files) == 30
     assert all(path.read_bytes() == archive.content(path.name) for path in files)
+
+
+def test_old_runs_are_removed_from_the_database_except_the_last_of_each_partition(home, archive, tmp_path):
+    with dg.DagsterInstance.get() as instance:
+        register_proposals(instance, ["01138"])
+        runner = Runner(instance, tmp_path / "data")
+        first, last = runner.run(sca=["a1"]), runner.run(sca=["a1"])
+        assert first.success
+        assert last.success
+        now = dt.datetime.now(dt.timezone.utc)
+        assert prune(instance, now - dt.timedelta(days=1)) == (0, 0)
+        before = rows()
+        assert min(before.values()) > 0
+        assert prune(instance, now) == (1, 1)
+        assert {run.run_id for run in instance.get_runs()} == {last.run_id}
+        assert instance.all_logs(first.run_id) == []
+        after = rows()
+        assert all(after[name] < before[name] for name in before), (before, after)
+        assert instance.get_materialized_partitions(dg.AssetKey("downloaded_files")) == {DAY}
+        archive.clear_requests()
+        assert runner.run(sca=["a1"]).success
+        assert not [request for request in archive.requests if request.endpoint == "download"]
+
+
+def rows() -> dict[str, int]:
+    """Rows of the tables that grow with runs."""
+    engine = sqlalchemy.create_engine(os.environ["JWST_POSTGRES_URL"])
+    with engine.connect() as connection:
+        found = {
+            name: connection.execute(sqlalchemy.text(f"SELECT count(*) FROM {name}")).scalar_one()
+            for name in ("runs", "run_tags", "event_logs")
+        }
+    engine.dispose()
+    return found

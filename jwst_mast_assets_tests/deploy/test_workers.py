@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from itertools import pairwise
@@ -11,27 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pytest
-from dagster._core.execution.backfill import BulkActionStatus
 
 from jwst_mast_assets.cli.dagster_process import WORKSPACE_OF_SERVER
 from jwst_mast_assets.defs import lost_runs
 from jwst_mast_assets.defs.partitions import register_proposals
-from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets.embedded_archive.exchange import most_at_once
-from jwst_mast_assets_tests.conftest import NOW
 from jwst_mast_assets_tests.defs.conftest import watch_only
 from jwst_mast_assets_tests.deploy.conftest import DEPLOY
 from jwst_mast_assets_tests.deploy.installation import Installation, installation
+from jwst_mast_assets_tests.deploy.sixty_partitions import (
+    KEYS,
+    LIMIT,
+    PROPOSALS,
+    assert_every_file_once,
+    is_complete,
+    runs_of,
+    start_command,
+)
 from jwst_mast_assets_tests.servers import redis, wait_until
-
-PROPOSALS = ("01138", "01410")
-DAYS = [*(f"2022-04-{day:02d}" for day in range(1, 31) if day != 12), "2022-05-01"]
-KEYS = [f"{day}|{proposal}" for day in DAYS for proposal in PROPOSALS]
-"""60 partitions; Dagster makes a run of each proposal's days without a gap."""
-
-LIMIT = 4
-DOWNLOAD = str(Path(sys.executable).parent / "jwst_download.py")
 
 WORKER = """
 import sys
@@ -41,28 +37,6 @@ from celery.__main__ import main
 sys.argv[0] = "celery"
 main()
 """
-
-
-@pytest.fixture
-def filled_archive(monkeypatch):
-    """Two proposals with data on some of thirty days; every file takes a while."""
-    with EmbeddedArchive(now=NOW) as archive:
-        for day in (59671.2, 59679.3, 59680.7, 59683.2, 59690.1, 59695.5):
-            archive.add_observation(1410, 40, t_min=day, detectors=("nrca1", "nrcb1"))
-        archive.faults.add(Fault("slow", endpoint="download", seconds=0.4))
-        monkeypatch.setenv("MAST_SERVER", archive.url)
-        yield archive
-
-
-@pytest.fixture
-def root(tmp_path, monkeypatch):
-    """The output folder that all share, and the config file."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    config = tmp_path / "jwst.cfg"
-    config.write_text(f"outrootdir: {folder}\nmax_connections: {LIMIT}\n")
-    monkeypatch.setenv("JWST_QUERY_CFGFILE", str(config))
-    return folder
 
 
 def start_worker(installed: Installation, name: str) -> None:
@@ -96,13 +70,7 @@ def test_a_backfill_through_two_workers_of_which_one_is_killed_gets_every_file_o
             for name in ("first", "second"):
                 start_worker(installed, name)
             backfill_id = installed.backfill(KEYS)
-            command = subprocess.Popen(
-                [DOWNLOAD, "--propID", "1138", "--date_select", "2022-04-10", "2022-04-10T23:59:59", "--yes"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+            command = start_command()
 
             def busy() -> dict[str, str]:
                 """The worker of each run that sends heartbeats."""
@@ -124,31 +92,13 @@ def test_a_backfill_through_two_workers_of_which_one_is_killed_gets_every_file_o
             output = command.communicate(timeout=600)[0]
             assert command.returncode == 0, output
 
-            def complete() -> bool:
-                backfill = instance.get_backfill(backfill_id)
-                assert backfill
-                assert backfill.status != BulkActionStatus.FAILED, backfill.error
-                return all(run.is_finished for run in runs_of(instance, backfill_id)) and backfill.status in (
-                    BulkActionStatus.COMPLETED_SUCCESS,
-                    BulkActionStatus.COMPLETED_FAILED,
-                    BulkActionStatus.COMPLETED,
-                )
-
-            wait_until(complete, "the backfill is complete", 900)
+            wait_until(lambda: is_complete(instance, backfill_id), "the backfill is complete", 900)
             runs = runs_of(instance, backfill_id)
             retried = [run for run in runs if run.tags.get("dagster/parent_run_id") == lost]
             assert_one_at_a_time(instance, [run.run_id for run in runs])
             assert [run.status for run in retried] == [dg.DagsterRunStatus.SUCCESS]
             assert all(run.status == dg.DagsterRunStatus.SUCCESS for run in runs if run.run_id != lost)
-    requests = [each for each in filled_archive.requests if each.endpoint == "download" and each.method == "GET"]
-    files = sorted(root.glob("0*/**/*.fits"))
-    assert {path.name for path in files} == {each.uri.rpartition("/")[2] for each in requests}
-    assert len(files) > 60
-    assert len(KEYS) == 60
-    assert all(path.read_bytes() == filled_archive.content(path.name) for path in files)
-    assert not list(root.rglob("*.part"))
-    uris = [each.uri for each in requests]
-    assert {uri for uri in uris if uris.count(uri) > 1} <= in_flight
+    assert_every_file_once(filled_archive, root, in_flight)
     before = [each for each in filled_archive.requests if each.time <= moment]
     after = [each for each in filled_archive.requests if each.time > moment]
     assert most_at_once(before) <= LIMIT
@@ -179,7 +129,3 @@ def assert_one_at_a_time(instance: dg.DagsterInstance, run_ids: list[str]) -> No
         spans = sorted((record.start_time or 0, record.end_time or 0) for record in own)
         assert len(spans) > 1
         assert all(end <= start for (_, end), (start, _) in pairwise(spans))
-
-
-def runs_of(instance: dg.DagsterInstance, backfill_id: str) -> list[dg.DagsterRun]:
-    return list(instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id})))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from jwst_mast_assets.downloads import backoff
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
 from jwst_mast_assets_tests.downloads.holdings import md5_of, small_catalogue
 
@@ -31,13 +30,6 @@ def own_archive() -> Iterator[EmbeddedArchive]:
     """An archive of one test, which may change what it holds."""
     with EmbeddedArchive(small_catalogue()) as archive:
         yield archive
-
-
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "WAITS", backoff.Waits(first=0.01, longest=0.05, longest_asked=3.0))
-    for name in ("MAST_API_TOKEN", "MAST_SERVER", "AWS_ENDPOINT_URL", "JWSTDOWNLOAD_OUTDIR"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

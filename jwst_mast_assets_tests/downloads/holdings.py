@@ -1,5 +1,6 @@
 """A small archive and the tables that a run over it gets."""
 
+import datetime as dt
 import hashlib
 import os
 from collections.abc import Iterable
@@ -30,8 +31,6 @@ def environment() -> dict[str, str]:
 
 def small_catalogue() -> Catalogue:
     """Two public NIRCam exposures with a level-3 product, and an exclusive MIRI one."""
-    import datetime as dt
-
     catalogue = Catalogue()
     start = float(mjd_of_day(dt.date(2024, 5, 6)))
     catalogue.add_observation(1138, 1, start, ("a1", "a2"), listed="both")
@@ -92,3 +91,13 @@ def assert_fetched(files: pd.DataFrame, embedded: EmbeddedArchive, code: int = C
 def leftovers(folder: Path) -> list[str]:
     """Names of files below a folder that are not products."""
     return sorted(path.name for path in Path(folder).rglob(".*") if path.name != ".jwst_mast_assets")
+
+
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.timezone.utc)
+
+
+def released(files: pd.DataFrame) -> pd.DataFrame:
+    """The same files a while after the end of their exclusive access."""
+    past = pd.Series(50_000.0, index=files.index, dtype="Float64")
+    return files.assign(t_obs_release=past)

@@ -26,6 +26,9 @@ from jwst_mast_assets.mast.errors import ConfigError
         ({"date_select": "2022-05-05 2022-01-02"}, "date_select: 2022-05-05 comes after 2022-01-02"),
         ({"lookbacktime": "abc"}, "lookbacktime: must be a number, not 'abc'"),
         ({"calib_levels": 9}, "calib_levels: 9 is not a calibration level"),
+        ({"exclusive_file_mode": "0644"}, "exclusive_file_mode: must be '0600', '0640' or '0660', in quotes, so that"),
+        ({"exclusive_file_mode": 0o640}, "exclusive_file_mode: must be '0600', '0640' or '0660', in quotes, so that"),
+        ({"exclusive_file_mode": "u=rw"}, "exclusive_file_mode: must be '0600', '0640' or '0660', in quotes, so that"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_sentence_that_names_it(values, sentence):
@@ -51,6 +54,11 @@ def test_a_bad_value_is_refused_in_one_sentence_that_names_it(values, sentence):
         ({"filetypes": ""}, []),
         ({"filetypes": [""]}, []),
         ({"webpage_thumbnail_width": 50}, 50),
+        ({"exclusive_file_mode": "0640"}, "0640"),
+        ({"exclusive_file_mode": "600"}, "0600"),
+        ({"exclusive_file_mode": "0o660"}, "0660"),
+        ({"exclusive_file_mode": 640}, "0640"),
+        ({"exclusive_file_mode": ""}, None),
     ],
 )
 def test_one_value_may_stand_for_a_list_and_words_for_several(values, expected):
@@ -127,3 +135,9 @@ def test_the_environment_names_the_config_file(monkeypatch, tmp_path):
     monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
     assert load_config().sca == ["a1", "a5"]
     assert load_config().date_select == ["2021-08-11"]
+
+
+@pytest.mark.parametrize("text", ["0640", "'0640'", "640", "0o640"])
+def test_a_file_mode_in_a_config_file_needs_no_quotes(tmp_path, text):
+    (tmp_path / "jwst.cfg").write_text(f"exclusive_file_mode: {text}\n")
+    assert load_config(tmp_path / "jwst.cfg").exclusive_mode == 0o640

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from jwst_mast_assets.downloads.fits_headers import card_value
 from jwst_mast_assets.webpage.fits_keys import NotFits, read_keywords
 from jwst_mast_assets_tests.webpage.conftest import write_fits
 
@@ -83,3 +84,31 @@ def test_values_that_are_none_are_left_out(tmp_path: Path):
     ]
     path.write_bytes("".join(card.ljust(80) for card in cards).encode().ljust(2880))
     assert read_keywords(str(path), ["FILTER", "PUPIL", "NINTS", "NGROUPS"]) == {"NGROUPS": 5}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "F115W",
+        "",
+        "with / slash",
+        "O'Neill",
+        " lead",
+        12,
+        -3,
+        0.5,
+        -1.25e-7,
+        1e30,
+        True,
+        False,
+        None,
+        "x" * 68,
+        float(7),
+    ],
+)
+def test_a_plain_card_is_read_as_astropy_reads_it(value):
+    card = fits.Card("KEY", value, "a comment" if not isinstance(value, str) else None)
+    expected = card.value.strip() or None if isinstance(card.value, str) else card.value
+    found = card_value(str(card).encode())
+    assert found == (None if expected is fits.card.UNDEFINED else expected)
+    assert type(found) is type(expected) or found is None

@@ -109,3 +109,12 @@ def test_a_folder_that_comes_later(tmp_path):
         assert requests.get(server.url, timeout=10).status_code == 404
         (tmp_path / "later").mkdir()
         assert "There are no pages yet" in requests.get(server.url, timeout=10).text
+
+
+def test_files_that_others_may_not_read_are_not_served_where_that_is_wanted(tmp_path):
+    for name in ("open.jpg", "closed.jpg"):
+        (tmp_path / name).write_bytes(PICTURE)
+    (tmp_path / "closed.jpg").chmod(0o640)
+    with PagesServer(tmp_path, closed_too=False) as server:
+        statuses = [requests.get(f"{server.url}/{name}.jpg", timeout=10).status_code for name in ("open", "closed")]
+    assert statuses == [200, 403]

@@ -109,3 +109,9 @@ def test_full_pictures_where_none_are_wanted(picture: Path):
     assert measure([str(picture)]).pictures[str(picture)] == (str(picture), (400, 200))
     picture.write_bytes(b"")
     assert measure([str(picture)]).problems == ["x_rate.jpg: it is not a JPEG or PNG image"]
+
+
+def test_a_thumbnail_is_no_more_open_than_its_picture(picture: Path):
+    picture.chmod(0o600)
+    make_thumbnails([str(picture)], 100, None)
+    assert stat.S_IMODE(picture.with_name("x_rate.TN.jpg").stat().st_mode) == 0o600

@@ -8,7 +8,15 @@ import pandas as pd
 
 from jwst_mast_assets import downloads
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.metadata import data_version, files_preview, outcome, partitioned_asset, preview
+from jwst_mast_assets.defs.metadata import (
+    data_version,
+    files_preview,
+    images_of,
+    on_last_partition,
+    outcome,
+    partitioned_asset,
+    preview,
+)
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.progress import LoggedProgress
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, warnings_logged
@@ -70,7 +78,7 @@ def downloaded_files(
             Ledger(store).record(cells, observations, table, config, now, doubtful, with_token)
         totals = outcome(table, time.monotonic() - start)
         context.log.info(totals["outcome"])
-        metadata = {"dagster/row_count": len(table), **totals, "files": files_preview(table)}
+        metadata = {"dagster/row_count": len(table), **totals, **images_of(table), "files": files_preview(table)}
         if len(changes := reprocessing.changes_of_run(table, known)):
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
         if restored := upkeep.restored(plan, table, known):
@@ -80,4 +88,5 @@ def downloaded_files(
             context.log.info(f"{len(waiting)} public files that MAST does not provide yet are requested again later")
             metadata["waiting_files"] = preview(waiting)
         version = data_version(table, ["cell", "dataURI", "bytes_on_disk", "md5"])
+        metadata = on_last_partition(context, metadata, table)
         return dg.MaterializeResult(value=table, metadata=metadata, data_version=version)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import dagster as dg
 
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.metadata import partitioned_asset
+from jwst_mast_assets.defs.metadata import on_last_partition, partitioned_asset
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.table_io import check_recorded
@@ -76,14 +76,15 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
                 f"{config.root / 'index.html'} was not made by this package and is left as it is: there is no page of "
                 "all proposals; rename it to get one"
             )
+        metadata = {
+            "page": _address(paths[0]),
+            **({"all_proposals": _address(overview)} if overview else {}),
+            "pages": dg.MetadataValue.json([str(path) for path in paths]),
+            "problems": problems,
+            "unchanged": unchanged,
+        }
         return dg.MaterializeResult(
-            metadata={
-                "page": _address(paths[0]),
-                **({"all_proposals": _address(overview)} if overview else {}),
-                "pages": dg.MetadataValue.json([str(path) for path in paths]),
-                "problems": problems,
-                "unchanged": unchanged,
-            },
+            metadata=on_last_partition(context, metadata),
             data_version=dg.DataVersion("-".join(versions[:3])),
         )
 

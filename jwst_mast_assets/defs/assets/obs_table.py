@@ -4,7 +4,7 @@ import dagster as dg
 
 from jwst_mast_assets.defs.failures import plain_failures
 from jwst_mast_assets.defs.list_checks import columns_as_expected, list_check_specs, no_sudden_fall
-from jwst_mast_assets.defs.metadata import data_version, partitioned_asset, table_metadata
+from jwst_mast_assets.defs.metadata import data_version, on_last_partition, partitioned_asset, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
@@ -13,8 +13,10 @@ from jwst_mast_assets.mast.exclusions import excluded_observations
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.observations import query_observations
+from jwst_mast_assets.mast.partition_cells import proposals_of
 from jwst_mast_assets.records.archive_identity import claim
 from jwst_mast_assets.records.listings import Listings
+from jwst_mast_assets.records.moved import move_to_new_days
 
 
 @partitioned_asset(
@@ -51,6 +53,9 @@ def obs_table(
         if not store.folder.exists():
             claim(store.root, mast.server)
         table = Listings(store).settle("obs_table", cells, listing, known, utc_now())
+        listed = table[table["obsid"].isin(list(listing.listed))]
+        for day in move_to_new_days(store, listed, proposals_of(cells), config):
+            context.log.info(f"MAST has corrected the date of observations of {day}, which stand under another day now")
         for problem in listing.open:
             context.log.warning(f"{problem.name}: {problem.why}; what is on record is kept")
         days = "1 day" if len(cells) == 1 else f"{len(cells)} days"
@@ -59,12 +64,10 @@ def obs_table(
         )
         if excluded := excluded_observations(table, config):
             context.log.warning(excluded)
+        metadata = table_metadata(table, config.outcolumns_obsTable) | ({"excluded": excluded} if excluded else {})
         return dg.MaterializeResult(
             value=table,
-            metadata={
-                **table_metadata(table, config.outcolumns_obsTable),
-                **({"excluded": excluded} if excluded else {}),
-            },
+            metadata=on_last_partition(context, metadata, table),
             data_version=data_version(table, ["cell", "obsid", "t_min", "calib_level", "wanted"]),
             check_results=[columns_as_expected(mast, "observations"), no_sudden_fall(listing, known)],
         )

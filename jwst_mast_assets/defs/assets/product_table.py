@@ -5,7 +5,7 @@ import pandas as pd
 
 from jwst_mast_assets.defs.failures import plain_failures
 from jwst_mast_assets.defs.list_checks import columns_as_expected, list_check_specs, no_sudden_fall
-from jwst_mast_assets.defs.metadata import data_version, partitioned_asset, table_metadata
+from jwst_mast_assets.defs.metadata import data_version, on_last_partition, partitioned_asset, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
@@ -70,18 +70,19 @@ def product_table(
         size = int(selected["size"].fillna(0).sum())
         listed = f"{len(table)} files of {len(obs_table)} observations in MAST"
         context.log.info(f"{listed}, {len(selected)} selected, {human_bytes(size)}")
+        metadata = {
+            **table_metadata(selected, config.outcolumns_productTable),
+            "dagster/row_count": len(table),
+            "selected": len(selected),
+            "selected_size": human_bytes(size),
+            "selected_bytes": size,
+            "refused_names": len(refused),
+            **({"excluded": excluded} if excluded else {}),
+        }
         return dg.MaterializeResult(
             value=table,
             data_version=data_version(table, ["cell", "dataURI", "size", "selected", "outfilename"]),
-            metadata={
-                **table_metadata(selected, config.outcolumns_productTable),
-                "dagster/row_count": len(table),
-                "selected": len(selected),
-                "selected_size": human_bytes(size),
-                "selected_bytes": size,
-                "refused_names": len(refused),
-                **({"excluded": excluded} if excluded else {}),
-            },
+            metadata=on_last_partition(context, metadata, table),
             check_results=[columns_as_expected(mast, "products"), no_sudden_fall(listing, known)],
         )
 

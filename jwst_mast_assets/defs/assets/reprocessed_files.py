@@ -14,7 +14,7 @@ from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warning
 from jwst_mast_assets.defs.table_io import schema_of
 from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast import tables
-from jwst_mast_assets.records import reprocessing
+from jwst_mast_assets.records import metrics, reprocessing
 from jwst_mast_assets.records.daily_look import look_for_changes
 
 PREVIEW_COLUMNS = ["kind", "cells", "productFilename", "old_cal_ver", "new_cal_ver", "old_crds_ctx", "new_crds_ctx"]
@@ -39,7 +39,8 @@ are compared; of files without a checksum what MAST's server says of them, their
 `superseded`: MAST lists a newer association or pool; `gone`: MAST no longer lists the file, as answers on several
 days say.
 
-Its metadata also have the `status` of every proposal and the `calendar` of what becomes public when. It has no
+Its metadata also have the `status` of every proposal and the `calendar` of what becomes public when; the status is
+also written for Prometheus, to `.jwst_mast_assets/metrics.prom`. It has no
 partitions: one look covers all proposals and days.""",
 )
 
@@ -54,6 +55,7 @@ def make_reprocessed_files(context: dg.OpExecutionContext, jwst_config: JwstConf
         now = dt.datetime.now(dt.timezone.utc)
         with warnings_logged(context, mast):
             look = look_for_changes(mast, store, config, watched, context.run_id, now)
+        metrics.write_metrics(store, look.status)
     sentence = reprocessing.describe_changes(look.changes)
     context.log.info(f"{look.compared} files on disk compared with MAST ({look.ways}): {sentence}")
     counts = {f"n_{kind}": int((look.changes["kind"] == kind).sum()) for kind in reprocessing.KINDS}

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from jwst_mast_assets.defs.failures import plain_failures
-from jwst_mast_assets.defs.metadata import partitioned_asset, table_metadata
+from jwst_mast_assets.defs.metadata import on_last_partition, partitioned_asset, table_metadata
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.table_io import column_schema
@@ -37,10 +37,8 @@ def summary_table(
         for proposal in proposals_of(cells):
             paths += holdings.write_proposal_reports(snapshot, proposal)
         table = holdings.summaries_of_cells(obs_table, product_table)
-        return dg.MaterializeResult(
-            value=table,
-            metadata={
-                **table_metadata(reports.summary, list(reports.summary.columns)),
-                "tables": dg.MetadataValue.md("\n".join(f"- `{path}`" for path in paths)),
-            },
-        )
+        metadata = {
+            **table_metadata(reports.summary, list(reports.summary.columns)),
+            "tables": dg.MetadataValue.md("\n".join(f"- `{path}`" for path in paths)),
+        }
+        return dg.MaterializeResult(value=table, metadata=on_last_partition(context, metadata, table))

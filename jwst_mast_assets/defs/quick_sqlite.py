@@ -1,4 +1,4 @@
-"""Fewer waits for the disk in Dagster's SQLite files, for as long as a command runs.
+"""Fewer waits for the disk in Dagster's SQLite files, for as long as a command or a run takes.
 
 Dagster opens a connection for each of a run's events and closes it again. Closing the last connection to a database
 writes its log back and waits for the disk, and so does each commit, unless SQLite has ``synchronous=NORMAL``. With a

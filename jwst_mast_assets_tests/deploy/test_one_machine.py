@@ -1,0 +1,121 @@
+"""One machine: the backfill of the several workers on SQLite, with run processes of their own, of which one is killed.
+
+Dagster's daemon takes half a minute between two looks at a backfill; here its parts look in turn, without pauses.
+"""
+
+import datetime as dt
+import logging
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import create_test_daemon_workspace_context
+from dagster._core.workspace.load_target import ModuleTarget
+from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogConsumerDaemon
+from dagster._daemon.backfill import execute_backfill_iteration
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
+from dagster_graphql.test.utils import execute_dagster_graphql
+
+from jwst_mast_assets.defs.lost_runs import end_lost_runs
+from jwst_mast_assets.defs.partitions import register_proposals
+from jwst_mast_assets.embedded_archive.exchange import most_at_once
+from jwst_mast_assets_tests.deploy.conftest import DEPLOY
+from jwst_mast_assets_tests.deploy.installation import LAUNCH_BACKFILL, REPOSITORY
+from jwst_mast_assets_tests.deploy.sixty_partitions import (
+    KEYS,
+    LIMIT,
+    PROPOSALS,
+    assert_every_file_once,
+    is_complete,
+    runs_of,
+    start_command,
+)
+
+# Dagster's own server and daemon, here in this process, use what Dagster has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+class Daemon:
+    """The parts of Dagster's daemon that carry out a backfill."""
+
+    def __init__(self, workspace: Any) -> None:
+        self.workspace = workspace
+        self.queue = QueuedRunCoordinatorDaemon(interval_seconds=1)
+        self.retries = EventLogConsumerDaemon()
+
+    def look_until(self, condition: Callable[[], Any], seconds: float = 300) -> Any:
+        """Look again and again; returns what is true at last."""
+        end = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < end
+            for part in (
+                execute_backfill_iteration(self.workspace, logging.getLogger("daemon")),
+                self.queue.run_iteration(self.workspace, dt.datetime.now().timestamp()),
+                self.retries.run_iteration(self.workspace),
+            ):
+                assert [error for error in part if error] == []
+            time.sleep(0.2)
+        return found
+
+
+def process_of(instance: dg.DagsterInstance, run_id: str) -> int:
+    """The process that the launcher started for a run."""
+    said = " ".join(entry.message for entry in instance.all_logs(run_id))
+    found = re.search(r"\(pid: (\d+)\)", said)
+    assert found, said
+    return int(found[1])
+
+
+def test_the_same_backfill_on_sqlite_and_one_machine_of_which_a_run_is_killed_gets_every_file_once(
+    filled_archive, root
+):
+    home = Path(os.environ["DAGSTER_HOME"])
+    home.mkdir()
+    shutil.copy(DEPLOY.parent / "dagster.yaml", home)
+    with (
+        dg.DagsterInstance.get() as instance,
+        create_test_daemon_workspace_context(
+            ModuleTarget("jwst_mast_assets.definitions", None, None, "jwst_mast_assets"), instance
+        ) as workspace,
+    ):
+        register_proposals(instance, PROPOSALS)
+        daemon = Daemon(workspace)
+        params = {
+            "partitionNames": KEYS,
+            "selector": {"partitionSetName": "jwst_download_partition_set", "repositorySelector": REPOSITORY},
+        }
+        request = workspace.create_request_context()
+        answer = execute_dagster_graphql(request, LAUNCH_BACKFILL, variables={"params": params}).data
+        backfill_id = answer["launchPartitionBackfill"]["backfillId"]
+        command = start_command()
+
+        def downloading() -> dg.DagsterRun | None:
+            """A run of a backfill that is under way while files arrive."""
+            if not any(each.endpoint == "download" for each in filled_archive.requests):
+                return None
+            return next((run for run in runs_of(instance, backfill_id) if run.status.value == "STARTED"), None)
+
+        lost = daemon.look_until(downloading)
+        in_flight = {each.uri for each in filled_archive.requests if each.finished is None}
+        moment = time.time()
+        os.kill(process_of(instance, lost.run_id), signal.SIGKILL)
+        ended = daemon.look_until(lambda: end_lost_runs(instance, "Its process is gone.", dt.timedelta()))
+        assert ended == [lost.run_id]
+        daemon.look_until(lambda: is_complete(instance, backfill_id))
+        output = command.communicate(timeout=300)[0]
+        assert command.returncode == 0, output
+        runs = runs_of(instance, backfill_id)
+        retried = [run for run in runs if run.tags.get("dagster/parent_run_id") == lost.run_id]
+        assert [run.status for run in retried] == [dg.DagsterRunStatus.SUCCESS]
+        assert all(run.status == dg.DagsterRunStatus.SUCCESS for run in runs if run.run_id != lost.run_id)
+    assert_every_file_once(filled_archive, root, in_flight)
+    before = [each for each in filled_archive.requests if each.time <= moment]
+    after = [each for each in filled_archive.requests if each.time > moment]
+    assert 1 < max(most_at_once(before), most_at_once(after)) <= LIMIT
