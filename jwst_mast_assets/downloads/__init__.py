@@ -1,6 +1,6 @@
 """The download engine: what is on disk, what is to be fetched, fetching it, and looking after it later."""
 
-from jwst_mast_assets.downloads.access import give_modes
+from jwst_mast_assets.downloads.access import give_modes, open_to_all
 from jwst_mast_assets.downloads.audit import audit, failures, not_provided_yet, summary
 from jwst_mast_assets.downloads.codes import AWAITED, CODES, FAILURES, FETCHED, PRESENT, Code, Meaning
 from jwst_mast_assets.downloads.engine import Event, download
@@ -23,6 +23,7 @@ __all__ = [
     "failures",
     "give_modes",
     "not_provided_yet",
+    "open_to_all",
     "plan_download",
     "state_on_disk",
     "summary",

@@ -39,7 +39,8 @@ def give_modes(files: pd.DataFrame, config: Config, now: dt.datetime) -> list[st
     """Close the files on disk that have exclusive access, and open those whose access has ended.
 
     A file is opened only if its mode is ``exclusive_file_mode``; other modes are someone's own choice. Its older
-    versions in ``superseded`` and its thumbnail are treated alike. Without ``exclusive_file_mode`` nothing is changed.
+    versions in ``superseded`` and the page's pictures of it are treated alike. Without ``exclusive_file_mode`` nothing
+    is changed.
 
     Parameters
     ----------
@@ -62,15 +63,26 @@ def give_modes(files: pd.DataFrame, config: Config, now: dt.datetime) -> list[st
     for path, exclusive in zip(there["outfilename"], is_exclusive(there, now), strict=True):
         if _give_mode(str(path), closed, exclusive):
             changed.append(str(path))
-            for other in (*superseded.versions(str(path)), thumbnail(str(path))):
+            for other in (*superseded.versions(str(path)), *pictures(str(path))):
                 _give_mode(str(other), closed, exclusive)
     return changed
 
 
-def thumbnail(path: str) -> str:
-    """Where the page puts the thumbnail of a picture; other files have none."""
+def open_to_all(files: pd.DataFrame, config: Config, now: dt.datetime) -> pd.DataFrame:
+    """The files that everyone on the machine may see: all, or with ``exclusive_file_mode`` those not exclusive."""
+    return files if config.exclusive_mode is None else files[~is_exclusive(files, now)]
+
+
+def pictures(path: str) -> list[str]:
+    """Where the page's pictures of a file may be: the thumbnail of a picture, the preview of a FITS file."""
     stem, extension = os.path.splitext(path)
-    return f"{stem}.TN{extension}"
+    folder, name = os.path.split(stem)
+    previews = [
+        os.path.join(above, "previews", f"{name}.preview{kind}")
+        for above in (folder, os.path.dirname(folder))
+        for kind in (".jpg", ".TN.jpg")
+    ]
+    return [f"{stem}.TN{extension}", *previews]
 
 
 def normal_mode(closed: int) -> int:

@@ -34,6 +34,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def create_no_more_open(path: Path, source: Path) -> None:
+    """Create an empty file that is made from another one: whoever cannot read that cannot read it either."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, source.stat().st_mode & 0o666 | 0o600))
+
+
 @contextmanager
 def written(path: Path, hint: str = "") -> Iterator[Path]:
     """:func:`atomic_path`, which also creates the folder if necessary.

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from jwst_mast_assets.mast.lazily import Lazily
-from jwst_mast_assets.records.files import atomic_path
+from jwst_mast_assets.records.files import atomic_path, create_no_more_open
 from jwst_mast_assets.webpage.rows import LEVEL3, File, Row
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ def _make(file: File, folder: Path) -> tuple[Path, bool, str | None]:
     try:
         folder.mkdir(exist_ok=True)
         with atomic_path(path) as partial:
+            create_no_more_open(partial, Path(source))
             picture.save(partial, "JPEG", quality=85)
         os.utime(path)
     except OSError as error:
@@ -164,7 +165,8 @@ def _shrunk(hdu: Any) -> Pixels:
 def _spectrum(path: str) -> Image.Image:
     """Flux over wavelength: of all spectra in the file, each on the same scale."""
     with fits.open(path, memmap=True) as hdus:
-        tables = [hdu.data for hdu in hdus if hdu.name == "EXTRACT1D"]
+        extensions: list[Any] = list(hdus)
+        tables = [hdu.data for hdu in extensions if hdu.name == "EXTRACT1D"]
         curves = [(np.ravel(table["WAVELENGTH"]), np.ravel(table["FLUX"])) for table in tables]
     curves = [(x[good], y[good]) for x, y in curves if (good := np.isfinite(x) & np.isfinite(y) & (x > 0)).sum() > 1]
     if not curves:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from jwst_mast_assets.records.files import atomic_path
+from jwst_mast_assets.records.files import atomic_path, create_no_more_open
 
 FORMATS = ("JPEG", "PNG")
 MAX_PIXELS = 150_000_000
@@ -176,11 +176,9 @@ def _mode(mode: str, kind: str) -> str:
 def _write(path: Path, content: bytes, picture: Path) -> str | None:
     """Write a thumbnail; whoever cannot read its picture cannot read it either."""
     try:
-        mode = picture.stat().st_mode & 0o666 | 0o600
         with atomic_path(path) as partial:
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+            create_no_more_open(partial, picture)
+            partial.write_bytes(content)
     except OSError as error:
         return f"its thumbnail cannot be written ({error.strerror or error})"
     return None

@@ -234,7 +234,7 @@ def test_a_run_shows_its_images_as_one_small_picture(archive, runner):
     result = runner.run(filetypes=["_rate.jpg", "_i2d.jpg"])
     (event,) = result.asset_materializations_for_node("downloaded_files")
     markdown = str(event.metadata["images"].value)
-    number, data = re.fullmatch(r"!\[(\d+) images\]\(data:image/jpeg;base64,(.*)\)", markdown).groups()
+    ((number, data),) = re.findall(r"^!\[(\d+) images\]\(data:image/jpeg;base64,(.*)\)$", markdown)
     assert int(number) == len([name for name in runner.files() if name.endswith(("_rate.jpg", "_i2d.jpg"))]) == 60
     assert len(data) < 60_000
     with Image.open(io.BytesIO(base64.b64decode(data))) as sheet:

@@ -100,13 +100,15 @@ def test_after_its_release_it_is_opened_with_its_older_versions_and_thumbnail(
     files = fetch(embedded, config, PRIVATE, token=TOKEN)
     path = path_of(files, PRIVATE)
     older = superseded.keep(str(path))
-    thumbnail = Path(access.thumbnail(str(path)))
-    thumbnail.touch()
+    thumbnail, preview, *_ = [Path(name) for name in access.pictures(str(path))]
+    preview.parent.mkdir()
+    for picture in (thumbnail, preview):
+        picture.touch()
+        picture.chmod(0o640)
     assert access.give_modes(files, config, now()) == []
-    thumbnail.chmod(0o640)
     expected = 0o666 & ~umask | 0o640
     assert access.give_modes(released(files), config, now()) == ([str(path)] if expected != 0o640 else [])
-    assert [mode(found) for found in (path, older, thumbnail)] == [expected] * 3
+    assert [mode(found) for found in (path, older, thumbnail, preview)] == [expected] * 4
     assert access.give_modes(released(files), config, now()) == []
 
 
@@ -117,6 +119,15 @@ def test_a_mode_that_someone_chose_stays(embedded: EmbeddedArchive, tmp_path: Pa
         path_of(files, name).chmod(0o400)
     assert access.give_modes(files, config, now()) == access.give_modes(released(files), config, now()) == []
     assert {mode(path_of(files, name)) for name in (PRIVATE, CAL)} == {0o400}
+
+
+def test_exclusive_files_are_not_among_those_that_all_may_see_where_they_are_closed(
+    embedded: EmbeddedArchive, tmp_path: Path
+) -> None:
+    config = config_for(tmp_path, exclusive_file_mode="0640")
+    files = fetch(embedded, config, PRIVATE, CAL, token=TOKEN)
+    assert list(access.open_to_all(files, config, now()).index) == [CAL]
+    assert list(access.open_to_all(files, config_for(tmp_path), now()).index) == [PRIVATE, CAL]
 
 
 def test_a_file_of_which_mast_gives_no_rights_is_closed_until_its_release() -> None:

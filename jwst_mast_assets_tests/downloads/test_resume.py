@@ -276,7 +276,7 @@ def test_a_killed_run_leaves_no_lock_and_is_resumed(
     with watch(tmp_path, embedded):
         process = run_elsewhere(embedded, tmp_path, table, CAL)
         left = Path(partial_path(str(products_for(embedded, config_for(tmp_path), [CAL])["outfilename"].item())))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not (left.exists() and left.stat().st_size > 20_000) and time.monotonic() < deadline:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)

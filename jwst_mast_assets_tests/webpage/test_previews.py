@@ -140,3 +140,10 @@ def test_a_big_mosaic_needs_the_memory_of_a_small_one(proposal: Proposal, mosaic
     assert peak < 40e6
     with Image.open(preview_of(proposal)) as picture:
         assert max(picture.size) <= 1000
+
+
+def test_a_preview_is_no_more_open_than_its_file(proposal: Proposal, mosaic: Path):
+    mosaic.chmod(0o600)
+    make(proposal)
+    (preview,) = proposal.config.root.rglob("*.preview.jpg")
+    assert preview.stat().st_mode & 0o777 == 0o600

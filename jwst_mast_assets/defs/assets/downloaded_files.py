@@ -78,7 +78,9 @@ def downloaded_files(
             Ledger(store).record(cells, observations, table, config, now, doubtful, with_token)
         totals = outcome(table, time.monotonic() - start)
         context.log.info(totals["outcome"])
-        metadata = {"dagster/row_count": len(table), **totals, **images_of(table), "files": files_preview(table)}
+        metadata = {"dagster/row_count": len(table), **totals, "files": files_preview(table)}
+        # Dagster's page shows them to everyone.
+        metadata |= images_of(downloads.open_to_all(table, config, now))
         if len(changes := reprocessing.changes_of_run(table, known)):
             metadata |= {"changed": reprocessing.describe_changes(changes), "changes": preview(changes)}
         if restored := upkeep.restored(plan, table, known):
