@@ -18,7 +18,7 @@ from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
 from jwst_mast_assets.mast import adaptive
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.records import files, history, reprocessing, store
+from jwst_mast_assets.records import files, history, holdings, reprocessing, store
 
 ONE_DAY = ["--propID", "1138", "--date_select", "2022-04-10T00:00:00", "2022-04-10T23:59:59"]
 ONE_DAY += ["--filetypes", "_rate.jpg", "_uncal.fits", "--makewebpages", "--yes"]
@@ -32,7 +32,7 @@ class Operations:
         self.listed: Counter[str] = Counter()
         self.opened: Counter[str] = Counter()
         self.parquet_reads: list[str] = []
-        self.configurations = 0
+        self.configurations = self.reports = 0
         sys.addaudithook(self._note)
 
     def watch(self, root: Path | None) -> None:
@@ -41,7 +41,7 @@ class Operations:
         self.listed.clear()
         self.opened.clear()
         self.parquet_reads.clear()
-        self.configurations = 0
+        self.configurations = self.reports = 0
 
     def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self.root is None or event not in ("open", "os.listdir", "os.scandir"):
@@ -71,6 +71,13 @@ def operations(counter: Operations, monkeypatch: pytest.MonkeyPatch) -> Iterator
     read = counted(files.read_parquet)
     for module in (history, reprocessing, store):
         monkeypatch.setattr(module, "read_parquet", read)
+    make_reports = holdings.make_reports
+
+    def made_reports(*arguments: Any) -> Any:
+        counter.reports += 1
+        return make_reports(*arguments)
+
+    monkeypatch.setattr(holdings, "make_reports", made_reports)
     checked = Config.from_mapping.__func__  # pyright: ignore[reportFunctionMemberAccess]
 
     def from_mapping(cls: type[Config], *arguments: Any) -> Config:
@@ -106,14 +113,16 @@ def test_a_command_of_one_partition_does_each_thing_once(
         assert len(operations.parquet_reads) == len(set(operations.parquet_reads)) == (1 if first else 4)
         # That of the command, and the one of those who watch, which its ledger is for.
         assert operations.configurations == 2
+        # Those of the call before and after its downloads, and those of the proposal for its tables and its page.
+        assert operations.reports == 3
         assert asked["Mast.Caom.Filtered"] == asked["Mast.Jwst.Filtered.Nircam"] == 1
         batches = [request.params["obsid"] for request in archive.requests if request.service == "Mast.Caom.Products"]
         assert len(batches) == len(set(batches)) > 0
         assert asked["download"] == (60 if first else 0)
         if first:
             assert operations.opened["01138/obsnum05/jw01138005001_02101_00001_nrca1_uncal.fits"] == 1
-    # The tables for people are compared with the new ones.
-    assert {Path(name).suffix for name in operations.opened} <= {".txt", ".ecsv"}
+    # The tables for people would be the same; Dagster's page shows some of the pictures.
+    assert {Path(name).suffix for name in operations.opened} <= {".jpg"}
     assert page.stat().st_mtime_ns == made
 
 

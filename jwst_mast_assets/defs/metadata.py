@@ -93,12 +93,12 @@ def files_preview(files: pd.DataFrame) -> dg.MarkdownMetadataValue:
     """
     once = files.drop_duplicates("dataURI").sort_values("productFilename", kind="stable")
     failed = tables.is_true(once["selected"]) & once["dl_code"].isin(downloads.FAILURES)
-    once = pd.concat([once[failed], once[~failed]])
-    size = once["bytes_on_disk"].fillna(once["size"])
+    once = pd.concat([once[failed], once[~failed]], ignore_index=True)
+    size = once["bytes_on_disk"].fillna(once["size"]).head(FILE_ROWS)
     table = pd.DataFrame(
         {
             "name": once["productFilename"],
-            "size": [human_bytes(None if pd.isna(value) else value) for value in size],
+            "size": pd.Series([human_bytes(None if pd.isna(value) else value) for value in size], dtype="string"),
             "state": once["dl_code"].map({code: meaning.state.value for code, meaning in downloads.CODES.items()}),
             "dl_str": once["dl_str"],
             "message": once["dl_message"],

@@ -16,7 +16,7 @@ from jwst_mast_assets.mast.config_reading import fill_in
 from jwst_mast_assets.mast.products import closest_parent_first
 from jwst_mast_assets.records import reports
 from jwst_mast_assets.records.reports import Reports, make_reports, write_reports
-from jwst_mast_assets.records.reprocessing import read_changes
+from jwst_mast_assets.records.reprocessing import changes_version, read_changes
 from jwst_mast_assets.records.snapshot import Snapshot
 
 NOT_SHOWN = ("bytes_fetched", "run_id", "cell", "dl_message", *tables.ORIGIN_COLUMNS, "isStale")
@@ -36,7 +36,19 @@ class Holdings(NamedTuple):
 
 
 def read_proposal(snapshot: Snapshot, proposal: str) -> Holdings:
-    """All that is recorded of a proposal, with the state of its files on disk."""
+    """All that is recorded of a proposal, with the state of its files on disk.
+
+    The snapshot keeps that of the last proposal: the tables for people and the page show the same.
+    """
+    store = snapshot.store
+    version = (
+        proposal,
+        *(store.versions(asset, proposal) for asset in ("obs_table", "product_table", "downloaded_files")),
+    )
+    return snapshot.once((*version, changes_version(store)), lambda: _read_proposal(snapshot, proposal))
+
+
+def _read_proposal(snapshot: Snapshot, proposal: str) -> Holdings:
     store, config = snapshot.store, snapshot.config
     observations = store.read_proposal("obs_table", proposal).drop_duplicates("obsid", ignore_index=True)
     products = store.read_proposal("product_table", proposal)
@@ -220,7 +232,8 @@ def write_proposal_reports(snapshot: Snapshot, proposal: str) -> list[Path]:
     """Write a proposal's tables over all its days beside its page, ``<PPPPP>/<PPPPP>.obs.txt`` and so on."""
     with snapshot.store.locked(proposal):
         held = read_proposal(snapshot, proposal)
-        return write_reports(held.reports, snapshot.config.root / proposal, proposal)
+        note = snapshot.store.state / "reports" / f"{proposal}.txt"
+        return write_reports(held.reports, snapshot.config.root / proposal, proposal, note)
 
 
 def summaries_of_cells(observations: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:

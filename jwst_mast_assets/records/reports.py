@@ -4,6 +4,7 @@
 ``astropy.table.Table.read`` opens with types and units.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from jwst_mast_assets import __version__
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.observations import sort
@@ -187,13 +189,21 @@ def to_astropy(table: pd.DataFrame, schema: tables.Schema) -> "Table":
     return result
 
 
-def write_reports(reports: Reports, folder: Path, basename: str) -> list[Path]:
+def write_reports(reports: Reports, folder: Path, basename: str, note: Path | None = None) -> list[Path]:
     """Write the three tables as text and as ECSV.
+
+    Parameters
+    ----------
+    reports : Reports
+    folder : Path
+    basename : str
+    note : Path, optional
+        Where to note what was written. If nothing has changed since, in the tables and on disk, nothing is written.
 
     Returns
     -------
     list of Path
-        What was written: ``<basename>.selprod.txt``, ``.selprod.ecsv``, and so on.
+        ``<basename>.selprod.txt``, ``.selprod.ecsv``, and so on.
 
     Raises
     ------
@@ -205,10 +215,27 @@ def write_reports(reports: Reports, folder: Path, basename: str) -> list[Path]:
         "obs": tables.OBS_REPORT,
         "summary": {**tables.SUMMARY_FIXED},
     }
-    written = []
+    paths = [folder / f"{basename}.{kind}.{suffix}" for kind in schemas for suffix in ("txt", "ecsv")]
+    content = _fingerprint(reports) if note else ""
+    if note and note.is_file() and note.read_text(encoding="utf-8") == _noted(content, paths):
+        return paths
     for kind, table in reports._asdict().items():
-        text, ecsv = folder / f"{basename}.{kind}.txt", folder / f"{basename}.{kind}.ecsv"
-        write_text(text, to_text(table))
-        write_ecsv(ecsv, to_astropy(table, schemas[kind]))
-        written += [text, ecsv]
-    return written
+        write_text(folder / f"{basename}.{kind}.txt", to_text(table))
+        write_ecsv(folder / f"{basename}.{kind}.ecsv", to_astropy(table, schemas[kind]))
+    if note:
+        write_text(note, _noted(content, paths))
+    return paths
+
+
+def _fingerprint(reports: Reports) -> str:
+    """Hexadecimal digits that change when any of the tables, or the program that writes them, does."""
+    parts = [__version__]
+    for table in reports:
+        parts += [repr(table.dtypes.to_dict()), *map(str, pd.util.hash_pandas_object(table, index=False))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _noted(content: str, paths: Sequence[Path]) -> str:
+    """What is noted about files: their content, and how they are on disk, as somebody may edit or remove them."""
+    found = [path.stat() for path in paths if path.is_file()]
+    return "\n".join([content, *(f"{one.st_size} {one.st_mtime_ns}" for one in found)])

@@ -264,20 +264,38 @@ def read_changes(store: TableStore) -> pd.DataFrame:
     return _conformed(read_parquet(path, "run the job jwst_reprocessing again").to_pandas())
 
 
+def changes_version(store: TableStore) -> tuple[int, ...]:
+    """What changes when the table of changes is written; empty if it never was."""
+    try:
+        found = (store.folder / FILE).stat()
+    except FileNotFoundError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 def on_disk_once(files: pd.DataFrame) -> pd.DataFrame:
     """One row per file that is on disk, of the newest record, with all its cells and what was recorded as old_*."""
     table = tables.conform(files, tables.FILE_TABLE)
     table = table[table["bytes_on_disk"].notna()].sort_values("mtime", kind="stable", na_position="first")
-    cells = table.groupby("dataURI")["cell"].agg(lambda keys: ", ".join(sorted(set(keys.dropna()))))
+    cells = _cells_of_files(table)
     table = table.drop_duplicates("dataURI", keep="last").reset_index(drop=True)
     # After a failed download, MAST's checksum is not that of the older file that is still there.
     checksum = table["checksum"].where(table["dl_code"].isin(PRESENT))
     return table.assign(
-        cells=table["dataURI"].map(cells).astype("string"),
+        cells=table["dataURI"].map(cells).astype("string").fillna(""),
         old_md5=table["md5"].fillna(checksum),
         old_cal_ver=table["cal_ver"],
         old_crds_ctx=table["crds_ctx"],
     )
+
+
+def _cells_of_files(table: pd.DataFrame) -> pd.Series:
+    """The cells that list each file, separated by a comma and a space, by dataURI."""
+    listed = table[["dataURI", "cell"]].dropna().drop_duplicates().sort_values("cell")
+    # Nearly all files have one, and need no function call each.
+    repeated = listed["dataURI"].duplicated(keep=False)
+    several = listed[repeated].groupby("dataURI")["cell"].agg(", ".join).astype("string")
+    return pd.concat([listed[~repeated].set_index("dataURI")["cell"], several])
 
 
 def _compared(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,11 +1,16 @@
 """What one run, or one command with its runs, knows of its output folder: each table and folder is read once."""
 
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
 import pandas as pd
 
 from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.records.store import TableStore
+
+Made = TypeVar("Made")
 
 
 class Snapshot:
@@ -28,10 +33,18 @@ class Snapshot:
         self.config = config
         self.store = TableStore(config.root)
         self.disk = Disk()
+        self._last: tuple[Hashable, Any] = (None, None)
 
     def list_again(self) -> None:
         """Forget what is in the folders: enough time has passed that it may have changed."""
         self.disk = Disk()
+        self._last = (None, None)
+
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What `make` returns; the last result is kept, and returned again for the same key."""
+        if self._last[0] != key:
+            self._last = (key, make())
+        return self._last[1]
 
     def recorded_files(self, proposal: str) -> pd.DataFrame:
         """What the downloads recorded of a proposal over all its days; columns of ``tables.FILE_TABLE``.

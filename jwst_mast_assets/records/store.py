@@ -108,6 +108,11 @@ class TableStore:
         """The rows of all days of a proposal."""
         return self._read_all(asset, sorted((self.folder / asset / proposal).glob("*.parquet")))
 
+    def versions(self, asset: str, proposal: str) -> tuple[Stamp, ...]:
+        """What changes when any table of a proposal is written: paths, times, sizes and inodes."""
+        paths = sorted((self.folder / asset / proposal).glob("*.parquet"))
+        return tuple(_stamp(path, path.stat()) for path in paths)
+
     def cells(self, asset: str) -> list[Cell]:
         """The cells that have been written."""
         return [

@@ -8,6 +8,7 @@ from astropy.table import Table
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.products import describe_products
+from jwst_mast_assets.records import reports
 from jwst_mast_assets.records.reports import make_reports, to_text, write_reports
 from jwst_mast_assets_tests.mast.rows import listed, observations
 
@@ -144,3 +145,29 @@ def test_units_and_meanings_stand_in_the_ecsv(tmp_path):
 def test_a_missing_number_stays_an_integer_column():
     table = pd.DataFrame({"obsnum": pd.Series([3, None], dtype="Int64")})
     assert [line.strip() for line in to_text(table).splitlines()] == ["obsnum", "3", "NaN"]
+
+
+def test_tables_that_would_be_the_same_are_not_written_again(tmp_path):
+    note, made = tmp_path / "note.txt", reports_of(Config())
+
+    def times():
+        return [path.stat().st_mtime_ns for path in write_reports(made, tmp_path, "mine", note)]
+
+    first = times()
+    text = (tmp_path / "mine.obs.txt").read_text()
+    assert times() == first
+    (tmp_path / "mine.obs.txt").write_text("edited")
+    (tmp_path / "mine.summary.ecsv").unlink()
+    write_reports(made, tmp_path, "mine", note)
+    assert (tmp_path / "mine.obs.txt").read_text() == text
+    assert (tmp_path / "mine.summary.ecsv").exists()
+    made = reports_of(Config.from_mapping({"obsnums": [9]}))
+    write_reports(made, tmp_path, "mine", note)
+    assert (tmp_path / "mine.summary.txt").read_text() == "proposal_id obsnum date_start\n"
+
+
+def test_nothing_is_converted_where_the_tables_are_noted_as_the_same(tmp_path, monkeypatch):
+    note, made = tmp_path / "note.txt", reports_of(Config())
+    written = write_reports(made, tmp_path, "mine", note)
+    monkeypatch.delattr(reports, "to_text")
+    assert write_reports(made, tmp_path, "mine", note) == written
