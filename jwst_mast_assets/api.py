@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from jwst_mast_assets import downloads
@@ -178,7 +179,7 @@ def download(
     OutputError
         If the output folder cannot be written, or the disk has too little space.
     """
-    if isinstance(files, (int, str, list)):
+    if isinstance(files, (int, str, list, np.integer)):
         propID, files = files, None  # noqa: N806
     chosen = None if files is None else _chosen(files)
     if files is not None and propID is None:
@@ -251,9 +252,14 @@ def holdings(propID: Any = None, *, config: Config | None = None, **parameters: 
 
 
 def _configured(config: Config | None, proposals: Any, parameters: dict[str, Any]) -> Config:
+    if config is not None and not isinstance(config, Config):
+        raise ConfigError(f"config: must be a Config, not {type(config).__name__}")
     config = config if config is not None else load_config()
     given = dict(parameters)
     if proposals is not None:
+        # Otherwise an empty selection of the caller's would become every program of the last day.
+        if isinstance(proposals, list) and not proposals:
+            raise ConfigError("propID: the list is empty; name a proposal, or leave it out for every program")
         given["propID"] = proposals
     config = config.merged(given, "parameter") if given else config
     if config.propID and not DATES & config.model_fields_set:
@@ -294,6 +300,10 @@ NEEDED = ("cell", "dataURI")
 
 
 def _chosen(files: Any) -> frozenset[str]:
+    from astropy.table import Row  # slow to import
+
+    if isinstance(files, (Row, pd.Series)):
+        raise ConfigError("files: is a single row; give a table, for example found[:1] instead of found[0]")
     columns = getattr(files, "colnames", None) or list(getattr(files, "columns", []))
     if missing := [name for name in (*NEEDED, "proposal_id") if name not in columns]:
         raise ConfigError(

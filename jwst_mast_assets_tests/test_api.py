@@ -105,6 +105,28 @@ def test_mistakes_are_one_clear_sentence(archive: EmbeddedArchive, config: Confi
         holdings(2731, config=config)
 
 
+def test_a_wrong_kind_of_argument_is_one_clear_sentence(archive: EmbeddedArchive, config: Config) -> None:
+    found: Any = find(2731, config=config)
+    for row in (found[0], found.to_pandas().iloc[0]):
+        with pytest.raises(ConfigError, match=r"files: is a single row; .*found\[:1\]"):
+            download(row, config=config)
+    with pytest.raises(ConfigError, match="config: must be a Config, not str"):
+        find(2731, config="my.cfg")  # pyright: ignore[reportArgumentType]
+
+
+def test_an_empty_list_does_not_mean_every_program(archive: EmbeddedArchive, config: Config) -> None:
+    for call in (find, download, holdings):
+        with pytest.raises(ConfigError, match="propID: the list is empty"):
+            call([], config=config)
+    assert not config.root.exists()
+
+
+def test_a_proposal_number_of_a_column_is_taken(archive: EmbeddedArchive, config: Config) -> None:
+    found: Any = find(2731, config=config)
+    files: Any = download(found["proposal_id"][0], config=config, obsnums=[3])
+    assert list(files["dl_str"]) == ["downloaded"] * 2
+
+
 def test_a_selection_that_excludes_everything_is_a_warning(archive: EmbeddedArchive, config: Config) -> None:
     with pytest.warns(JwstMastWarning, match="filetypes"):
         assert len(find(2731, config=config, filetypes=["_nothing.fits"])) == 0

@@ -121,7 +121,7 @@ class Command:
             return 0
         self._check_days(cells)
         proposals = ", ".join(proposals_of(cells))
-        self._say(f"{len(found)} observations of {proposals}, {_between([cell.day for cell in cells])}")
+        self._say(f"{counted(len(found), 'observation')} of {proposals}, {_between([cell.day for cell in cells])}")
         make_folder(self.config.root)
         with quick_sqlite(), batched_events(), open_instance(quick) as instance:
             # Dagster needs the keys for a run; only --watch has proposals watched.
@@ -388,7 +388,7 @@ class Command:
             return
         dates = outside["date_min"].str[:10]
         self._say(
-            f"### Outside these dates {what} has {len(outside)} observations, "
+            f"### Outside these dates {what} has {counted(len(outside), 'observation')}, "
             f"from {dates.min()} to {dates.max()}; get them with --all_dates, or --date_select {dates.min()}+"
         )
 
