@@ -1,6 +1,7 @@
 """What all tests share: an archive on loopback, and an environment without the user's own settings."""
 
 import os
+import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ MANY_PROCESSES = LONGEST[:2]
 
 # The many processes that tests start then compile the package once, not each for itself.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# A shell's background jobs ignore Ctrl-C, and so would the commands that are tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
