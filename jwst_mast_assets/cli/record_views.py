@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,10 +58,25 @@ def manifest(arguments: argparse.Namespace) -> int:
     if arguments.output:
         manifests.write_manifest(held, about, Path(arguments.output))
         print(f"{totals}: {arguments.output}")
-        return 0
-    shown = held[["path", "size", "md5", "cal_ver", "crds_ctx", "since", "status"]]
-    show([*_table(shown.assign(since=shown["since"].map(_short))), "", totals])
+    else:
+        shown = held[["path", "size", "md5", "cal_ver", "crds_ctx", "since", "status"]]
+        show([*_table(shown.assign(since=shown["since"].map(_short))), "", totals])
+    if not arguments.at:
+        _warn_of_other_files(held, store.root)
     return 0
+
+
+def _warn_of_other_files(held: pd.DataFrame, root: Path) -> None:
+    """Say so if the disk no longer has the files that the manifest calls present."""
+    present = held[held["status"] == State.PRESENT.value]
+    size = Disk().table(str(root) + "/" + present["path"])["bytes_on_disk"]
+    missing, other = int(size.isna().sum()), int((size.notna() & (size != present["size"])).sum())
+    if missing or other:
+        print(
+            f"WARNING: of the files that this manifest calls present, {missing} are missing on disk and {other} have "
+            "another size; run jwst_download.py or jwst-mast heal before you rely on it",
+            file=sys.stderr,
+        )
 
 
 def diff(arguments: argparse.Namespace) -> int:

@@ -133,6 +133,18 @@ def test_a_written_manifest_opens_in_astropy_and_names_what_is_on_disk(ask, stor
         assert (story.root / row["path"]).stat().st_size == row["size"]
 
 
+def test_a_manifest_of_files_that_the_disk_no_longer_has_warns(ask, story, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(story.root, root)
+    assert ask("manifest", "1138", root=root).err == ""
+    first, second = (next(root.rglob(name)) for name in UNCALS)
+    first.unlink()
+    second.write_text("no image")
+    for argv in (["manifest", "1138"], ["manifest", "1138", "-o", str(tmp_path / "m.ecsv")]):
+        assert "1 are missing on disk and 1 have another size" in ask(*argv, root=root).err
+    assert ask("manifest", "1138", "--at", story.reprocessed, root=root).err == ""
+
+
 def test_a_written_manifest_is_the_same_bytes_each_time_and_names_no_machine_and_no_run(ask, story, tmp_path):
     copy = tmp_path / "copied"
     shutil.copytree(story.root, copy)
