@@ -42,6 +42,7 @@ def test_the_units_carry_out_a_backfill_with_the_executor_that_the_environment_n
 
 def test_old_runs_are_removed_from_the_database_except_the_last_of_each_partition(home, archive, tmp_path):
     with dg.DagsterInstance.get() as instance:
+        instance.wipe()  # the database has the runs of other tests
         register_proposals(instance, ["01138"])
         runner = Runner(instance, tmp_path / "data")
         first, last = runner.run(sca=["a1"]), runner.run(sca=["a1"])
