@@ -220,12 +220,21 @@ def manifest_at(history: pd.DataFrame, when: dt.datetime | str | None = None) ->
     events = _in_order(history)
     if when is not None:
         events = events[events["when"] <= moment(when)]
-    last = events.drop_duplicates("dataURI", keep="last").set_index("dataURI")["event"]
+    last = _not_taken_back(events).drop_duplicates("dataURI", keep="last").set_index("dataURI")["event"]
     on_disk = events[events["event"].isin([*ARRIVALS, "vanished"])].drop_duplicates("dataURI", keep="last")
     held = on_disk[on_disk["event"] != "vanished"]
     status = held["dataURI"].map(last).astype("string")
-    held = held.assign(since=held["when"], status=status.mask(status.isin([*ARRIVALS, CURRENT]), State.PRESENT.value))
+    held = held.assign(since=held["when"], status=status.mask(status.isin(ARRIVALS), State.PRESENT.value))
     return tables.conform(held, MANIFEST_TABLE).sort_values(["path", "dataURI"], ignore_index=True)
+
+
+def _not_taken_back(events: pd.DataFrame) -> pd.DataFrame:
+    """Events in order, without MAST's news before a ``current`` and without that."""
+    taken_back = tables.is_true(events["event"] == CURRENT)
+    last = dict(zip(events["dataURI"][taken_back], events.index[taken_back], strict=True))
+    until = events["dataURI"].map(last).astype("float64")
+    old_news = events["event"].isin(NEWS_OF_MAST) & (events.index.to_series() < until)
+    return events[~taken_back & ~old_news]
 
 
 def diff(history: pd.DataFrame, when1: dt.datetime | str, when2: dt.datetime | str) -> pd.DataFrame:

@@ -285,13 +285,19 @@ def table_of(events):
 def replayed(events, hour):
     """What is held, event by event: name to version and status."""
     held = {}
+    told = {}
     for _, name, event, version in sorted((e for e in events if e[0] <= hour), key=lambda event: event[0]):
         if event in history.ARRIVALS:
+            told[name] = ["present"]
             held[name] = (version, "present")
         elif event == "vanished":
             held.pop(name, None)
         elif name in held:
-            held[name] = (held[name][0], event)
+            if event == "current":  # takes back what MAST was said to have, not what was found on disk
+                told[name] = [word for word in told[name] if word not in history.NEWS_OF_MAST]
+            else:
+                told[name].append(event)
+            held[name] = (held[name][0], told[name][-1])
     return held
 
 
