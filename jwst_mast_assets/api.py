@@ -167,7 +167,7 @@ def download(
     Warns
     -----
     JwstMastWarning
-        If files failed, part of MAST's answer is missing, or the parameters exclude everything.
+        If nothing matches, files failed, part of MAST's answer is missing, or the parameters exclude everything.
 
     Raises
     ------
@@ -195,6 +195,7 @@ def download(
             cells = cells_with_data(_frame(files))
         run = PlainRun(snapshot, mast, cells)
         if not cells:
+            mast.warn("MAST lists no observation that matches, so nothing was downloaded")
             return to_astropy(tables.empty(HELD_TABLE), HELD_TABLE)
         products = run.list(None if chosen is None else lambda table: _only(table, chosen))
         if chosen is not None and (absent := chosen - set(products["dataURI"])):

@@ -132,6 +132,13 @@ def test_a_selection_that_excludes_everything_is_a_warning(archive: EmbeddedArch
         assert len(find(2731, config=config, filetypes=["_nothing.fits"])) == 0
 
 
+def test_a_download_that_matches_nothing_says_that_nothing_was_downloaded(
+    archive: EmbeddedArchive, config: Config
+) -> None:
+    with pytest.warns(JwstMastWarning, match="nothing was downloaded"):
+        assert len(download(99998, config=config)) == 0
+
+
 def test_no_representation_shows_a_secret() -> None:
     config = Config.from_mapping({"token": "secret-token", "notify_urls": ["mailto://user:secret-word@example.org"]})
     for shown in (repr(config), str(config), repr(Archive("http://127.0.0.1:9", token="secret-token"))):
