@@ -1,7 +1,6 @@
 """What one call of ``jwst_query.py`` or ``jwst_download.py`` does, step by step."""
 
 import datetime as dt
-import math
 import shutil
 import sys
 import uuid
@@ -13,6 +12,7 @@ import pandas as pd
 
 from jwst_mast_assets import downloads
 from jwst_mast_assets.cli import screen
+from jwst_mast_assets.cli.asking import Asking
 from jwst_mast_assets.cli.interrupts import Interrupts
 from jwst_mast_assets.cli.outcome import exclusive_sentences, failed_lines
 from jwst_mast_assets.cli.progress import TqdmProgress
@@ -24,7 +24,6 @@ from jwst_mast_assets.defs.quick_sqlite import quick_sqlite
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, config_resource, opened
 from jwst_mast_assets.defs.watching import adopt_registered
 from jwst_mast_assets.mast import selection, tables
-from jwst_mast_assets.mast.archive import OBS_COLUMNS
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, parameters_with
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
@@ -35,10 +34,8 @@ from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
-from jwst_mast_assets.mast.shared_limits import shared_limits
 from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.records import holdings
-from jwst_mast_assets.records.archive_identity import open_archive
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.store import PartitionTables
 from jwst_mast_assets.records.watched import WatchList
@@ -58,7 +55,8 @@ class Command:
 
     Parameters
     ----------
-    config : Config
+    asking : Asking
+        What it has asked MAST already.
     interrupts : Interrupts
         What ends it in good order.
     assume_yes : bool
@@ -71,21 +69,20 @@ class Command:
 
     def __init__(
         self,
-        config: Config,
+        asking: Asking,
         interrupts: Interrupts,
         assume_yes: bool = False,
         watch: bool = False,
         quiet: bool = False,
     ) -> None:
-        self.config = config
+        self.config = asking.config
         self.interrupts = interrupts
         self.assume_yes = assume_yes
         self.watch = watch
         self.quiet = quiet
-        self.now = dt.datetime.now(dt.timezone.utc)
+        self.asking, self.archive, self.now = asking, asking.archive, asking.now
         self.snapshot = Snapshot(self._run_config())
         self.store = self.snapshot.store
-        self.archive = open_archive(config.root, limits=shared_limits(config))
         self.token_given = bool(self.archive.token)
         self._unanswered: dict[str, str] = {}
         self._to_download: list[Cell] = []
@@ -100,16 +97,13 @@ class Command:
         KeyboardInterrupt
             If it was interrupted; see :meth:`interruption`.
         """
-        if self.watch and not self.config.propID:
-            raise ConfigError("--watch: name the proposals to watch with --propID")
         if len(self.config.propID) > 1:
             numbers = ", ".join(self.config.propID)
             self._say(f"{len(self.config.propID)} proposals: {numbers} (to choose observations, use --obsnums)")
-        if self.archive.token:
-            self.archive.whoami()
-            self._warn()
-        found = self._find()
-        self._warn()
+        found, warnings = self.asking.observations()
+        self._unanswered = dict(self.archive.failures["observations"])
+        for warning in warnings:
+            print(f"WARNING: {warning}", file=sys.stderr)
         for warning in mode_warnings(self.config, found):
             print(f"WARNING: {warning}", file=sys.stderr)
         cells = cells_with_data(found)
@@ -146,28 +140,12 @@ class Command:
                 self._say_where(cells)
         return self._status(results)
 
-    def _find(self) -> pd.DataFrame:
-        """The observations of the call. Of named proposals all of its days are asked for, as the runs want them."""
-        if self.config.propID:
-            columns = (*OBS_COLUMNS, *self.config.mastcolumns_obsTable)
-            lower, upper = selection.window(self.config, self.now)
-            last = mjd_of(self.now) + 1 if upper is None else upper
-            span = None if lower is upper is None else (math.floor(lower or 0.0), math.floor(last) + 1.0)
-            self.archive.remember_observations(self.config.propID, span, columns)
-        found = find_observations(self.archive, self.config, self.now)
-        self._unanswered = dict(self.archive.failures["observations"])
-        return found
-
     def _run_config(self) -> Config:
         """The configuration of the runs: what the launchpad cannot set is left out, as the command sees to it."""
         own = {name: Config.model_fields[name].get_default() for name in parameters_with(Role.WHOLE_CALL)}
         place = {"outrootdir": str(self.config.root), "outsubdir": None}
         dates = {"date_select": self._dates(), "all_dates": False}
         return self.config.model_copy(update={**own, **place, **dates})
-
-    def _warn(self) -> None:
-        for sentence in self.archive.unsaid():
-            print(f"WARNING: {sentence}", file=sys.stderr)
 
     def interruption(self) -> str:
         """What is done when the command was interrupted, and how to go on."""

@@ -1,15 +1,15 @@
-"""MAST's JWST holdings, as tables and files. The only module that imports astroquery.
+"""MAST's JWST holdings, as tables and files: the only module that makes queries.
 
 ``$MAST_SERVER`` changes the address of everything: invoke, download, whoami.
 """
 
-import functools
 import math
 import os
 import threading
 import time
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -18,7 +18,7 @@ import requests
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.adaptive import in_parts
 from jwst_mast_assets.mast.errors import ConfigError
-from jwst_mast_assets.mast.mashup import Mashup, Params, Reply, as_sentence, read_once
+from jwst_mast_assets.mast.mashup import Mashup, Params, Reply, as_sentence
 from jwst_mast_assets.mast.replies import actual_names, typed_table
 from jwst_mast_assets.mast.session import CONNECT_TIMEOUT, MastSession
 from jwst_mast_assets.mast.shared_limits import SharedLimits
@@ -35,9 +35,6 @@ PATHS_PER_REQUEST = 40
 BUCKET = "stpubdata"
 """MAST's public bucket."""
 
-EXECUTING_LIMIT = 1800.0
-"""Seconds that MAST may take for one query, including all its pages."""
-
 WHOAMI_TIMEOUT = 10.0
 """Seconds to wait for ``whoami``, whose answer is optional."""
 
@@ -52,23 +49,6 @@ GUIDE_STARS = "guidestar"
 
 ONE_TABLE_AT_A_TIME = threading.RLock()
 """Threads that ask at the same time make their tables one after the other: that costs no time, but less memory."""
-
-
-@functools.cache
-def _portal_class() -> type[Any]:
-    """Astroquery's portal without its extra request, before the first query, for how to display columns."""
-    # The class behind astroquery.mast.Observations: the only one that accepts a custom session and addresses. Importing
-    # it takes as long as a query, so it is imported only where MAST is asked.
-    from astroquery.mast.discovery_portal import PortalAPI
-
-    class Portal(PortalAPI):
-        _column_configs: dict[str, Any] = {}
-        TIMEOUT = EXECUTING_LIMIT
-
-        def _get_col_config(self, service: str, fetch_name: str | None = None) -> None:
-            self._column_configs[service] = {}
-
-    return Portal
 
 
 @dataclass(frozen=True)
@@ -110,6 +90,15 @@ class _Remembered:
             starts = tuple(name[:-1] for name in instruments if name.endswith("%"))
             rows &= table["instrument_name"].isin(exact) | table["instrument_name"].str.startswith(starts)
         return table[tables.is_true(rows)].reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """Products that are being requested before anybody needs them."""
+
+    obsids: frozenset[int]
+    """The observations whose products were not handed out yet."""
+    answer: "Future[pd.DataFrame]"
 
 
 class Archive:
@@ -162,20 +151,15 @@ class Archive:
         self.max_queries = max_queries
         self._identity: Identity | None = None
         self._remembered: _Remembered | None = None
+        self._ahead: _Ahead | None = None
         self._limits = limits
         # Lists are public: the token, which may have expired, is sent only to download files.
         self._session = MastSession(None, read_timeout, retries, self.server, limits=limits)
         self._session.end = time.monotonic() + time_limit
-        self._session.hooks["response"].append(read_once)
+        self._mashup = Mashup(self._session, self.server)
 
     def __repr__(self) -> str:
         return f"Archive({self.server!r})"
-
-    @functools.cached_property
-    def _mashup(self) -> Mashup:
-        portal = _portal_class()(session=self._session)
-        portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
-        return Mashup(portal, self.server)
 
     @property
     def download_url(self) -> str:
@@ -393,6 +377,32 @@ class Archive:
         ArchiveError
             As for :meth:`observations`.
         """
+        if self._ahead and self._ahead.obsids.issuperset(obsids):
+            ahead, left = self._ahead, self._ahead.obsids.difference(obsids)
+            # Each list is handed out once: who asks again wants a new one.
+            self._ahead = replace(ahead, obsids=left) if left else None
+            table = ahead.answer.result()
+            return table[table["parent_obsid"].isin(obsids)].reset_index(drop=True) if left else table
+        return self._ask_products(obsids, batch)
+
+    def request_products(self, obsids: Sequence[int], batch: int | None = None) -> None:
+        """Request products in the background, so that :meth:`products` has them when they are needed.
+
+        For one command, which uses them within moments. Parameters as for :meth:`products`.
+        """
+        answer: Future[pd.DataFrame] = Future()
+
+        def ask() -> None:
+            try:
+                answer.set_result(self._ask_products(obsids, batch))
+            except BaseException as error:  # raised again by products
+                answer.set_exception(error)
+
+        self._ahead = _Ahead(frozenset(obsids), answer)
+        # A daemon, so that an interrupted command does not wait for MAST's answer.
+        threading.Thread(target=ask, name="products", daemon=True).start()
+
+    def _ask_products(self, obsids: Sequence[int], batch: int | None) -> pd.DataFrame:
         return _joined(self.in_parts("products", obsids, self._products, batch), tables.PRODUCTS_FROM_MAST)
 
     def _products(self, obsids: Sequence[int]) -> pd.DataFrame:
