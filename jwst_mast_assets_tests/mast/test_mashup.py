@@ -3,7 +3,7 @@
 import requests
 from astroquery.mast.discovery_portal import PortalAPI
 
-from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
+from jwst_mast_assets.embedded_archive import EmbeddedArchive
 from jwst_mast_assets.embedded_archive.exchange import RecordedRequest
 from jwst_mast_assets.mast.mashup import PAGE_SIZE, Mashup
 
@@ -17,14 +17,14 @@ PARAMS = {
 }
 
 
-def test_a_query_is_sent_as_astroquery_sends_it() -> None:
-    with EmbeddedArchive(Catalogue()) as mast, requests.Session() as session:
-        portal = PortalAPI(session=session)
-        portal.MAST_REQUEST_URL = f"{mast.url}/api/v0/invoke"
-        portal._column_configs = {SERVICE: {}}
-        portal.service_request_async(SERVICE, PARAMS, pagesize=PAGE_SIZE)
-        Mashup(session, mast.url).ask(SERVICE, PARAMS, "observations")
-        theirs, ours = map(as_sent, mast.requests)
+def test_a_query_is_sent_as_astroquery_sends_it(embedded: EmbeddedArchive) -> None:
+    portal = PortalAPI(session=requests.Session())
+    portal.MAST_REQUEST_URL = f"{embedded.url}/api/v0/invoke"
+    portal._column_configs = {SERVICE: {}}
+    portal.service_request_async(SERVICE, PARAMS, pagesize=PAGE_SIZE)
+    with requests.Session() as session:
+        Mashup(session, embedded.url).ask(SERVICE, PARAMS, "observations")
+    theirs, ours = map(as_sent, embedded.requests)
     assert ours == theirs
 
 
