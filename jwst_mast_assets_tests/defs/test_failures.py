@@ -153,7 +153,7 @@ def test_an_error_that_nobody_foresaw_is_transient(watch, monkeypatch):
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr("jwst_mast_assets.defs.assets.product_table.query_products", broken)
+        patch.setattr("jwst_mast_assets.records.steps.query_products", broken)
         assert FAILURE not in watch.tags(watch.attempt())
     assert watch.attempt(HOUR).success
 

@@ -5,10 +5,10 @@ import datetime as dt
 import dagster as dg
 import pytest
 
-from jwst_mast_assets.defs.assets import obs_table, product_table
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records import steps
 from jwst_mast_assets.records.due_cells import due_cells
 from jwst_mast_assets.records.history import read_history
 from jwst_mast_assets.records.ledger import Ledger
@@ -34,8 +34,7 @@ def clock(monkeypatch):
     """Sets the day of the runs to come."""
 
     def set_to(day):
-        for module in (obs_table, product_table):
-            monkeypatch.setattr(module, "utc_now", lambda: TODAY + dt.timedelta(days=day))
+        monkeypatch.setattr(steps, "utc_now", lambda: TODAY + dt.timedelta(days=day))
 
     return set_to
 
