@@ -1,12 +1,13 @@
-"""Files below the output folder, each written in one step: text, Parquet, ECSV. Failures are one sentence."""
+"""Files below the output folder, each written in one step: text, JSON, Parquet, ECSV. Failures are one sentence."""
 
 import filecmp
+import json
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -66,6 +67,23 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file. Raises as :func:`written`."""
     with written(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file, with a line for each value and sorted keys. Raises as :func:`written`."""
+    write_text(path, json.dumps(content, indent=0, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one if there is no file, or if it is damaged.
+
+    For records that can be lost without harm. Files are written in one step, so few are ever damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def arrow_table(table: pd.DataFrame) -> pa.Table:
