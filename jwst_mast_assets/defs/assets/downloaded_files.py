@@ -20,8 +20,9 @@ from jwst_mast_assets.defs.metadata import (
 )
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.progress import LoggedProgress
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, warnings_logged
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import column_schema
+from jwst_mast_assets.downloads import Fetcher, Progress
 from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import holdings, reprocessing, upkeep
@@ -44,6 +45,7 @@ def downloaded_files(
     jwst_config: JwstConfig,
     archive: ArchiveResource,
     progress: dg.ResourceParam[Progress],
+    fetcher: dg.ResourceParam[Fetcher],
 ) -> dg.MaterializeResult[pd.DataFrame]:
     """The selected files on disk, whole and verified, at `<outrootdir>/<outsubdir>/<PPPPP>/obsnum<XX>/`.
 
@@ -67,7 +69,8 @@ def downloaded_files(
         context.log.info(f"{plan.n_files} files to fetch, {human_bytes(plan.n_bytes)}")
         claim(store.root, mast.server)
         with warnings_logged(context, mast):
-            table = downloads.download(product_table, config, mast, known, LoggedProgress(context.log, progress), plan)
+            logged = LoggedProgress(context.log, progress)
+            table = downloads.download(product_table, config, mast, known, logged, plan, fetcher)
         table = holdings.carry_over(table, known, product_table, config, context.run.run_id, snapshot.disk)
         now = dt.datetime.now(dt.timezone.utc)
         record_fetches(store, table, known, context.run.run_id, now)
