@@ -3,7 +3,7 @@
 import datetime as dt
 import os
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin
@@ -17,7 +17,7 @@ from jwst_mast_assets.defs.lost_runs import show_alive, show_idle
 from jwst_mast_assets.defs.partitions import let_the_range_win
 from jwst_mast_assets.defs.quick_sqlite import quick_sqlite
 from jwst_mast_assets.defs.table_io import table_io_manager
-from jwst_mast_assets.downloads import Event
+from jwst_mast_assets.downloads import Event, fetch_all
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
 from jwst_mast_assets.mast.config import Config, load_config, parameters_with
 from jwst_mast_assets.mast.errors import JwstMastError
@@ -192,10 +192,6 @@ def current_token() -> str | None:
     return token.get_secret_value() if token else None
 
 
-Progress = Callable[[Event], None]
-"""Receives the progress of a download; the command line shows a bar."""
-
-
 def no_progress(_event: Event) -> None:
     """For unattended runs: Dagster's log says what was done."""
 
@@ -209,4 +205,5 @@ def build_resources(config: Config) -> dict[str, Any]:
         "archive": archive or ArchiveResource(),
         "io_manager": table_io_manager,
         "progress": dg.ResourceDefinition.hardcoded_resource(no_progress),
+        "fetcher": dg.ResourceDefinition.hardcoded_resource(fetch_all),
     }
