@@ -21,7 +21,7 @@ from jwst_mast_assets.cli.runs import Result, materialize, open_instance, ranges
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.defs.quick_sqlite import quick_sqlite
-from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, config_resource, opened
+from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, known_config, opened
 from jwst_mast_assets.defs.watching import adopt_registered
 from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.commands import suggest
@@ -187,7 +187,7 @@ class Command:
         config = self.snapshot.config
         resources = {
             "progress": progress,
-            "jwst_config": config_resource(config, self.snapshot),
+            "jwst_config": known_config(self.snapshot),
             "archive": opened(self.archive),
         }
         definitions = build_defs(config, resources)
