@@ -79,7 +79,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked again is asked at once, or nearly so."""
     monkeypatch.setattr(session, "BACKOFF", 0.01)
-    monkeypatch.setattr(mashup, "PAUSE_WHILE_EXECUTING", 0.05)
+    monkeypatch.setattr(session, "PAUSE_WHILE_EXECUTING", 0.05)
     monkeypatch.setattr(backoff, "WAITS", backoff.Waits(first=0.01, longest=0.05, longest_asked=3.0))
     monkeypatch.setattr(mashup, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(listing, "PAUSES", (0.0, 0.0, 0.0))

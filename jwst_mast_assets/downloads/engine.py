@@ -3,10 +3,12 @@
 import datetime as dt
 import logging
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,20 +166,25 @@ def _fetch_all(
     failed, due = 0, 0.0
     with threads(config.Nparallel, "download") as pool:
         futures: dict[Future[Outcome], str] = {pool.submit(run.one, item): item.uri for item in items}
-        pending = set(futures)
+        # `wait` for the next of many thousands looks at every one of them each time.
+        ended: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
+        for future in futures:
+            future.add_done_callback(ended.put)
         try:
-            while pending:
-                done, pending = wait(pending, EVENT_INTERVAL, FIRST_COMPLETED)
-                for future in done:
+            left = len(futures)
+            while left:
+                with suppress(queue.Empty):
+                    future = ended.get(timeout=EVENT_INTERVAL)
+                    left -= 1
                     outcomes[futures[future]] = outcome = future.result()
                     failed += outcome.code in FAILURES
-                if progress and (not pending or time.monotonic() >= due):
+                if progress and (not left or time.monotonic() >= due):
                     progress(Event(len(outcomes), len(items), run.bytes_fetched, total, failed))
                     due = time.monotonic() + EVENT_INTERVAL
         finally:
             # When interrupted, the threads stop at their next block and leave their partials for the next run.
             run.stop.set()
-            wait([future for future in pending if not future.cancel()], TIME_TO_STOP)
+            wait([future for future in futures if not (future.done() or future.cancel())], TIME_TO_STOP)
             run.close()
             # Once for all files of a folder: it may wait for the disk.
             paths = {item.uri: item.path for item in items}

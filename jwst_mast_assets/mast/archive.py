@@ -1,8 +1,9 @@
-"""MAST's JWST holdings, as tables and files: the only module that makes queries.
+"""MAST's JWST holdings, as tables and files. The only module that imports astroquery.
 
 ``$MAST_SERVER`` changes the address of everything: invoke, download, whoami.
 """
 
+import functools
 import math
 import os
 import threading
@@ -18,7 +19,7 @@ import requests
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.adaptive import in_parts
 from jwst_mast_assets.mast.errors import ConfigError
-from jwst_mast_assets.mast.mashup import Mashup, Params, Reply, as_sentence
+from jwst_mast_assets.mast.mashup import Mashup, Params, Reply, as_sentence, read_once
 from jwst_mast_assets.mast.replies import actual_names, typed_table
 from jwst_mast_assets.mast.session import CONNECT_TIMEOUT, MastSession
 from jwst_mast_assets.mast.shared_limits import SharedLimits
@@ -35,6 +36,9 @@ PATHS_PER_REQUEST = 40
 BUCKET = "stpubdata"
 """MAST's public bucket."""
 
+EXECUTING_LIMIT = 1800.0
+"""Seconds that MAST may take for one query, including all its pages."""
+
 WHOAMI_TIMEOUT = 10.0
 """Seconds to wait for ``whoami``, whose answer is optional."""
 
@@ -49,6 +53,23 @@ GUIDE_STARS = "guidestar"
 
 ONE_TABLE_AT_A_TIME = threading.RLock()
 """Threads that ask at the same time make their tables one after the other: that costs no time, but less memory."""
+
+
+@functools.cache
+def _portal_class() -> type[Any]:
+    """Astroquery's portal without its extra request, before the first query, for how to display columns."""
+    # The class behind astroquery.mast.Observations: the only one that accepts a custom session and addresses. Importing
+    # it takes as long as a query, so it is imported only where MAST is asked.
+    from astroquery.mast.discovery_portal import PortalAPI
+
+    class Portal(PortalAPI):
+        _column_configs: dict[str, Any] = {}
+        TIMEOUT = EXECUTING_LIMIT
+
+        def _get_col_config(self, service: str, fetch_name: str | None = None) -> None:
+            self._column_configs[service] = {}
+
+    return Portal
 
 
 @dataclass(frozen=True)
@@ -156,10 +177,16 @@ class Archive:
         # Lists are public: the token, which may have expired, is sent only to download files.
         self._session = MastSession(None, read_timeout, retries, self.server, limits=limits)
         self._session.end = time.monotonic() + time_limit
-        self._mashup = Mashup(self._session, self.server)
+        self._session.hooks["response"].append(read_once)
 
     def __repr__(self) -> str:
         return f"Archive({self.server!r})"
+
+    @functools.cached_property
+    def _mashup(self) -> Mashup:
+        portal = _portal_class()(session=self._session)
+        portal.MAST_REQUEST_URL = f"{self.server}/api/v0/invoke"
+        return Mashup(portal, self.server)
 
     @property
     def download_url(self) -> str:

@@ -1,12 +1,11 @@
 """Mashup, the language of MAST's tables: whole answers from envelopes and pages, and errors as one sentence each."""
 
+import functools
 import json
 import logging
 import time
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
@@ -19,15 +18,6 @@ log = logging.getLogger("jwst_mast_assets.mast")
 PAGE_SIZE = 500_000
 """Rows of a page: as MAST's staff advise, because every further page runs the query again."""
 
-EXECUTING_LIMIT = 1800.0
-"""Seconds that MAST may take for one query, including all its pages."""
-
-PAUSE_WHILE_EXECUTING = 0.5
-"""Seconds between two checks whether a query is done."""
-
-HEADERS = {"Content-type": "application/x-www-form-urlencoded", "Accept": "text/plain"}
-"""Of each request; as in astroquery."""
-
 PAUSES = (2.0, 10.0)
 """Seconds to wait before retrying an answer that is shorter than announced."""
 
@@ -36,6 +26,12 @@ REFUSED: dict[tuple[str, str], str] = {}
 
 Params = dict[str, Any]
 Row = dict[str, Any]
+
+
+class Portal(Protocol):
+    """What is used of astroquery's ``PortalAPI``."""
+
+    service_request_async: Any
 
 
 class Refusal(ArchiveUnavailable):
@@ -54,17 +50,10 @@ class Reply(NamedTuple):
 
 
 class Mashup:
-    """The services of one server.
+    """The services of one server."""
 
-    Parameters
-    ----------
-    session : Session
-    server : str
-        Its address.
-    """
-
-    def __init__(self, session: requests.Session, server: str) -> None:
-        self._session = session
+    def __init__(self, portal: Portal, server: str) -> None:
+        self._portal = portal
         self.server = server
 
     def ask(self, service: str, params: Params, what: str, identity: Sequence[str] = ()) -> Reply:
@@ -129,31 +118,16 @@ class Mashup:
         )
 
     def _once(self, service: str, params: Params, what: str, identity: Sequence[str]) -> Reply:
+        replies: list[requests.Response] = []
         try:
-            pages = [self._complete(envelope, what) for envelope in self._pages(service, params)]
-            return joined(pages, identity)
+            replies = self._portal.service_request_async(service, params, pagesize=PAGE_SIZE)
+            return joined([self._complete(response.json(), what) for response in replies], identity)
         except Exception as error:
             raise as_sentence(error, self.server) from None
-
-    def _pages(self, service: str, params: Params) -> Iterator[Any]:
-        """The envelopes of all pages of an answer, each when MAST has finished it."""
-        request = {"service": service, "params": params, "format": "json", "pagesize": PAGE_SIZE}
-        begun, page, pages = time.monotonic(), 0, 1
-        while page < pages:
-            # Without the last MAST may send an answer that it has kept.
-            text = json.dumps({**request, "page": page + 1, "cacheBreaker": str(uuid.uuid4())})
-            while (envelope := self._invoke(text)).get("status") == "EXECUTING":
-                if time.monotonic() - begun > EXECUTING_LIMIT:
-                    raise TimeoutError
-                time.sleep(PAUSE_WHILE_EXECUTING)
-            yield envelope
-            paging = envelope.get("paging") or {"page": 1, "pagesFiltered": 1}
-            page, pages = max(page + 1, paging["page"]), paging["pagesFiltered"]
-
-    def _invoke(self, text: str) -> Any:
-        response = self._session.post(f"{self.server}/api/v0/invoke", data=f"request={quote(text)}", headers=HEADERS)
-        response.raise_for_status()
-        return json.loads(response.content)
+        finally:
+            for response in replies:
+                # See read_once: a response with its text and rows refers to itself, and would stay in memory.
+                vars(response).pop("json", None)
 
     def _complete(self, envelope: Any, what: str) -> dict[str, Any]:
         if envelope.get("status") == "ERROR":
@@ -191,6 +165,11 @@ def _identity(row: Row, identity: Iterable[str]) -> Any:
     return json.dumps(row, sort_keys=True) if None in values or not values else values
 
 
+def read_once(response: requests.Response, *_arguments: Any, **_options: Any) -> None:
+    """A hook of the session: astroquery and :class:`Mashup` would each read the JSON of an answer."""
+    response.json = functools.cache(response.json)
+
+
 def not_mast(server: str) -> str:
     """The message for an answer that no service of MAST gives."""
     return f"{server} sent something that is not MAST's JSON: it may be down for maintenance, or MAST_SERVER is wrong"
@@ -203,13 +182,13 @@ def as_sentence(error: Exception, server: str) -> Exception:
         kind = ArchiveUnavailable if status == 429 or status >= 500 else ArchiveError
         address = error.response.url.partition("?")[0]
         return kind(f"MAST answered with HTTP status {status} ({error.response.reason}) at {address}")
-    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+    if isinstance(error, json.JSONDecodeError):
         return ArchiveUnavailable(not_mast(server))
     if isinstance(error, requests.RequestException | TimeoutError):
         kind = ArchiveUnreachable if _no_connection(error) else ArchiveUnavailable
         return kind(f"MAST at {server} cannot be reached ({_reason(error)}); check MAST_SERVER and the network")
     if isinstance(error, AttributeError | KeyError | TypeError):
-        # The reply does not have what every reply of MAST has.
+        # Raised by astroquery if a reply does not have what every reply of MAST has.
         return ArchiveUnavailable(not_mast(server))
     return error
 

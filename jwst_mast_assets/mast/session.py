@@ -1,6 +1,7 @@
 """The HTTP session with MAST: time-outs, one client identity, patient retries, and who gets to see the token."""
 
 import math
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -21,8 +22,13 @@ USER_AGENT = f"jwst_mast_assets/{__version__} (+https://github.com/jwst-mast-ass
 CONNECT_TIMEOUT = 15.0
 """Seconds to wait for a connection."""
 
+PAUSE_WHILE_EXECUTING = 0.5
+"""Seconds between two checks whether a query is done; astroquery itself does not wait."""
+
 BACKOFF = 0.5
 """Seconds before the first repetition of a request; twice as long before each further one, and a little at random."""
+
+EXECUTING = re.compile(rb'"status"\s*:\s*"EXECUTING"')
 
 TOKEN_COOKIE = "mast_token"
 
@@ -119,6 +125,7 @@ class MastSession(requests.Session):
         try:
             with limits.connection(self._given_up) if limits else nullcontext():
                 left = max(self.end - time.monotonic(), 0.1)
+                # astroquery passes timeout=None, which would wait forever.
                 connect, read = kwargs.get("timeout") or (CONNECT_TIMEOUT, self.read_timeout)
                 kwargs["timeout"] = (min(connect, left), min(read, left))
                 response = super().request(*args, **kwargs)
@@ -129,6 +136,8 @@ class MastSession(requests.Session):
         if not kwargs.get("stream"):
             # As sent: compressed, if the server compresses.
             self.received += response.raw.tell()
+        if not kwargs.get("stream") and len(response.content) < 10_000 and EXECUTING.search(response.content):
+            time.sleep(PAUSE_WHILE_EXECUTING)
         return response
 
     @property
