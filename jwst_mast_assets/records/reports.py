@@ -17,11 +17,13 @@ from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.observations import sort
 from jwst_mast_assets.mast.selection import filetype_pattern
-from jwst_mast_assets.records.ecsv import DATATYPES, OF_A_FILETYPE, UNITS, to_ecsv
-from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.files import write_ecsv, write_text
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+UNITS = ("byte", "s", "deg", "nm")
+"""Units of columns that astropy knows."""
 
 STAGES = ("uncal", "dark", "ramp", "trapsfilled", "rate", "rateints", "cal", "calints", "crf", "crfints")
 STAGES += ("s2d", "s3d", "i2d", "x1d", "x1dints", "segm", "cat")
@@ -174,13 +176,14 @@ def to_astropy(table: pd.DataFrame, schema: tables.Schema) -> "Table":
 
     result = Table()
     for name in table.columns:
-        described = schema.get(name, OF_A_FILETYPE)
+        described = schema.get(name, tables.Column("Int64", "number of files of this type"))
         series = table[name]
         missing = series.isna().to_numpy()
         if described.dtype == "string":
             data = series.fillna("").astype(str).to_numpy(dtype=str)
         else:
-            data = series.astype("object").where(~missing, 0).to_numpy().astype(DATATYPES[described.dtype])
+            kind = {"Int64": "int64", "Float64": "float64", "boolean": "bool"}[described.dtype]
+            data = series.astype("object").where(~missing, 0).to_numpy().astype(kind)
         about = {"description": described.meaning, "unit": described.unit if described.unit in UNITS else None}
         result[name] = MaskedColumn(data, mask=missing, **about) if missing.any() else Column(data, **about)
     return result
@@ -218,7 +221,7 @@ def write_reports(reports: Reports, folder: Path, basename: str, note: Path | No
         return paths
     for kind, table in reports._asdict().items():
         write_text(folder / f"{basename}.{kind}.txt", to_text(table))
-        write_text(folder / f"{basename}.{kind}.ecsv", to_ecsv(table, schemas[kind]))
+        write_ecsv(folder / f"{basename}.{kind}.ecsv", to_astropy(table, schemas[kind]))
     if note:
         write_text(note, _noted(content, paths))
     return paths

@@ -1,7 +1,5 @@
 """The tables for people."""
 
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +9,7 @@ from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.products import describe_products
 from jwst_mast_assets.records import reports
-from jwst_mast_assets.records.ecsv import to_ecsv
-from jwst_mast_assets.records.reports import make_reports, to_astropy, to_text, write_reports
+from jwst_mast_assets.records.reports import make_reports, to_text, write_reports
 from jwst_mast_assets_tests.mast.rows import listed, observations
 
 GUIDERS = (
@@ -136,19 +133,6 @@ def test_astropy_reads_each_table_with_types_and_missing_values(tmp_path, kind):
         expected = {"Int64": "i", "Float64": "f", "boolean": "b", "string": "U"}[str(table[name].dtype)]
         assert mask.all() or read[name].dtype.kind == expected, name
         assert [v for v, m in zip(read[name].tolist(), mask, strict=True) if not m] == table[name].dropna().tolist()
-
-
-def test_ecsv_is_what_astropy_writes():
-    texts = ["a b", 'x"y', "", "#", "a\nb", None]
-    table = tables.empty(tables.FILE_TABLE).reindex(range(len(texts)))
-    table["dataURI"] = table["obs_id"] = pd.Series(texts, dtype="string")
-    table["size"] = pd.Series([3, None, 2**40, 0, -1, 1], dtype="Int64")
-    table["mtime"] = pd.Series([1e20, 1e-7, 123456789.123456789, 0.1, None, 5.0], dtype="Float64")
-    table["selected"] = pd.Series([True, False, None, True, False, True], dtype="boolean")
-    table["_uncal.fits"] = pd.Series(range(6), dtype="Int64")
-    theirs = io.StringIO()
-    to_astropy(table, tables.FILE_TABLE).write(theirs, format="ascii.ecsv")
-    assert to_ecsv(table, tables.FILE_TABLE) == theirs.getvalue()
 
 
 def test_units_and_meanings_stand_in_the_ecsv(tmp_path):
