@@ -112,9 +112,10 @@ def config_resource(config: Config) -> JwstConfig:
 def known_config(snapshot: Snapshot) -> dg.ResourceDefinition:
     """The configuration of a command, for its runs: what it knows already is theirs, too.
 
-    The parameters that a run records are those of the snapshot, which are checked; so it has no field for each.
+    The parameters that a run records are those of the snapshot. They are checked already, and Dagster need not make a
+    resource of them again for each of its own steps.
     """
-    resource = JwstConfig()
+    resource = config_resource(snapshot.config)
     resource._shared = snapshot
 
     @contextmanager
