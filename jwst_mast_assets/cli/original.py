@@ -104,7 +104,7 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts, download: bool) 
 
 
 def _asking(config: Config) -> "tuple[Asking, type[Command]]":
-    """MAST is asked first, and Dagster is imported meanwhile; neither for --help and bad options, which answer at once."""
+    """MAST is asked first, and Dagster is imported meanwhile; for --help and bad options, which come at once, neither."""
     once = without_collecting() if "dagster" not in sys.modules else contextlib.nullcontext()
     with once:
         from jwst_mast_assets.cli.asking import Asking
