@@ -104,7 +104,7 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts, download: bool) 
 
 
 def _asking(config: Config) -> "tuple[Asking, type[Command]]":
-    """MAST is asked first, and Dagster is imported meanwhile; for --help and bad options, which come at once, neither."""
+    """MAST is asked, and Dagster imported meanwhile. Both come late, so that --help and bad options answer at once."""
     once = without_collecting() if "dagster" not in sys.modules else contextlib.nullcontext()
     with once:
         from jwst_mast_assets.cli.asking import Asking
