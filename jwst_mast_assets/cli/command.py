@@ -27,7 +27,7 @@ from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.archive import OBS_COLUMNS
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, parameters_with
-from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
+from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of, utc_now
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.exclusions import excluded_files, excluded_observations
@@ -82,7 +82,7 @@ class Command:
         self.assume_yes = assume_yes
         self.watch = watch
         self.quiet = quiet
-        self.now = dt.datetime.now(dt.timezone.utc)
+        self.now = utc_now()
         self.snapshot = Snapshot(self._run_config())
         self.store = self.snapshot.store
         self.archive = open_archive(config.root, limits=shared_limits(config))

@@ -10,6 +10,7 @@ import dagster as dg
 
 from jwst_mast_assets.defs.failures import Situation, Verdict, mended, verdict_of
 from jwst_mast_assets.defs.partitions import RANGE_START, SINGLE_KEY, cells_of_run
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.attempts import AttemptLog
@@ -95,7 +96,7 @@ def tries_so_far(
     for chunk in _chunks(sorted({item.cause for item in items})):
         for record in instance.get_run_records(dg.RunsFilter(job_name=job, tags={CAUSE: chunk})):
             _add(found, record, {record.dagster_run.tags.get(SINGLE_KEY, ""): record.dagster_run.tags[CAUSE]})
-    since = dt.datetime.now(dt.timezone.utc) - REMEMBERED
+    since = utc_now() - REMEMBERED
     for chunk in _chunks(proposals):
         of_ranges = dg.RunsFilter(job_name=job, tags={RANGE_OF: chunk}, created_after=since)
         for record in instance.get_run_records(of_ranges):

@@ -8,6 +8,7 @@ import dagster as dg
 from jwst_mast_assets.mast import names
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import load_config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import ConfigError, UnknownProposal
 from jwst_mast_assets.mast.partition_cells import Cell
 
@@ -213,7 +214,7 @@ def check_grid(n_proposals: int, first_day: dt.date) -> None:
     ConfigError
         If not.
     """
-    n_days = (dt.datetime.now(dt.timezone.utc).date() - first_day).days + 1
+    n_days = (utc_now().date() - first_day).days + 1
     if n_proposals * n_days > MAX_PARTITIONS:
         raise ConfigError(
             f"{n_proposals} proposals x {n_days} days are {n_proposals * n_days:,} partitions, more than the "

@@ -12,6 +12,7 @@ from jwst_mast_assets.defs.metadata import on_last_partition, partitioned_asset
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.table_io import check_recorded
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.partition_cells import proposals_of
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.files import write_text
@@ -39,7 +40,7 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
         cells = cells_of(context)
         check_recorded(store, "product_table", cells)
         compared = Ledger(store).checked()
-        month_ago = dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=PLOT_DAYS + 1)
+        month_ago = utc_now() - dt.timedelta(days=PLOT_DAYS + 1)
         paths, versions, problems, unchanged = [], [], 0, 0
         for proposal in proposals_of(cells):
             with store.locked(proposal):
