@@ -25,6 +25,7 @@ from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets.mast.dates import day_of_mjd
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets_tests.conftest import NOW
+from jwst_mast_assets_tests.defs.running import CHECKS_OF_A_DOWNLOAD, checks_evaluated
 
 LOCATION = "jwst_mast_assets"
 REPOSITORY = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__"}
@@ -200,7 +201,9 @@ def test_materialize_all_on_the_lineage_page_leaves_reprocessed_files_to_its_job
 @pytest.mark.parametrize("launch", [{"job": "jwst_download"}, {"assets": ASSETS}], ids=["job", "assets"])
 def test_a_backfill_of_two_proposals_brings_every_file_and_turns_every_partition_green(page, filled_archive, launch):
     wanted = keys(DAYS, "01138", "01410")
-    succeeded(page.backfill(wanted, **launch), 2)
+    runs = page.backfill(wanted, **launch)
+    succeeded(runs, 2)
+    assert [checks_evaluated(page.instance, run.run_id) for run in runs] == [CHECKS_OF_A_DOWNLOAD] * 2
     assert page.on_disk() == uncal_files(filled_archive, wanted)
     assert len(page.on_disk()) == 10
     for asset in ASSETS:

@@ -10,6 +10,7 @@ from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets_tests.defs.conftest import messages, watch_only
+from jwst_mast_assets_tests.defs.running import CHECKS_OF_A_DOWNLOAD, CHECKS_OF_A_QUERY, checks_evaluated
 
 
 def checks(result, but=("product_table",)):
@@ -52,6 +53,12 @@ def test_materializing_the_asset_runs_its_check_but_no_audit_of_what_was_just_ve
         )
     )
     assert set(checks(result)) == {"all_selected_files_present"}
+
+
+def test_a_launched_job_runs_its_own_checks_and_no_others(archive, runner):
+    query, download = runner.run("jwst_query", sca=["a1"]), runner.run("jwst_download", sca=["a1"])
+    assert checks_evaluated(runner.instance, query.run_id) == CHECKS_OF_A_QUERY
+    assert checks_evaluated(runner.instance, download.run_id) == CHECKS_OF_A_DOWNLOAD
 
 
 def test_the_audit_finds_a_flipped_bit(runner, a_file):
