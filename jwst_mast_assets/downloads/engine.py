@@ -2,10 +2,12 @@
 
 import logging
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,13 +51,21 @@ class Event:
     failed: int = 0
 
 
+Progress = Callable[[Event], None]
+"""Receives the progress of a download, a few times a second."""
+
+Fetcher = Callable[[list[Item], Config, Archive, Progress | None], Mapping[str, Outcome]]
+"""Fetches the files of a plan; returns what became of each, by dataURI."""
+
+
 def download(
     products: pd.DataFrame,
     config: Config,
     archive: Archive,
     known: pd.DataFrame | None = None,
-    progress: Callable[[Event], None] | None = None,
+    progress: Progress | None = None,
     plan: Plan | None = None,
+    fetcher: Fetcher | None = None,
 ) -> pd.DataFrame:
     """Download the selected files; each is verified before it gets its name.
 
@@ -73,6 +83,8 @@ def download(
         Called with an :class:`Event` a few times a second, in the caller's thread.
     plan : Plan, optional
         The result of :func:`plan_download` for the same products; made here if not given.
+    fetcher : callable, optional
+        Used instead of :func:`fetch_all`, for example to simulate downloads.
 
     Returns
     -------
@@ -91,13 +103,13 @@ def download(
     if config.skipdownload:
         return _table(products, config, plan, {}, known)
     plan.check()
-    outcomes: dict[str, Outcome] = {}
+    outcomes: Mapping[str, Outcome] = {}
     if plan.to_fetch or (plan.items and not config.root.is_dir()):
         layout.make_folder(config.root)
     if plan.to_fetch:
         if archive.token:
             archive.whoami()
-        outcomes = _fetch_all(plan.to_fetch, config, archive, progress)
+        outcomes = (fetcher or fetch_all)(plan.to_fetch, config, archive, progress)
     table = _table(products, config, plan, outcomes, known)
     give_modes(table, config, utc_now())
     return table
@@ -155,29 +167,33 @@ class _Run:
             connection.session.close()
 
 
-def _fetch_all(
-    items: list[Item], config: Config, archive: Archive, progress: Callable[[Event], None] | None
-) -> dict[str, Outcome]:
+def fetch_all(items: list[Item], config: Config, archive: Archive, progress: Progress | None) -> dict[str, Outcome]:
+    """Fetch files from the archive, ``Nparallel`` at a time."""
     run = _Run(config, archive, items)
     total = sum(item.size or 0 for item in items)
     outcomes: dict[str, Outcome] = {}
     failed, due = 0, 0.0
     with threads(config.Nparallel, "download") as pool:
         futures: dict[Future[Outcome], str] = {pool.submit(run.one, item): item.uri for item in items}
-        pending = set(futures)
+        # `wait` for the next of many thousands looks at every one of them each time.
+        ended: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
+        for future in futures:
+            future.add_done_callback(ended.put)
         try:
-            while pending:
-                done, pending = wait(pending, EVENT_INTERVAL, FIRST_COMPLETED)
-                for future in done:
+            left = len(futures)
+            while left:
+                with suppress(queue.Empty):
+                    future = ended.get(timeout=EVENT_INTERVAL)
+                    left -= 1
                     outcomes[futures[future]] = outcome = future.result()
                     failed += outcome.code in FAILURES
-                if progress and (not pending or time.monotonic() >= due):
+                if progress and (not left or time.monotonic() >= due):
                     progress(Event(len(outcomes), len(items), run.bytes_fetched, total, failed))
                     due = time.monotonic() + EVENT_INTERVAL
         finally:
             # When interrupted, the threads stop at their next block and leave their partials for the next run.
             run.stop.set()
-            wait([future for future in pending if not future.cancel()], TIME_TO_STOP)
+            wait([future for future in futures if not (future.done() or future.cancel())], TIME_TO_STOP)
             run.close()
             # Once for all files of a folder: it may wait for the disk.
             paths = {item.uri: item.path for item in items}

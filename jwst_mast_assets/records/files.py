@@ -86,19 +86,27 @@ def read_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def write_parquet(path: Path, table: pd.DataFrame) -> tuple[pa.Table, os.stat_result]:
-    """Write a table as Parquet, without its index. Raises as :func:`written`.
+def arrow_table(table: pd.DataFrame) -> pa.Table:
+    """A table as Arrow's, without its index."""
+    return pa.Table.from_pandas(table, preserve_index=False)
+
+
+def write_parquet(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, without its index. Raises as :func:`written`."""
+    write_arrow(path, arrow_table(table))
+
+
+def write_arrow(path: Path, table: pa.Table) -> os.stat_result:
+    """Write a table of Arrow's as Parquet. Raises as :func:`written`.
 
     Returns
     -------
-    Table, stat_result
-        What was written, and the file as it was before another process could replace it.
+    stat_result
+        The file as it was before another process could replace it.
     """
-    content = pa.Table.from_pandas(table, preserve_index=False)
     with written(path) as partial:
-        pq.write_table(content, partial)
-        found = partial.stat()
-    return content, found
+        pq.write_table(table, partial)
+        return partial.stat()
 
 
 def write_ecsv(path: Path, table: "Table", hint: str = "") -> None:

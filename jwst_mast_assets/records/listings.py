@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.listing import Listing, OpenList
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.records.files import read_json, write_json
@@ -55,7 +56,7 @@ class Listings:
             The listing's table, without what has been missing on enough days to be gone.
         """
         answered = recorded[~recorded[listing.group].isin(listing.unanswered)]
-        lost = answered[~answered[listing.key].isin(listing.listed)]
+        lost = answered[~tables.among(answered[listing.key], listing.listed)]
         listed = {str(key) for key in listing.listed}
         gone: set[str] = set()
         for proposal in proposals_of(cells):

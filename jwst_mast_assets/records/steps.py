@@ -159,8 +159,9 @@ class Steps:
     def fetch(
         self,
         to_fetch: ToFetch,
-        progress: Callable[[downloads.Event], None] | None = None,
+        progress: downloads.Progress | None = None,
         record_as_current: bool = True,
+        fetcher: downloads.Fetcher | None = None,
     ) -> pd.DataFrame:
         """Fetch the files of a plan (none with ``skipdownload``) and record what was done.
 
@@ -172,6 +173,8 @@ class Steps:
         record_as_current : bool
             Whether the ledger may note that the cells are up to date; it does so only for the selection of the
             config file.
+        fetcher : callable, optional
+            Used instead of :func:`downloads.fetch_all`.
 
         Returns
         -------
@@ -185,7 +188,7 @@ class Steps:
         """
         products, known, plan = to_fetch
         claim(self.store.root, self.archive.server)
-        files = downloads.download(products, self.config, self.archive, known, progress, plan)
+        files = downloads.download(products, self.config, self.archive, known, progress, plan, fetcher)
         files = holdings.carry_over(files, known, products, self.config, self.run_id, self.snapshot.disk)
         now = utc_now()
         record_fetches(self.store, files, known, self.run_id, now)

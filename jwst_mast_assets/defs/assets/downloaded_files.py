@@ -19,8 +19,9 @@ from jwst_mast_assets.defs.metadata import (
 )
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.progress import LoggedProgress
-from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, Progress, warnings_logged
+from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import column_schema
+from jwst_mast_assets.downloads import Fetcher, Progress
 from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records import reprocessing, upkeep
@@ -38,6 +39,7 @@ def downloaded_files(
     jwst_config: JwstConfig,
     archive: ArchiveResource,
     progress: dg.ResourceParam[Progress],
+    fetcher: dg.ResourceParam[Fetcher],
 ) -> dg.MaterializeResult[pd.DataFrame]:
     """The selected files on disk, whole and verified, at `<outrootdir>/<outsubdir>/<PPPPP>/obsnum<XX>/`.
 
@@ -58,7 +60,7 @@ def downloaded_files(
             context.log.warning(warning)
         context.log.info(f"{plan.n_files} files to fetch, {human_bytes(plan.n_bytes)}")
         with warnings_logged(context, mast):
-            table = steps.fetch(to_fetch, LoggedProgress(context.log, progress))
+            table = steps.fetch(to_fetch, LoggedProgress(context.log, progress), fetcher=fetcher)
         totals = outcome(table, time.monotonic() - start)
         context.log.info(totals["outcome"])
         # Dagster's page shows them to everyone.
