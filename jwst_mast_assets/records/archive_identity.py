@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.connection import DEFAULT_SERVER
 from jwst_mast_assets.mast.dates import iso_second, utc_now
 from jwst_mast_assets.mast.errors import ConfigError, OutputError, WrongArchive
 from jwst_mast_assets.records.files import write_text

@@ -12,7 +12,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from jwst_mast_assets.mast.archive import TOKEN_PAGE
+from jwst_mast_assets.mast.connection import TOKEN_PAGE
 from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.notices import Notice
