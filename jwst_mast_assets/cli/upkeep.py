@@ -1,4 +1,4 @@
-"""``jwst-mast heal``, ``forget`` and ``rebuild``: what puts an archive right, or says that it is right as it is."""
+"""``jwst-mast heal``, ``forget`` and ``rebuild``: what repairs an archive, or records that it is complete as it is."""
 
 import argparse
 
@@ -73,7 +73,7 @@ def _forget(arguments: argparse.Namespace) -> int:
             "no longer forgotten; fetched with the next run",
         )
     else:
-        names, what = Forgotten(store).add(arguments.file, now), "forgotten: nothing fetches it any more"
+        names, what = Forgotten(store).add(arguments.file, now), "forgotten: it will not be fetched again"
     for name in names:
         print(f"{name}: {what}")
     if not names:

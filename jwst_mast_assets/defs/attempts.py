@@ -26,7 +26,7 @@ BY, RANGE_OF, CAUSES = "jwst/by", "jwst/range_of", "jwst/causes"
 FIRST_WAIT = dt.timedelta(minutes=10)
 LONGEST_WAIT = dt.timedelta(days=7)
 MOST_ATTEMPTS = 12
-"""After as many, over about seven weeks, only a change in MAST or a person has the partition tried again. After a
+"""After this many, over about seven weeks, the partition is tried again only if MAST changes or a person asks. After a
 permanent failure there is no second attempt until what caused it has changed."""
 
 CAUSES_PER_QUERY = 200
@@ -49,7 +49,7 @@ class UnderWay(NamedTuple):
     """Runs that are queued or running."""
 
     requested_by: Mapping[str, int]
-    """How many runs each sensor or schedule has requested; runs that people launch take nobody's share."""
+    """How many runs each sensor or schedule has requested; runs that people launch count for none of them."""
     cells: set[str]
     """Partition keys that they will bring up to date."""
 

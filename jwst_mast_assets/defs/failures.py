@@ -29,7 +29,7 @@ OLD_SETUP, OLD_NEEDS = "jwst/setup", "jwst/needs"
 """Their names in the runs of the previous version."""
 
 OUTAGE = "jwst/outage"
-"""Tag of a run that failed by what makes every run fail: ``disk`` or ``mast``; see ``outbox.OUTAGES``."""
+"""Tag of a run that failed for a reason that makes every run fail: ``disk`` or ``mast``; see ``outbox.OUTAGES``."""
 
 PERMANENT, TRANSIENT = "permanent", "transient"
 NEEDS_FOLDER = "folder"

@@ -32,7 +32,7 @@ MOST_REQUESTS = 50
 """Runs that one tick requests; the rest follow as these end."""
 
 MOST_EXCLUDED = 5
-"""Proposals of which the configuration excludes everything that are named."""
+"""How many proposals are named for which the configuration excludes everything."""
 
 TickResult = dg.SensorResult | dg.SkipReason
 

@@ -125,8 +125,8 @@ def keys_of_run(tags: Mapping[str, str], instance: dg.DagsterInstance) -> list[s
 def let_the_range_win(run: dg.DagsterRun) -> None:
     """Make Dagster, too, use a run's range if its tags also name a single cell.
 
-    Its events, which make partitions green in the page, would else all name that one cell. Only this process's copy
-    of the run changes.
+    Its events, which make partitions green in the page, would otherwise all name that one cell. Only this process's
+    copy of the run changes.
     """
     if run.tags.get(RANGE_START) and isinstance(run.tags, dict):
         for tag in (SINGLE_KEY, f"{SINGLE_KEY}/day", f"{SINGLE_KEY}/{PROPOSAL}"):

@@ -1,4 +1,4 @@
-"""What keeps Dagster's own records from growing for ever. Nothing about the files depends on what it removes."""
+"""What keeps Dagster's own records from growing forever. Nothing about the files depends on what it removes."""
 
 import datetime as dt
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A Dagster home made again from an output folder, after the old one was deleted or for a second machine."""
+"""A Dagster home rebuilt from an output folder, after the old one was deleted or for a second machine."""
 
 import datetime as dt
 from collections.abc import Iterator

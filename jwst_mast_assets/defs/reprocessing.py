@@ -158,7 +158,7 @@ def _still_stale(store: TableStore, cell: Cell, changes: pd.DataFrame) -> pd.Dat
     recorded = files.set_index("dataURI")
     now = changes["dataURI"].map(recorded["md5"].fillna(recorded["checksum"])).astype("string")
     same = tables.is_true(now == changes["old_md5"]) | (now.isna() & changes["old_md5"].isna())
-    # Of a file that was compared by what the server says of it, its time tells whether it was fetched since.
+    # For a file that was compared by what the server says about it, its time shows whether it was fetched since.
     mtime = changes["dataURI"].map(recorded["mtime"]).astype("Float64")
     same &= (mtime == changes["old_mtime"]).fillna(True) | changes["old_mtime"].isna()
     return changes[same.astype(bool) & changes["dataURI"].isin(recorded.index)]

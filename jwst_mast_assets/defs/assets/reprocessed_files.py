@@ -33,7 +33,7 @@ reprocessed_files = dg.AssetSpec(
 Made by the job `jwst_reprocessing`, each morning or whenever you launch it; it is not part of "Materialize all".
 
 MAST processes its whole archive again every few months; names and often sizes stay, so checksums and versions
-are compared; of files without a checksum what MAST's server says of them, their size, or their FITS file.
+are compared; for files without a checksum, what MAST's server says about them, their size, or their FITS file.
 `content`: MAST has other bytes, which the next download fetches; `versions`: only the recorded versions differ;
 `superseded`: MAST lists a newer association or pool; `gone`: MAST no longer lists the file, as answers on several
 days say.
