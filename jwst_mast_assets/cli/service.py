@@ -10,7 +10,7 @@ from jwst_mast_assets.cli.dagster_process import WORKSPACE_OF_SERVER
 from jwst_mast_assets.cli.options import Parser
 from jwst_mast_assets.mast.errors import ConfigError
 
-UNITS = ("code", "web", "daemon")
+SYSTEMD_UNITS = ("code", "web", "daemon")
 """The services ``jwst-mast-code``: the code, and the runs it launches; ``-web``: Dagster's page; ``-daemon``: sensors,
 schedules and the queue."""
 
@@ -82,7 +82,7 @@ def run_install(arguments: argparse.Namespace) -> int:
     print("Start them, now and whenever the server starts:")
     print("  loginctl enable-linger")
     print("  systemctl --user daemon-reload")
-    print(f"  systemctl --user enable --now {' '.join(f'jwst-mast-{name}' for name in UNITS)}")
+    print(f"  systemctl --user enable --now {' '.join(f'jwst-mast-{name}' for name in SYSTEMD_UNITS)}")
     print(f"Dagster's page: http://127.0.0.1:{arguments.port}")
     return 0
 

@@ -1,11 +1,11 @@
-"""``jwst-mast heal``, ``forget`` and ``rebuild``: what puts an archive right, or says that it is right as it is."""
+"""``jwst-mast heal``, ``forget`` and ``rebuild``: what repairs an archive, or records that it is complete as it is."""
 
 import argparse
-import datetime as dt
 
 from jwst_mast_assets.cli.options import Parser
 from jwst_mast_assets.cli.records import add_folder_options
 from jwst_mast_assets.mast.commands import suggest
+from jwst_mast_assets.mast.dates import utc_now
 
 
 def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -45,7 +45,7 @@ def _heal(arguments: argparse.Namespace) -> int:
             f"{', '.join(unwatched)}: not watched, so nothing would fetch the files; "
             f"watch it with: {suggest(f'proposals add {unwatched[0]}')}"
         )
-    now = dt.datetime.now(dt.timezone.utc)
+    now = utc_now()
     proposals = watched_and_recorded(store, given or watched)
     found = look_after(store, config, proposals, now, arguments.yes, arguments.read_all, busy)
     print(found)
@@ -66,14 +66,14 @@ def _forget(arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.records.forgotten import Forgotten
 
     config, store = folder_of(arguments)
-    now = dt.datetime.now(dt.timezone.utc)
+    now = utc_now()
     if arguments.undo:
         names, what = (
             Forgotten(store).undo(arguments.file, config, now),
             "no longer forgotten; fetched with the next run",
         )
     else:
-        names, what = Forgotten(store).add(arguments.file, now), "forgotten: nothing fetches it any more"
+        names, what = Forgotten(store).add(arguments.file, now), "forgotten: it will not be fetched again"
     for name in names:
         print(f"{name}: {what}")
     if not names:

@@ -29,10 +29,10 @@ OLD_SETUP, OLD_NEEDS = "jwst/setup", "jwst/needs"
 """Their names in the runs of the previous version."""
 
 OUTAGE = "jwst/outage"
-"""Tag of a run that failed by what makes every run fail: ``disk`` or ``mast``; see ``outbox.OUTAGES``."""
+"""Tag of a run that failed for a reason that makes every run fail: ``disk`` or ``mast``; see ``outbox.OUTAGES``."""
 
 PERMANENT, TRANSIENT = "permanent", "transient"
-FOLDER = "folder"
+NEEDS_FOLDER = "folder"
 FAILED_FILES = "failed_files"
 """Name of the metadata value that counts the files with which a run failed."""
 
@@ -68,7 +68,7 @@ def classify(error: JwstMastError) -> Verdict:
     if isinstance(error, NoRoom) or (isinstance(cause, OSError) and cause.errno in DISK_FULL_ERRORS):
         return Verdict(True, str(getattr(error, "needs", 0) or LEAST_ROOM), outage="disk")
     outage = "mast" if isinstance(error, ArchiveUnavailable) else ""
-    return Verdict(error.permanent, FOLDER if isinstance(error, OutputError) else "", outage=outage)
+    return Verdict(error.permanent, NEEDS_FOLDER if isinstance(error, OutputError) else "", outage=outage)
 
 
 def classify_files(failed: pd.DataFrame) -> Verdict:
@@ -152,7 +152,7 @@ def mended(verdict: Verdict, now: Situation) -> bool:
         return True
     if verdict.needs.isdecimal():
         return now.free >= int(verdict.needs)
-    return verdict.needs == FOLDER and now.writable
+    return verdict.needs == NEEDS_FOLDER and now.writable
 
 
 def setup_of(config: Config | None) -> str:

@@ -7,7 +7,7 @@ from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.listing import Listing
 
 SHOWN = 25
-"""Lists that are named."""
+"""How many lists are named."""
 
 
 def list_check_specs(asset: str, columns: str, rows: str) -> list[dg.AssetCheckSpec]:

@@ -1,4 +1,4 @@
-"""A Dagster home made again from an output folder, after the old one was deleted or for a second machine."""
+"""A Dagster home rebuilt from an output folder, after the old one was deleted or for a second machine."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from jwst_mast_assets.defs.partitions import register_proposals, registered_prop
 from jwst_mast_assets.downloads import FAILURES
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
@@ -68,7 +69,7 @@ def rebuild(instance: dg.DagsterInstance, store: TableStore, config: Config) -> 
         # That version watched every proposal that was a partition key, and the keys are gone.
         watched.start(registered_proposals(instance) or Ledger(store).proposals())
     recorded = store.cells("obs_table")
-    today = dt.datetime.now(dt.timezone.utc).date()
+    today = utc_now().date()
     cells = [cell for cell in recorded if config.first_day <= cell.day <= today]
     new = register_proposals(instance, [*proposals_of(cells), *watched.read()], config.first_day)
     count = 0
