@@ -28,7 +28,7 @@ from jwst_mast_assets.records.status import read_selected, recorded_proposals
 from jwst_mast_assets.records.status import status as status_of
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.upkeep import held_sentence
-from jwst_mast_assets.records.upkeep_notes import read_notes
+from jwst_mast_assets.records.upkeep_notes import read_notes, spoiled_now
 from jwst_mast_assets.records.watched import WatchList
 
 FIRST_COLUMNS = ("path", "change", "public from (UTC)", "proposal", "files", "present", "missing", "failed", "waiting")
@@ -36,7 +36,7 @@ FIRST_COLUMNS += ("stale", "size", "on disk", "state", "cal_ver")
 """Columns that are kept longest on a narrow terminal."""
 
 
-RARE = (State.REFUSED, State.SUPERSEDED, State.GONE, "forgotten")
+RARE = (State.SPOILED, State.REFUSED, State.SUPERSEDED, State.GONE, "forgotten")
 """Columns that ``status`` shows only where there are some."""
 
 LEGEND = (*(state for state in State if state != State.PRESENT), "queued", "not_comparable", "forgotten")
@@ -111,7 +111,7 @@ def status(arguments: argparse.Namespace) -> int:
         show([f"{store.root}", "", "Nothing is recorded yet.", *_notes(store, to_come)])
         return int(arguments.check)
     chosen = recorded_proposals(store) if arguments.all else _watched(store, config)
-    proposals = _proposals(store, arguments.proposal or chosen)
+    proposals = named(store, arguments.proposal or chosen)
     disk = Disk()
     table = status_of(store, proposals, config, _now(), disk)
     total = table.drop(columns=["proposal", "last_checked"]).sum()
@@ -178,7 +178,7 @@ def _legend(total: "pd.Series[int]") -> list[str]:
 def _details(store: TableStore, proposals: Sequence[str], config: Config, disk: Disk) -> list[str]:
     """The files that are not on disk as in MAST, by state, with the recorded reason."""
     files = pd.concat([read_selected(store, proposal, config, disk) for proposal in proposals], ignore_index=True)
-    state = file_states(files, read_changes(store), _now())
+    state = file_states(files, read_changes(store), _now(), spoiled_now(store, files, disk))
     lines = []
     for name in (*NEED_ATTENTION, State.WAITING, State.SUPERSEDED):
         rows = files[state == name].drop_duplicates("dataURI").sort_values("outfilename")
@@ -195,7 +195,7 @@ def _details(store: TableStore, proposals: Sequence[str], config: Config, disk: 
 def calendar(arguments: argparse.Namespace) -> int:
     """``jwst-mast calendar [PROPOSAL...] [--all]``."""
     config, store = folder_of(arguments)
-    files = [read_selected(store, proposal, config) for proposal in _proposals(store, arguments.proposal)]
+    files = [read_selected(store, proposal, config) for proposal in named(store, arguments.proposal)]
     table = releases(pd.concat(files, ignore_index=True), _now(), past=arguments.all)
     if table.empty:
         print("No selected file is waiting for its release" + ("" if arguments.all else "; use --all to see past ones"))
@@ -238,7 +238,7 @@ def _history(store: TableStore, given: str) -> tuple[str, pd.DataFrame]:
     return proposal, events
 
 
-def _proposals(store: TableStore, given: Sequence[str]) -> list[str]:
+def named(store: TableStore, given: Sequence[str]) -> list[str]:
     """The given proposals, which must have records; if none are given, all that have."""
     recorded = recorded_proposals(store)
     wanted = sorted({proposal_key(proposal) for proposal in given})

@@ -63,6 +63,15 @@ def as_lines(table: "pd.DataFrame", width: int | None = None, first: Sequence[st
     return [*lines, *textwrap.wrap(f"(no room for: {', '.join(left_out)})", width or 80)] if left_out else lines
 
 
+def wrapped(line: str, width: int | None) -> list[str]:
+    """A sentence as lines that fit the screen; a word or path that is longer than a line stays whole, to be copied."""
+    if width is None or len(line) <= width:
+        return [line]
+    head = line[: len(line) - len(line.lstrip("\n"))]
+    lines = textwrap.wrap(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return [*([""] * len(head)), *lines]
+
+
 def _tabulate(*arguments: Any, **options: Any) -> str:
     import tabulate
 

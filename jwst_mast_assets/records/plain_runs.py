@@ -14,7 +14,7 @@ from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.observations import query_observations
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.products import query_products
-from jwst_mast_assets.records import holdings, reprocessing, upkeep
+from jwst_mast_assets.records import holdings, reprocessing
 from jwst_mast_assets.records.archive_identity import claim
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.history import record_fetches
@@ -22,6 +22,7 @@ from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
 from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.status import here
+from jwst_mast_assets.records.upkeep_notes import spoiled_files
 
 Choose = Callable[[pd.DataFrame], pd.DataFrame]
 """Takes a product table and returns it with another selection."""
@@ -99,7 +100,7 @@ class PlainRun:
             self.known,
             self.snapshot.disk,
             reprocessing.outdated(store),
-            upkeep.spoiled_files(store),
+            spoiled_files(store),
         )
 
     def fetch(

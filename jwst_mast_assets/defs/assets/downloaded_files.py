@@ -31,6 +31,7 @@ from jwst_mast_assets.records.history import record_fetches
 from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
 from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.status import here
+from jwst_mast_assets.records.upkeep_notes import spoiled_files
 
 
 @partitioned_asset(
@@ -60,7 +61,7 @@ def downloaded_files(
         known = here(store.read("downloaded_files", cells), config)
         with warnings_logged(context, mast):
             product_table = Forgotten(store).left_out(product_table)
-            outdated, spoiled = reprocessing.outdated(store), upkeep.spoiled_files(store)
+            outdated, spoiled = reprocessing.outdated(store), spoiled_files(store)
             plan = downloads.plan_download(product_table, config, mast, known, snapshot.disk, outdated, spoiled)
         for warning in plan.warnings:
             context.log.warning(warning)

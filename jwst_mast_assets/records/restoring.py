@@ -1,0 +1,52 @@
+"""Missing and spoiled files of proposals that nobody watches, fetched again without Dagster."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pandas as pd
+
+from jwst_mast_assets import downloads
+from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.exclusions import ALL_FILES
+from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records.plain_runs import PlainRun
+from jwst_mast_assets.records.snapshot import Snapshot
+
+
+def restore(
+    bad: pd.DataFrame, config: Config, archive: Archive, progress: Callable[[downloads.Event], None] | None = None
+) -> pd.DataFrame:
+    """Fetch some recorded files again, and nothing else; what else is selected of their days stays as it is.
+
+    Parameters
+    ----------
+    bad : DataFrame
+        With ``cell`` and ``dataURI``, as :class:`jwst_mast_assets.records.upkeep.Findings` has it.
+    config : Config
+    archive : Archive
+    progress : callable, optional
+        As for :func:`downloads.download`.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``tables.FILE_TABLE``: the requested files that MAST lists, once each.
+
+    Raises
+    ------
+    ArchiveError
+        If MAST does not answer.
+    ConfigError, OutputError
+        As :func:`downloads.download`.
+    """
+    whole = config.merged({**ALL_FILES, "obsmode": [], "date_select": [], "all_dates": True})
+    run = PlainRun(Snapshot(whole), archive, [Cell.from_key(str(key)) for key in bad["cell"].unique()])
+    before = run.snapshot.store.read("product_table", run.cells)
+    wanted = {*bad["dataURI"], *before.loc[tables.is_true(before["selected"]), "dataURI"]}
+    run.list(lambda table: table.assign(selected=table["dataURI"].isin(list(wanted)).astype("boolean")))
+    plan, asked = run.plan(), set(bad["dataURI"])
+    items = {uri: item if uri in asked else replace(item, reason=None) for uri, item in plan.items.items()}
+    files = run.fetch(replace(plan, items=items), progress, record_as_current=False)
+    return files[files["dataURI"].isin(list(asked))].drop_duplicates("dataURI", ignore_index=True)
