@@ -117,14 +117,14 @@ def status(arguments: argparse.Namespace) -> int:
     total = table.drop(columns=["proposal", "last_checked"]).sum()
     outcome = 1 if arguments.check and any(total[state] for state in NEED_ATTENTION) else 0
     if arguments.format != "text":
-        show([FORMATS[arguments.format](table).rstrip("\n")])
+        show([FORMATS[arguments.format](table).rstrip("\n")], wrap=False)
         return outcome
     shown = pd.concat([table, pd.DataFrame([{"proposal": "total", **total}]).astype({"proposal": "string"})])
     columns = [name for name in STATUS_TABLE if name not in RARE or total[name]]
     shown = shown[columns].assign(**{name: shown[name].map(human_bytes) for name in ("bytes", "bytes_to_come")})
     shown = shown.rename(columns={"bytes": "on disk", "bytes_to_come": "to come", "last_checked": "last checked (UTC)"})
     lines = [f"{store.root}", "", *_table(shown), *_legend(total)]
-    compared = _table(last_comparisons(store, proposals))
+    compared = _table(last_comparisons(store, proposals), indent=2)
     lines += ["", "last compared (UTC):", *(f"  {line}" for line in compared)]
     if not arguments.proposal:
         others = sorted(set(recorded_proposals(store)) - set(proposals))
@@ -218,8 +218,9 @@ def calendar(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _table(table: pd.DataFrame) -> list[str]:
-    return as_lines(table, width_of_screen(), FIRST_COLUMNS)
+def _table(table: pd.DataFrame, indent: int = 0) -> list[str]:
+    width = width_of_screen()
+    return as_lines(table, width - indent if width else None, FIRST_COLUMNS)
 
 
 def folder_of(arguments: argparse.Namespace) -> tuple[Config, TableStore]:

@@ -68,7 +68,7 @@ def wrapped(line: str, width: int | None) -> list[str]:
     if width is None or len(line) <= width:
         return [line]
     head = line[: len(line) - len(line.lstrip("\n"))]
-    lines = textwrap.wrap(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(line.lstrip("\n"), width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     return [*([""] * len(head)), *lines]
 
 
@@ -110,10 +110,11 @@ def _is_size(column: "pd.Series") -> bool:
     return bool((column != "-").any() and column.str.fullmatch(r"-|\d[\d.]* [kMGT]?B").all())
 
 
-def show(lines: Sequence[str]) -> None:
-    """Print lines; if the reader has gone, as with ``| head``, exit silently."""
+def show(lines: Sequence[str], wrap: bool = True) -> None:
+    """Print lines, which a terminal gets wrapped; if the reader has gone, as with ``| head``, exit silently."""
+    width = width_of_screen() if wrap else None
     try:
-        print("\n".join(lines), flush=True)
+        print("\n".join(part for line in lines for part in wrapped(line, width)), flush=True)
     except BrokenPipeError:
         ignore_closed_pipe()
 
