@@ -67,9 +67,9 @@ def wrapped(line: str, width: int | None) -> list[str]:
     """A sentence as lines that fit the screen; a word or path that is longer than a line stays whole, to be copied."""
     if width is None or len(line) <= width:
         return [line]
-    head = line[: len(line) - len(line.lstrip("\n"))]
-    lines = textwrap.wrap(line.lstrip("\n"), width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-    return [*([""] * len(head)), *lines]
+    text = line.lstrip("\n")
+    lines = textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return [*([""] * (len(line) - len(text))), *lines]
 
 
 def _tabulate(*arguments: Any, **options: Any) -> str:
