@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from jwst_mast_assets.mast.config import Config
+    from jwst_mast_assets.records.store import TableStore
 
 
 def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -59,29 +60,34 @@ def _heal(arguments: argparse.Namespace) -> int:
     kept = [key for key in found.marked if key[-5:] in watched]
     if kept:
         print(f"{counted(len(kept), 'day')} will be downloaded again while {suggest('serve')} runs")
-    lost = ~found.bad["cell"].str[-5:].isin(list(watched))
-    lost &= ~((found.bad["problem"] == "missing") & found.bad["cell"].str[-5:].isin(list(found.held)))
-    left = _restore(found.bad[lost], config) if lost.any() else 0
-    return 1 if len(found.bad) > lost.sum() or left or found.blocked else 0
+    unwatched = sorted(set(proposals) - watched)
+    of_others = found.bad["cell"].str[-5:].isin(unwatched)
+    held = (found.bad["problem"] == "missing") & found.bad["cell"].str[-5:].isin(list(found.held))
+    left = _restore(found.bad[of_others & ~held], config, store, unwatched) if unwatched else 0
+    return 1 if (held | ~of_others).any() or left or found.blocked else 0
 
 
-def _restore(bad: "pd.DataFrame", config: "Config") -> int:
+def _restore(bad: "pd.DataFrame", config: "Config", store: "TableStore", proposals: list[str]) -> int:
     """Fetch what no run would, as the proposals are not watched; returns how many files could not be fetched."""
+    import pandas as pd
+
     from jwst_mast_assets.cli.outcome import failed_lines
     from jwst_mast_assets.downloads import FETCHED
     from jwst_mast_assets.mast.shared_limits import shared_limits
     from jwst_mast_assets.mast.sizes import counted
     from jwst_mast_assets.records.archive_identity import open_archive
-    from jwst_mast_assets.records.restoring import restore
+    from jwst_mast_assets.records.restoring import failed_before, restore
 
+    bad = pd.concat([bad, failed_before(store, proposals)], ignore_index=True).drop_duplicates("dataURI")
+    if bad.empty:
+        return 0
     token = config.token.get_secret_value() if config.token else None
     archive = open_archive(config.root, token=token, limits=shared_limits(config))
     files = restore(bad, config, archive)
     for sentence in archive.unsaid():
         print(f"WARNING: {sentence}", file=sys.stderr)
     fetched = files["dl_code"].isin(FETCHED)
-    proposals = ", ".join(sorted({str(cell)[-5:] for cell in bad["cell"]}))
-    print(f"{counted(int(fetched.sum()), 'file')} of {proposals} fetched again (not watched)")
+    print(f"{counted(int(fetched.sum()), 'file')} of {', '.join(proposals)} fetched again (not watched)")
     for line in failed_lines(files[~fetched]):
         print(line, file=sys.stderr)
     if gone := len(bad) - len(files):

@@ -1,6 +1,6 @@
 """Missing and spoiled files of proposals that nobody watches, fetched again without Dagster."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import pandas as pd
@@ -13,6 +13,15 @@ from jwst_mast_assets.mast.exclusions import ALL_FILES
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.plain_runs import PlainRun
 from jwst_mast_assets.records.snapshot import Snapshot
+from jwst_mast_assets.records.store import TableStore
+
+
+def failed_before(store: TableStore, proposals: Collection[str]) -> pd.DataFrame:
+    """The selected files of some proposals whose last download failed: ``cell`` and ``dataURI``."""
+    parts = [store.read_proposal("downloaded_files", proposal) for proposal in proposals]
+    files = pd.concat(parts, ignore_index=True)
+    failed = tables.is_true(files["selected"]) & files["dl_code"].isin(downloads.FAILURES)
+    return files.loc[failed & files["bytes_on_disk"].isna(), ["cell", "dataURI"]]
 
 
 def restore(
