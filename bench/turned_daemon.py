@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -34,11 +34,15 @@ class TurnedDaemon:
     instance : DagsterInstance
         The one in ``$DAGSTER_HOME``.
     clock : TurnedClock
+    resource_overrides : mapping, optional
+        As in ``build_defs``.
     """
 
-    def __init__(self, instance: dg.DagsterInstance, clock: TurnedClock) -> None:
+    def __init__(
+        self, instance: dg.DagsterInstance, clock: TurnedClock, resource_overrides: Mapping[str, Any] | None = None
+    ) -> None:
         self.instance, self.clock = instance, clock
-        definitions = build_defs()
+        definitions = build_defs(resource_overrides=resource_overrides)
         self.repository = definitions.get_repository_def()
         self.resources = dict(definitions.resources or {})
         self.sensors = {sensor.name: sensor for sensor in definitions.sensors or []}

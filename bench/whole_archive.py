@@ -1,44 +1,74 @@
-"""What the pipeline needs where it follows all of JWST: one day after the other, with downloads that cost nothing.
+"""What the pipeline needs where it follows all of JWST: day after day of a clock that is turned, with free downloads.
 
-    python bench/whole_archive.py [--proposals 1000] [--days 2] [--partitions 20] [--products 1200]
+    python bench/whole_archive.py [--proposals 1000] [--days 40] [--partitions 3] [--products 1200] [--ticks 3]
+    JWST_POSTGRES_URL=postgresql://... python bench/whole_archive.py --days 5
 
-So many proposals are watched; each day so many of them get observations with so many products: the defaults are about
-10,000 files a day. The sensor asks an archive over HTTP and requests runs; the real job carries them out in this
-process, but a download only makes a sparse file of the size that MAST's table gives (57 GB a day take no space).
-Printed for each day: seconds per tick and per run, growth of the Dagster home and of the records in the output folder,
-memory; at the end what a year of such days adds up to.
+So many proposals are watched; each day some of them, in turn, get observations with so many products. A whole day of
+JWST, 57 GB and 10,000 files, is about 22 such partitions; a run with fewer is multiplied. Three processes keep their
+memory apart: the archive, which answers over HTTP; this one, which evaluates the sensor and the schedules as Dagster's
+daemon does; and one that carries out all runs with the real job, except that a download only makes a sparse file of the
+size that MAST's table gives. Each day has the ticks until everything was requested, and as many more as given. The
+daily comparison with MAST and the daily look at the disk take long; they are carried out with `--daily-jobs` only.
+
+Printed for each day: seconds per tick and per run, growth of Dagster's records and of those in the output folder,
+memory of both processes; at the end growth per day early and late, and what a year adds up to. With `--trace` also the
+places that hold more memory at the end than after the first days.
 """
 
 import argparse
 import datetime as dt
+import gc
+import json
+import multiprocessing
 import os
 import resource
 import shutil
 import statistics
+import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import sqlalchemy
+from turned_clock import TurnedClock
+from turned_daemon import TurnedDaemon
 
-from jwst_mast_assets.downloads import Code, engine
-from jwst_mast_assets.downloads.fetch import Outcome
+from jwst_mast_assets.downloads import Code, Outcome
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
 
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-BYTES_PER_FILE = 5_700_000
+PARTITIONS_OF_A_DAY = 22
+"""With 450 selected files each: 10,000 files."""
+
+RAW = 65_000_000
+"""Bytes of an uncal file: large enough that the archive computes no checksum. A day then has 70 GB."""
+
+SMALL = 8640
+"""Bytes of any other FITS file: the archive computes their checksums."""
+
+FREQUENT = ("jwst_download", "prune")
+"""The jobs that are always carried out; not the daily looks at everything."""
+
 MOST_TICKS = 90
+"""A proposal is compared with MAST at least every hour."""
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--proposals", type=int, default=1000, help="watched")
-    parser.add_argument("--days", type=int, default=2)
-    parser.add_argument("--partitions", type=int, default=20, help="proposals that get data each day")
+    parser.add_argument("--days", type=int, default=40)
+    parser.add_argument("--partitions", type=int, default=3, help="proposals that get data each day")
     parser.add_argument("--products", type=int, default=1200, help="listed of each; about four tenths are selected")
+    parser.add_argument("--ticks", type=int, default=3, help="more ticks each day, with nothing new")
+    parser.add_argument("--minutes", type=float, default=10**6, help="begin no further day after this time")
+    parser.add_argument("--daily-jobs", action="store_true", help="also look at everything each day")
+    parser.add_argument("--trace", action="store_true", help="find what holds memory; slow")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="whole_archive_"))
     try:
@@ -49,45 +79,79 @@ def main() -> None:
 
 def simulate(folder: Path, arguments: argparse.Namespace) -> None:
     """All days."""
-    root, home = folder / "data", folder / "home"
-    os.environ |= {"JWSTDOWNLOAD_OUTDIR": str(root), "JWST_QUERY_CFGFILE": str(folder / "bench.cfg")}
-    first = dt.datetime.now(dt.timezone.utc).date() - dt.timedelta(days=arguments.days)
-    (folder / "bench.cfg").write_text(f"filetypes: []\nverify: none\nfirst_day: {first}\n")
+    processes = multiprocessing.get_context("spawn")
+    ours, its = processes.Pipe()
+    archive = processes.Process(target=serve, args=(its, arguments.products), daemon=True)
+    archive.start()
+    prepare(folder, ours.recv())
+    from jwst_mast_assets.records.store import TableStore
+    from jwst_mast_assets.records.watched import WatchList
+
+    keys = [f"{1000 + number:05d}" for number in range(arguments.proposals)]
+    watched = WatchList(TableStore(folder / "data"))
+    watched.start()
+    watched.add(keys)
+    start, end = dt.datetime.now(dt.timezone.utc), time.monotonic() + 60 * arguments.minutes
+    with (
+        ProcessPoolExecutor(1, processes, Runs.start, (start.isoformat(), arguments.trace)) as runs,
+        TurnedClock(start) as clock,
+        dg.DagsterInstance.get() as instance,
+    ):
+        bench = Bench(instance, clock, runs, folder, arguments)
+        for number in range(arguments.days):
+            ours.send((keys[number * arguments.partitions % len(keys) :][: arguments.partitions], clock.now.date()))
+            ours.recv()
+            bench.day(number + 1)
+            if time.monotonic() > end:
+                break
+            clock.move_to(start + dt.timedelta(days=number + 1))
+        bench.report()
+    archive.terminate()
+
+
+def prepare(folder: Path, url: str) -> None:
+    """The environment of all processes, and the Dagster home."""
+    repository, home = Path(__file__).resolve().parents[1], folder / "home"
+    os.environ |= {
+        "MAST_SERVER": url,
+        "DAGSTER_HOME": str(home),
+        "JWSTDOWNLOAD_OUTDIR": str(folder / "data"),
+        "JWST_QUERY_CFGFILE": str(folder / "bench.cfg"),
+    }
+    first_day = dt.datetime.now(dt.timezone.utc).date() - dt.timedelta(days=1)
+    (folder / "bench.cfg").write_text(f"filetypes: []\nverify: none\nfirst_day: {first_day}\n")
     home.mkdir()
+    in_postgresql = "JWST_POSTGRES_URL" in os.environ
+    shutil.copy(repository / ("deploy/one-server/dagster.yaml" if in_postgresql else "dagster.yaml"), home)
+
+
+def serve(pipe: Connection, products: int) -> None:
+    """The archive, in a process of its own: observations of a day appear when told."""
     catalogue = Catalogue()
     with EmbeddedArchive(catalogue) as archive:
-        os.environ["MAST_SERVER"] = archive.url
-        from jwst_mast_assets.definitions import build_defs
-        from jwst_mast_assets.defs.partitions import register_proposals
-        from jwst_mast_assets.records.store import TableStore
-        from jwst_mast_assets.records.watched import WatchList
-
-        engine._fetch_all = sparse_files
-        keys = [f"{1000 + number:05d}" for number in range(arguments.proposals)]
-        watched = WatchList(TableStore(root))
-        watched.start()
-        watched.add(keys)
-        with dg.instance_for_test(temp_dir=str(home)) as instance:
-            register_proposals(instance, keys)
-            definitions = build_defs()
-            bench = Bench(instance, definitions, root, home)
-            for number in range(arguments.days):
-                begin(catalogue, first + dt.timedelta(days=number), keys, number, arguments)
-                archive.clear_requests()
-                bench.day(number + 1, arguments.partitions)
-            bench.year()
+        pipe.send(archive.url)
+        while True:
+            proposals, day = pipe.recv()
+            for proposal in proposals:
+                add(catalogue, int(proposal), day, products)
+            archive.clear_requests()
+            pipe.send(len(catalogue.observations))
 
 
-def begin(catalogue: Catalogue, day: dt.date, keys: list[str], number: int, arguments: argparse.Namespace) -> None:
-    """Observations of a day appear."""
-    start = (day - dt.date(1858, 11, 17)).days
-    for index in range(arguments.partitions):
-        proposal, before = int(keys[(number * arguments.partitions + index) % len(keys)]), len(catalogue.products)
-        obsnum = 1
-        while len(catalogue.products) - before < arguments.products:
-            moment = start + 0.1 + obsnum / 500
-            catalogue.add_observation(proposal, obsnum, moment, ("a1", "a2", "b1", "b2"))
-            obsnum += 1
+def add(catalogue: Catalogue, proposal: int, day: dt.date, products: int) -> None:
+    """The observations that a proposal gets on a day."""
+    obsnum, listed, start = 1, 0, (day - dt.date(1858, 11, 17)).days
+    sizes = {name: SMALL for name in SUFFIXES if name.endswith("fits")} | {"uncal.fits": RAW}
+    while listed < products:
+        moment = start + 0.02 + obsnum / 2000
+        obsids = catalogue.add_observation(
+            proposal, obsnum, moment, ("a1", "a2", "b1", "b2"), suffixes=SUFFIXES, sizes=sizes
+        )
+        listed += len(catalogue.products_of(obsids))
+        obsnum += 1
+
+
+SUFFIXES = ("uncal.fits", "rate.fits", "cal.fits", "i2d.fits", "uncal.jpg", "rate.jpg", "cal.jpg", "i2d.jpg")
 
 
 def sparse_files(items: list[Any], *_: object) -> Mapping[str, Outcome]:
@@ -96,103 +160,161 @@ def sparse_files(items: list[Any], *_: object) -> Mapping[str, Outcome]:
         os.makedirs(folder, exist_ok=True)
     for item in items:
         with open(item.path, "xb") as file:
-            file.truncate(item.size or BYTES_PER_FILE)
+            file.truncate(item.size or SMALL)
     return {item.uri: Outcome(Code.DOWNLOADED, verified="none", md5="0" * 32, origin={}) for item in items}
+
+
+class Runs:
+    """The process that carries out the runs, one after the other."""
+
+    daemon: TurnedDaemon
+    tracing: Any = None
+
+    @classmethod
+    def start(cls, moment: str, trace: bool) -> None:
+        """Called once in that process."""
+        clock = TurnedClock(dt.datetime.fromisoformat(moment)).__enter__()
+        instance = dg.DagsterInstance.get()
+        cls.daemon = TurnedDaemon(instance, clock, {"fetcher": dg.ResourceDefinition.hardcoded_resource(sparse_files)})
+        if trace:
+            tracemalloc.start(8)
+
+    @classmethod
+    def carry_out(cls, moment: str, job: str, request: dict[str, Any]) -> dict[str, Any]:
+        """A run: seconds, and the memory of this process afterwards."""
+        cls.daemon.clock.move_to(dt.datetime.fromisoformat(moment))
+        began, processor = time.perf_counter(), time.process_time()
+        cls.daemon.carry_out(job, dg.RunRequest(**request))
+        seconds, processor = time.perf_counter() - began, time.process_time() - processor
+        bad = [what for what in cls.daemon.counts if what.startswith("runs of") and not what.endswith("SUCCESS")]
+        assert not bad, (bad, cls.daemon.why)
+        return {"job": job, "seconds": seconds, "processor": processor, "memory": memory(), "peak": peak()}
+
+    @classmethod
+    def snapshot(cls) -> tracemalloc.Snapshot:
+        """What holds memory now."""
+        gc.collect()
+        return tracemalloc.take_snapshot()
 
 
 class Bench:
     """What is measured of the days so far."""
 
-    def __init__(self, instance: dg.DagsterInstance, definitions: dg.Definitions, root: Path, home: Path) -> None:
-        self.instance, self.definitions, self.root, self.home = instance, definitions, root, home
-        self.repository = definitions.get_repository_def()
-        (self.sensor,) = [found for found in definitions.sensors or [] if found.name == "new_observations"]
-        self.job = definitions.resolve_job_def("jwst_download")
-        self.cursor: str | None = None
-        self.start = dt.datetime.now(dt.timezone.utc)
-        from jwst_mast_assets.defs import sensors
-
-        self.sensors = sensors
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        clock: TurnedClock,
+        runs: ProcessPoolExecutor,
+        folder: Path,
+        arguments: argparse.Namespace,
+    ) -> None:
+        self.instance, self.clock, self.runs, self.arguments = instance, clock, runs, arguments
+        self.root, self.home = folder / "data", folder / "home"
+        self.daemon = TurnedDaemon(instance, clock)
         self.days: list[dict[str, float]] = []
+        self.traces: list[tuple[str, tracemalloc.Snapshot]] = []
+        if arguments.trace:
+            tracemalloc.start(8)
 
-    def day(self, number: int, expected: int) -> None:
-        """The ticks of a day until all runs have been requested, and these runs; the tick's clock is turned."""
-        before = self.sizes()
-        ticks: list[float] = []
-        runs: list[float] = []
-        clock, requests = self.start + dt.timedelta(days=number - 1), [None]
-        # A proposal is compared at least every hour.
-        while requests or (len(runs) < expected and len(ticks) < MOST_TICKS):
-            clock += dt.timedelta(minutes=1)
-            self.sensors.utc_now = lambda now=clock: now
+    def day(self, number: int) -> None:
+        """The schedules of a day, ticks a minute apart until all runs have been requested, and the runs."""
+        before, ticks, done = self.sizes(), [], []
+        for job, request in self.daemon.due_schedules():
+            if self.arguments.daily_jobs or job in FREQUENT:
+                done.append(self.carry_out(job, request))
+        quiet = 0
+        while quiet < self.arguments.ticks and len(ticks) < MOST_TICKS:
             began = time.perf_counter()
-            requests = self.tick()
+            requests = self.daemon.tick("new_observations")
             ticks.append(time.perf_counter() - began)
-            for request in requests:
-                began = time.perf_counter()
-                result = self.job.execute_in_process(
-                    instance=self.instance,
-                    partition_key=request.partition_key,
-                    tags=dict(request.tags),
-                    run_config=QUIET,
-                    raise_on_error=False,
-                )
-                runs.append(time.perf_counter() - began)
-                assert result.success, [event.message for event in result.all_events if event.is_failure]
+            done += [self.carry_out("jwst_download", request) for request in requests]
+            found = sum(run["job"] == "jwst_download" for run in done) >= self.arguments.partitions
+            quiet = 0 if requests or not found else quiet + 1
+            self.clock.advance(dt.timedelta(minutes=1))
         after = self.sizes()
-        found = {name: after[name] - before[name] for name in after}
-        found |= {"tick": statistics.median(ticks), "longest tick": max(ticks), "ticks": len(ticks)}
-        found |= {"run": statistics.median(runs), "runs": len(runs), "memory": memory()}
-        self.days.append(found)
+        downloads = [run["seconds"] for run in done if run["job"] == "jwst_download"]
+        others = {run["job"]: round(run["seconds"], 1) for run in done if run["job"] != "jwst_download"}
+        day = {name: after[name] - before[name] for name in after}
+        day |= {"ticks": len(ticks), "tick": statistics.median(ticks), "longest": max(ticks), "runs": len(downloads)}
+        day |= {"run": statistics.median(downloads), "processor": statistics.median(run["processor"] for run in done)}
+        day |= {"ticking": memory(), "running": done[-1]["memory"], "peak": done[-1]["peak"]}
+        self.days.append(day)
         print(
-            f"day {number}: {found['files']:.0f} files in {len(runs)} runs of {found['run']:.1f} s; "
-            f"{len(ticks)} ticks, median {found['tick']:.1f} s, longest {max(ticks):.1f} s; "
-            f"home +{found['home'] / 1e6:.1f} MB, records +{found['records'] / 1e6:.2f} MB, "
-            f"pages and tables +{found['pages'] / 1e6:.1f} MB; peak memory {memory()} MB",
-            flush=True,
+            json.dumps({"day": number, **{name: round(value, 2) for name, value in day.items()}, **others}), flush=True
         )
+        if self.arguments.trace and number in (5, self.arguments.days):
+            gc.collect()
+            self.traces += [("ticks", tracemalloc.take_snapshot()), ("runs", self.runs.submit(Runs.snapshot).result())]
 
-    def tick(self) -> list[dg.RunRequest]:
-        """One look of the sensor."""
-        with dg.build_sensor_context(
-            instance=self.instance,
-            repository_def=self.repository,
-            resources=dict(self.definitions.resources or {}),
-            cursor=self.cursor,
-        ) as context:
-            result: Any = self.sensor(context)
-            self.cursor = context.cursor
-        return list(getattr(result, "run_requests", None) or [])
+    def carry_out(self, job: str, request: dg.RunRequest) -> dict[str, Any]:
+        """A run, in the process of runs."""
+        some = {"partition_key": request.partition_key, "tags": dict(request.tags), "run_config": request.run_config}
+        return self.runs.submit(Runs.carry_out, self.clock.now.isoformat(), job, some).result()
 
     def sizes(self) -> dict[str, float]:
-        """Bytes on disk, and files that were downloaded."""
-        records = pages = files = 0
-        for path in self.root.rglob("*"):
-            if not path.is_file():
-                continue
-            if ".jwst_mast_assets" in path.parts:
-                records += path.stat().st_size
-            elif path.name.startswith("jw"):
-                files += 1
-            else:
-                pages += path.stat().st_size
-        home = sum(path.stat().st_size for path in self.home.rglob("*") if path.is_file())
-        return {"home": home, "records": records, "pages": pages, "files": files}
+        """Bytes of Dagster's records, of those in the output folder, of pages and tables; files that were fetched."""
+        found = {"home": float(size_of(self.home)), "records": 0.0, "pages": 0.0, "files": 0.0, "gigabytes": 0.0}
+        if url := os.environ.get("JWST_POSTGRES_URL"):
+            engine = sqlalchemy.create_engine(url)
+            with engine.connect() as connection:
+                size = connection.execute(sqlalchemy.text("SELECT pg_database_size(current_database())")).scalar_one()
+            engine.dispose()
+            found["home"] += size
+        for folder, _, names in os.walk(self.root):
+            kept = ".jwst_mast_assets" in folder
+            for name in names:
+                size = os.stat(os.path.join(folder, name)).st_size
+                if kept:
+                    found["records"] += size
+                elif name.startswith("jw") and not name.endswith("html"):
+                    found["files"] += 1
+                    found["gigabytes"] += size / 1e9
+                else:
+                    found["pages"] += size
+        return found
 
-    def year(self) -> None:
-        """What days like the last one add up to."""
-        last = self.days[-1]
-        print(
-            f"a year of days like the last one: {365 * last['runs']:,.0f} runs, {365 * last['files']:,.0f} files, home "
-            f"{365 * last['home'] / 1e9:.1f} GB, records {365 * last['records'] / 1e9:.2f} GB; "
-            "as each run is the last of its partition, pruning removes only the output of their steps"
-        )
+    def report(self) -> None:
+        """Growth early and late, and what days like these add up to."""
+        quarter = max(1, len(self.days) // 4)
+        early, late = self.days[1 : 1 + quarter] or self.days, self.days[-quarter:]
+        factor = PARTITIONS_OF_A_DAY / self.arguments.partitions
+
+        def mean(days: list[dict[str, float]], name: str) -> float:
+            return statistics.mean(day[name] for day in days)
+
+        print(f"\n{len(self.days)} days; means of {len(early)} days from the second on, and of the last {len(late)}:")
+        for name, unit in (("tick", "s"), ("run", "s"), ("processor", "s"), ("ticking", "MB"), ("running", "MB")):
+            print(f"  {name:10} {mean(early, name):8.2f} {mean(late, name):8.2f} {unit}")
+        for name in ("home", "records", "pages"):
+            year = mean(late, name) * 365 * factor / 1e9
+            print(
+                f"  {name:10} {mean(early, name) / 1e6:8.2f} {mean(late, name) / 1e6:8.2f} MB a day; "
+                f"a year of {PARTITIONS_OF_A_DAY} such partitions a day: {year:.1f} GB"
+            )
+        for (process, before), (_, after) in zip(self.traces[:2], self.traces[2:], strict=True):
+            print(f"\nmemory that the process of {process} holds now and did not hold after five days:")
+            for difference in after.compare_to(before, "traceback")[:12]:
+                print(f"  {difference.size_diff / 1e3:9.1f} kB in {difference.count_diff} blocks")
+                for line in difference.traceback.format(limit=8):
+                    print(f"    {line.strip()}")
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def memory() -> int:
-    """The most that this process has used, with its archive, MB."""
+    """What this process holds now, MB."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 1_000_000
+
+
+def peak() -> int:
+    """The most that this process has held, MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

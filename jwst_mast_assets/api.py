@@ -26,11 +26,12 @@ from jwst_mast_assets.mast.products import query_products
 from jwst_mast_assets.mast.shared_limits import shared_limits
 from jwst_mast_assets.records.archive_identity import open_archive
 from jwst_mast_assets.records.file_states import file_states
-from jwst_mast_assets.records.plain_runs import PlainRun
+from jwst_mast_assets.records.plain_runs import fetch_files, list_files
 from jwst_mast_assets.records.reports import to_astropy
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.status import read_selected, recorded_proposals
+from jwst_mast_assets.records.steps import Steps
 from jwst_mast_assets.records.upkeep_notes import spoiled_now
 
 if TYPE_CHECKING:
@@ -198,19 +199,19 @@ def download(
             cells = cells_with_data(find_observations(mast, config, _now()))
         else:
             cells = cells_with_data(_frame(files))
-        run = PlainRun(snapshot, mast, cells)
+        steps = Steps(snapshot, mast, cells)
         if not cells:
             mast.warn("MAST lists no observation that matches, so nothing was downloaded")
             return to_astropy(tables.empty(HELD_TABLE), HELD_TABLE)
-        products = run.list(None if chosen is None else lambda table: _only(table, chosen))
+        products = list_files(steps, None if chosen is None else lambda table: _only(table, chosen))
         if chosen is not None and (absent := chosen - set(products["dataURI"])):
             mast.warn(f"{len(absent)} of {len(chosen)} files are not in MAST's list for this instrument and obsmode")
         if chosen is None:
-            _warn_of_selection(mast, products, snapshot.store.read("obs_table", run.cells), config)
-        plan = run.plan()
-        for sentence in plan.warnings:
+            _warn_of_selection(mast, products, snapshot.store.read("obs_table", steps.cells), config)
+        to_fetch = steps.plan(products)
+        for sentence in to_fetch.plan.warnings:
             mast.warn(sentence)
-        table = run.fetch(plan, progress, record_as_current=chosen is None)
+        table = fetch_files(steps, to_fetch, progress, record_as_current=chosen is None)
         table = table[tables.is_true(table["selected"])].drop_duplicates("dataURI", ignore_index=True)
         if failed := int(table["dl_code"].isin([int(code) for code in downloads.FAILURES]).sum()):
             mast.warn(f"{failed} of {len(table)} files could not be downloaded; dl_message says why")

@@ -82,11 +82,16 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts, download: bool) 
         if config.token:
             os.environ["MAST_API_TOKEN"] = config.token.get_secret_value()
         _quiet(config)
-        # Imported late, so that --help and error messages appear at once.
+        watch = download and arguments.watch_from_now_on
+        if watch and not config.propID:
+            raise ConfigError("--watch: name the proposals to watch with --propID")
+        # Imported late, so that --help and error messages appear at once, and Dagster while MAST is asked.
+        from jwst_mast_assets.cli.asking import Asking
+
+        asking = Asking(config)
         from jwst_mast_assets.cli.command import Command
 
-        watch = download and arguments.watch_from_now_on
-        command = Command(config, interrupts, assume_yes=arguments.yes, watch=watch, quiet=arguments.quiet)
+        command = Command(asking, interrupts, assume_yes=arguments.yes, watch=watch, quiet=arguments.quiet)
         status = command.run(download and not config.skipdownload)
         sys.stdout.flush()
         return status

@@ -17,7 +17,7 @@ from jwst_mast_assets.defs.lost_runs import show_alive, show_idle
 from jwst_mast_assets.defs.partitions import let_the_range_win
 from jwst_mast_assets.defs.quick_sqlite import quick_sqlite
 from jwst_mast_assets.defs.table_io import table_io_manager
-from jwst_mast_assets.downloads import Event
+from jwst_mast_assets.downloads import Event, fetch_all
 from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
 from jwst_mast_assets.mast.config import Config, load_config, parameters_with
 from jwst_mast_assets.mast.errors import JwstMastError
@@ -40,9 +40,7 @@ class JwstConfig(dg.ConfigurableResource):
     not_in_launchpad: ClassVar[Mapping[str, Any]] = {}
     """The config file's values of the others, secrets left out."""
 
-    shared: ClassVar[Snapshot | None] = None
-    """What a command knows already; it stands for this configuration in all runs of the command."""
-
+    _shared: Snapshot | None = pydantic.PrivateAttr(default=None)
     _snapshot: Snapshot | None = pydantic.PrivateAttr(default=None)
     _while_it_runs: ExitStack = pydantic.PrivateAttr(default_factory=ExitStack)
 
@@ -56,7 +54,7 @@ class JwstConfig(dg.ConfigurableResource):
         """
         if self._snapshot is None:
             values = {**self.not_in_launchpad, **self.model_dump()}
-            self._snapshot = self.shared or Snapshot(Config.from_mapping(values, "run config"))
+            self._snapshot = self._shared or Snapshot(Config.from_mapping(values, "run config"))
         return self._snapshot
 
     def checked(self) -> Config:
@@ -86,7 +84,7 @@ class JwstConfig(dg.ConfigurableResource):
         return self.snapshot().store
 
 
-def config_resource(config: Config, shared: Snapshot | None = None) -> JwstConfig:
+def config_resource(config: Config) -> JwstConfig:
     """The configuration as a resource with one launchpad field per parameter.
 
     A run config that sets some fields takes the others from the class defaults, so each configuration gets its
@@ -95,8 +93,6 @@ def config_resource(config: Config, shared: Snapshot | None = None) -> JwstConfi
     Parameters
     ----------
     config : Config
-    shared : Snapshot, optional
-        What the caller and all its runs share; the runs' parameters are those of its configuration.
     """
     fields: dict[str, Any] = {
         name: (_launchpad_type(field.annotation), _launchpad_field(getattr(config, name), field.description))
@@ -110,8 +106,27 @@ def config_resource(config: Config, shared: Snapshot | None = None) -> JwstConfi
         for name in NOT_IN_LAUNCHPAD
         if name not in secrets and name in config.model_fields_set
     }
-    model.shared = shared
     return model()
+
+
+def known_config(snapshot: Snapshot) -> dg.ResourceDefinition:
+    """The configuration of a command, for its runs: what it knows already is theirs, too.
+
+    The parameters that a run records are those of the snapshot. They are checked already, and Dagster need not make a
+    resource of them again for each of its own steps.
+    """
+    resource = config_resource(snapshot.config)
+    resource._shared = snapshot
+
+    @contextmanager
+    def for_a_run(context: dg.InitResourceContext) -> Iterator[JwstConfig]:
+        resource.setup_for_execution(context)
+        try:
+            yield resource
+        finally:
+            resource.teardown_after_execution(context)
+
+    return dg.ResourceDefinition(for_a_run, config_schema=dg.Permissive())
 
 
 def _launchpad_type(annotation: Any) -> Any:
@@ -192,21 +207,24 @@ def current_token() -> str | None:
     return token.get_secret_value() if token else None
 
 
-Progress = Callable[[Event], None]
-"""Receives the progress of a download; the command line shows a bar."""
-
-
 def no_progress(_event: Event) -> None:
     """For unattended runs: Dagster's log says what was done."""
 
 
-def build_resources(config: Config) -> dict[str, Any]:
-    """The resources by key, wired to the environment."""
-    # An EnvVar that is not set fails the run, so this is checked here.
-    archive = ArchiveResource(server=dg.EnvVar("MAST_SERVER")) if dg.EnvVar("MAST_SERVER").get_value() else None
-    return {
-        "jwst_config": config_resource(config),
-        "archive": archive or ArchiveResource(),
-        "io_manager": table_io_manager,
-        "progress": dg.ResourceDefinition.hardcoded_resource(no_progress),
+def build_resources(config: Config, instead: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The resources by key, wired to the environment; those that are given are used instead."""
+    makers: dict[str, Callable[[], Any]] = {
+        "jwst_config": lambda: config_resource(config),
+        "archive": _archive_resource,
+        "io_manager": lambda: table_io_manager,
+        "progress": lambda: dg.ResourceDefinition.hardcoded_resource(no_progress),
+        "fetcher": lambda: dg.ResourceDefinition.hardcoded_resource(fetch_all),
     }
+    given = instead or {}
+    return {**given, **{key: make() for key, make in makers.items() if key not in given}}
+
+
+def _archive_resource() -> ArchiveResource:
+    # An EnvVar that is not set fails the run, so this is checked here.
+    server = dg.EnvVar("MAST_SERVER")
+    return ArchiveResource(server=server) if server.get_value() else ArchiveResource()

@@ -4,7 +4,8 @@ from jwst_mast_assets.downloads.access import give_modes, open_to_all
 from jwst_mast_assets.downloads.audit import audit, failures, not_provided_yet, summary
 from jwst_mast_assets.downloads.codes import AWAITED, CODES, FAILURES, FETCHED, PRESENT, Code, Meaning
 from jwst_mast_assets.downloads.companions import companions_of
-from jwst_mast_assets.downloads.engine import Event, download
+from jwst_mast_assets.downloads.engine import Event, Fetcher, Progress, download, fetch_all
+from jwst_mast_assets.downloads.fetch import Outcome
 from jwst_mast_assets.downloads.on_disk import state_on_disk
 from jwst_mast_assets.downloads.plan import Item, Plan, plan_download
 
@@ -16,13 +17,17 @@ __all__ = [
     "PRESENT",
     "Code",
     "Event",
+    "Fetcher",
     "Item",
     "Meaning",
+    "Outcome",
     "Plan",
+    "Progress",
     "audit",
     "companions_of",
     "download",
     "failures",
+    "fetch_all",
     "give_modes",
     "not_provided_yet",
     "open_to_all",

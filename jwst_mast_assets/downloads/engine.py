@@ -51,13 +51,21 @@ class Event:
     failed: int = 0
 
 
+Progress = Callable[[Event], None]
+"""Receives the progress of a download, a few times a second."""
+
+Fetcher = Callable[[list[Item], Config, Archive, Progress | None], Mapping[str, Outcome]]
+"""Fetches the files of a plan; returns what became of each, by dataURI."""
+
+
 def download(
     products: pd.DataFrame,
     config: Config,
     archive: Archive,
     known: pd.DataFrame | None = None,
-    progress: Callable[[Event], None] | None = None,
+    progress: Progress | None = None,
     plan: Plan | None = None,
+    fetcher: Fetcher | None = None,
 ) -> pd.DataFrame:
     """Download the selected files; each is verified before it gets its name.
 
@@ -75,6 +83,8 @@ def download(
         Called with an :class:`Event` a few times a second, in the caller's thread.
     plan : Plan, optional
         The result of :func:`plan_download` for the same products; made here if not given.
+    fetcher : callable, optional
+        Used instead of :func:`fetch_all`, for example to simulate downloads.
 
     Returns
     -------
@@ -93,13 +103,13 @@ def download(
     if config.skipdownload:
         return _table(products, config, plan, {}, known)
     plan.check()
-    outcomes: dict[str, Outcome] = {}
+    outcomes: Mapping[str, Outcome] = {}
     if plan.to_fetch or (plan.items and not config.root.is_dir()):
         layout.make_folder(config.root)
     if plan.to_fetch:
         if archive.token:
             archive.whoami()
-        outcomes = _fetch_all(plan.to_fetch, config, archive, progress)
+        outcomes = (fetcher or fetch_all)(plan.to_fetch, config, archive, progress)
     table = _table(products, config, plan, outcomes, known)
     give_modes(table, config, dt.datetime.now(dt.timezone.utc))
     return table
@@ -157,9 +167,8 @@ class _Run:
             connection.session.close()
 
 
-def _fetch_all(
-    items: list[Item], config: Config, archive: Archive, progress: Callable[[Event], None] | None
-) -> dict[str, Outcome]:
+def fetch_all(items: list[Item], config: Config, archive: Archive, progress: Progress | None) -> dict[str, Outcome]:
+    """Fetch files from the archive, ``Nparallel`` at a time."""
     run = _Run(config, archive, items)
     total = sum(item.size or 0 for item in items)
     outcomes: dict[str, Outcome] = {}

@@ -129,12 +129,13 @@ class Catalogue:
         """All keyword rows without their checksums, a list of dict."""
         return list(self.keyword_rows())
 
-    def keyword_rows(self, instrument: str | None = None) -> Iterator[Row]:
+    def keyword_rows(self, instrument: str | None = None, names: Iterable[str] | None = None) -> Iterator[Row]:
         """Keyword rows, without checksums, of the FITS files of one instrument (any capitals) or all.
 
-        The files of guide stars are those of ``GuideStar``, whose rows have ``fileName``, not of ``Fgs``.
+        The files of guide stars are those of ``GuideStar``, whose rows have ``fileName``, not of ``Fgs``. With `names`
+        only those files.
         """
-        for file in list(self.files.values()):
+        for file in [self.files[name] for name in (list(self.files) if names is None else names) if name in self.files]:
             if file.extension != "fits":
                 continue
             guide_star = "_gs-" in file.name

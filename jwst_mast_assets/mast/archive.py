@@ -9,7 +9,8 @@ import os
 import threading
 import time
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -112,6 +113,15 @@ class _Remembered:
         return table[tables.is_true(rows)].reset_index(drop=True)
 
 
+@dataclass(frozen=True)
+class _Ahead:
+    """Products that are being requested before anybody needs them."""
+
+    obsids: frozenset[int]
+    """The observations whose products were not handed out yet."""
+    answer: "Future[pd.DataFrame]"
+
+
 class Archive:
     """MAST's JWST holdings.
 
@@ -162,6 +172,7 @@ class Archive:
         self.max_queries = max_queries
         self._identity: Identity | None = None
         self._remembered: _Remembered | None = None
+        self._ahead: _Ahead | None = None
         self._limits = limits
         # Lists are public: the token, which may have expired, is sent only to download files.
         self._session = MastSession(None, read_timeout, retries, self.server, limits=limits)
@@ -393,6 +404,32 @@ class Archive:
         ArchiveError
             As for :meth:`observations`.
         """
+        if self._ahead and self._ahead.obsids.issuperset(obsids):
+            ahead, left = self._ahead, self._ahead.obsids.difference(obsids)
+            # Each list is handed out once: who asks again wants a new one.
+            self._ahead = replace(ahead, obsids=left) if left else None
+            table = ahead.answer.result()
+            return table[table["parent_obsid"].isin(obsids)].reset_index(drop=True) if left else table
+        return self._ask_products(obsids, batch)
+
+    def request_products(self, obsids: Sequence[int], batch: int | None = None) -> None:
+        """Request products in the background, so that :meth:`products` has them when they are needed.
+
+        For one command, which uses them within moments. Parameters as for :meth:`products`.
+        """
+        answer: Future[pd.DataFrame] = Future()
+
+        def ask() -> None:
+            try:
+                answer.set_result(self._ask_products(obsids, batch))
+            except BaseException as error:  # raised again by products
+                answer.set_exception(error)
+
+        self._ahead = _Ahead(frozenset(obsids), answer)
+        # A daemon, so that an interrupted command does not wait for MAST's answer.
+        threading.Thread(target=ask, name="products", daemon=True).start()
+
+    def _ask_products(self, obsids: Sequence[int], batch: int | None) -> pd.DataFrame:
         return _joined(self.in_parts("products", obsids, self._products, batch), tables.PRODUCTS_FROM_MAST)
 
     def _products(self, obsids: Sequence[int]) -> pd.DataFrame:

@@ -40,15 +40,6 @@ from jwst_mast_assets.mast.values import (
     read_obsid,
 )
 
-OBSMODES = {
-    "fgs": ("fgs1", "fgs2"),
-    "miri": ("coron", "ifu", "image", "slit", "slitless", "targacq", "wfss"),
-    "nircam": ("coron", "grism", "image", "targacq", "wfss"),
-    "niriss": ("ami", "image", "soss", "wfss"),
-    "nirspec": ("bots", "ifu", "image", "msa", "slit"),
-}
-"""The modes that MAST is known to append to an instrument's name (``NIRCAM/IMAGE``); its answers may have others."""
-
 LEVEL12_JPGS = ["_uncal.jpg", "_dark.jpg", "_rate.jpg", "_rateints.jpg", "_trapsfilled.jpg", "_cal.jpg", "_crf.jpg"]
 FITS_KEYS = ["TARG_RA", "TARG_DEC", "FILTER", "PUPIL", "READPATT", "NINTS", "NGROUPS", "NFRAMES"]
 FITS_KEYS += ["DATE-BEG", "DATE-END", "EFFINTTM", "EFFEXPTM"]

@@ -1,7 +1,6 @@
 """The daily look at all files on disk: which of them MAST has changed, and how each proposal stands."""
 
 import datetime as dt
-import json
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.current_keywords import silent_services, unanswered
 from jwst_mast_assets.records import reprocessing
 from jwst_mast_assets.records.comparisons import compare_with_mast, describe_ways, read_compared, write_compared
-from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
 from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.releases import releases
@@ -130,14 +129,14 @@ def note_silent(store: TableStore, services: Sequence[str], now: dt.datetime) ->
     """Write down which keyword services did not answer just now. Raises OutputError."""
     looks = read_silent(store).looks + 1 if services else 0
     silent = Silent(list(services), looks, now.isoformat(timespec="seconds"))
-    write_text(store.state / SILENT, json.dumps(silent._asdict()) + "\n")
+    write_json(store.state / SILENT, silent._asdict())
 
 
 def read_silent(store: TableStore) -> Silent:
     """Which keyword services did not answer in the last look."""
     try:
-        return Silent(**json.loads((store.state / SILENT).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return Silent(**read_json(store.state / SILENT))
+    except TypeError:
         return Silent([], 0, "")
 
 

@@ -5,7 +5,6 @@ The addresses contain passwords and keys; no message, error or log shows one.
 
 import datetime as dt
 import hashlib
-import json
 import logging
 import os
 import threading
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 from jwst_mast_assets.mast.archive import TOKEN_PAGE
 from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.sizes import human_bytes
-from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.store import STATE_FOLDER
 
 TOKEN_IDLE_DAYS = 10
@@ -196,18 +195,18 @@ def _digest(token: str) -> str:
 
 
 def _read_token(path: Path, digest: str) -> TokenState | None:
+    known = read_json(path)
+    if known.pop("token", None) != digest:
+        return None
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        if known.pop("token") != digest:
-            return None
         return TokenState(**{name: value and dt.datetime.fromisoformat(value) for name, value in known.items()})
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+    except (ValueError, TypeError):
         return None
 
 
 def _write_token(path: Path, digest: str, state: TokenState) -> None:
     moments = {name: value and value.isoformat() for name, value in state._asdict().items()}
-    write_text(path, json.dumps({"token": digest, **moments}, indent=1) + "\n")
+    write_json(path, {"token": digest, **moments})
 
 
 _QUIET = threading.Lock()

@@ -9,12 +9,11 @@ Kept in the output folder, ``<root>/.jwst_mast_assets/outbox.json``, until the r
 """
 
 import datetime as dt
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jwst_mast_assets.mast.archive import TOKEN_PAGE
-from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.notices import Notice
 from jwst_mast_assets.records.store import TableStore
 
@@ -171,16 +170,11 @@ class Outbox:
         return sent, problems
 
     def _read(self) -> dict[str, Any]:
-        try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            # Written in one step; if it is damaged anyway, only notices are lost.
-            content = {}
-        content = content if isinstance(content, dict) else {}
-        return {"news": [], "sent": {}, "done": [], "tried": None, "outages": {}, **content}
+        # If it is lost, only notices are.
+        return {"news": [], "sent": {}, "done": [], "tried": None, "outages": {}, **read_json(self.path)}
 
     def _write(self, box: dict[str, Any]) -> None:
-        write_text(self.path, json.dumps(box, indent=0) + "\n")
+        write_json(self.path, box)
 
 
 def _due(box: dict[str, Any], now: dt.datetime) -> list[tuple[str, Notice]]:

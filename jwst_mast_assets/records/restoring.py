@@ -11,8 +11,9 @@ from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.exclusions import ALL_FILES
 from jwst_mast_assets.mast.partition_cells import Cell
-from jwst_mast_assets.records.plain_runs import PlainRun
+from jwst_mast_assets.records.plain_runs import fetch_files, list_files
 from jwst_mast_assets.records.snapshot import Snapshot
+from jwst_mast_assets.records.steps import Steps
 from jwst_mast_assets.records.store import TableStore
 
 
@@ -51,11 +52,15 @@ def restore(
         As :func:`downloads.download`.
     """
     whole = config.merged({**ALL_FILES, "obsmode": [], "date_select": [], "all_dates": True})
-    run = PlainRun(Snapshot(whole), archive, [Cell.from_key(str(key)) for key in bad["cell"].unique()])
-    before = run.snapshot.store.read("product_table", run.cells)
+    steps = Steps(Snapshot(whole), archive, [Cell.from_key(str(key)) for key in bad["cell"].unique()])
+    before = steps.store.read("product_table", steps.cells)
     wanted = {*bad["dataURI"], *before.loc[tables.is_true(before["selected"]), "dataURI"]}
-    run.list(lambda table: table.assign(selected=table["dataURI"].isin(list(wanted)).astype("boolean")))
-    plan, asked = run.plan(), set(bad["dataURI"])
-    items = {uri: item if uri in asked else replace(item, reason=None) for uri, item in plan.items.items()}
-    files = run.fetch(replace(plan, items=items), progress, record_as_current=False)
+    products = list_files(
+        steps, lambda table: table.assign(selected=table["dataURI"].isin(list(wanted)).astype("boolean"))
+    )
+    to_fetch, asked = steps.plan(products), set(bad["dataURI"])
+    items = to_fetch.plan.items.items()
+    only = {uri: item if uri in asked else replace(item, reason=None) for uri, item in items}
+    to_fetch = to_fetch._replace(plan=replace(to_fetch.plan, items=only))
+    files = fetch_files(steps, to_fetch, progress, record_as_current=False)
     return files[files["dataURI"].isin(list(asked))].drop_duplicates("dataURI", ignore_index=True)

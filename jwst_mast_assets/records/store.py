@@ -18,7 +18,7 @@ import pyarrow as pa
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.errors import OutputError
 from jwst_mast_assets.mast.partition_cells import Cell
-from jwst_mast_assets.records.files import read_parquet, write_parquet
+from jwst_mast_assets.records.files import arrow_table, read_parquet, write_arrow
 
 STATE_FOLDER = ".jwst_mast_assets"
 LOCK_TIMEOUT = 600.0
@@ -88,13 +88,14 @@ class TableStore:
         OutputError
             If the folder cannot be written or is full.
         """
-        rows = {str(key): part for key, part in table.groupby("cell", sort=False)}
+        rows = table.groupby("cell", sort=False).indices
+        # Converted once, which takes longer than to divide it.
+        content = arrow_table(table)
         for cell in cells:
             path = self.path(asset, cell)
-            part = rows[cell.key] if cell.key in rows else table.iloc[:0]
+            part = content.take(rows[cell.key]) if cell.key in rows else content.slice(0, 0)
             if not self._is_written(path, part):
-                content, found = write_parquet(path, part)
-                self._keep(_stamp(path, found), content)
+                self._keep(_stamp(path, write_arrow(path, part)), part)
 
     def read(self, asset: str, cells: Collection[Cell]) -> pd.DataFrame:
         """The rows of some cells; a cell never written has none."""
@@ -158,13 +159,13 @@ class TableStore:
             self._keep(stamp, read_parquet(path, "run the job jwst_download for this proposal and day again"))
         return self._contents[stamp]
 
-    def _is_written(self, path: Path, table: pd.DataFrame) -> bool:
+    def _is_written(self, path: Path, table: pa.Table) -> bool:
         """Whether a file that this store has read or written has just this content."""
         try:
             known = self._contents.get(_stamp(path, path.stat()))
         except OSError:
             return False
-        return known is not None and known.equals(pa.Table.from_pandas(table, preserve_index=False))
+        return known is not None and known.equals(table)
 
     def _keep(self, stamp: Stamp, content: pa.Table) -> None:
         self._contents[stamp] = content

@@ -8,14 +8,13 @@
 What was read is in ``<root>/.jwst_mast_assets/tables/read_files.parquet``, columns of ``tables.READ_TABLE``.
 """
 
-import json
 from typing import Any
 
 import pandas as pd
 
 from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import tables
-from jwst_mast_assets.records.files import read_parquet, write_text
+from jwst_mast_assets.records.files import read_json, read_parquet, write_json
 from jwst_mast_assets.records.store import TableStore
 
 TABLE = "read_files.parquet"
@@ -23,18 +22,13 @@ TABLE = "read_files.parquet"
 
 def read_notes(store: TableStore) -> dict[str, Any]:
     """When each proposal was looked at, of which most files vanished, and what of the share is left to read."""
-    try:
-        content = json.loads((store.state / "upkeep.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        # Written in one step; if it is damaged anyway, files are only looked at sooner.
-        content = {}
-    content = content if isinstance(content, dict) else {}
-    return {"scanned": {}, "held": {}, "read": {}, **content}
+    # If they are lost, files are only looked at sooner.
+    return {"scanned": {}, "held": {}, "read": {}, **read_json(store.state / "upkeep.json")}
 
 
 def write_notes(store: TableStore, notes: dict[str, Any]) -> None:
     """Write them. Raises OutputError."""
-    write_text(store.state / "upkeep.json", json.dumps(notes, indent=0, sort_keys=True) + "\n")
+    write_json(store.state / "upkeep.json", notes)
 
 
 def read_again(store: TableStore) -> pd.DataFrame:

@@ -21,11 +21,10 @@ from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.status import status
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets_tests.defs.conftest import messages, watch_only
-from jwst_mast_assets_tests.defs.test_sensors import carry_out, reasons
+from jwst_mast_assets_tests.defs.running import carry_out, execute, reasons
 
 FIRST, SECOND = "jw03001001001_02101_00001_nrca1", "jw03001002001_02101_00001_nrca1"
 DAY, NEXT_DAY = "2022-05-01|03001", "2022-05-02|03001"
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @pytest.fixture
@@ -73,8 +72,7 @@ class Living:
 
     def daily_check(self) -> None:
         """The daily comparison of all files with MAST."""
-        job = build_defs().resolve_job_def("jwst_reprocessing")
-        assert job.execute_in_process(instance=self.instance, run_config=QUIET).success
+        assert execute(self.instance, "jwst_reprocessing").success
 
     def observations(self, proposal: str = "03001") -> Any:
         return read_proposal(Snapshot(load_config()), proposal).observations

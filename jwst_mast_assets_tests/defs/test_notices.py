@@ -19,6 +19,8 @@ from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.due_cells import DueCell
 from jwst_mast_assets.records.watched import WatchList
 from jwst_mast_assets_tests.defs.conftest import DAY
+from jwst_mast_assets_tests.defs.running import carry_out, execute
+from jwst_mast_assets_tests.defs.running import tick as look
 from jwst_mast_assets_tests.receiver import SECRET, Receiver
 
 pytest.importorskip("apprise", reason="the extra notify is not installed")
@@ -270,8 +272,7 @@ def test_a_daily_check_that_fails_is_reported(archive, runner, receiver, instanc
     assert runner.run().success
     WatchList(runner.store).add(["01138"])
     (runner.root / ".jwst_mast_assets" / "forgotten.json").write_text("damaged")
-    job = build_defs().resolve_job_def("jwst_upkeep")
-    told(job.execute_in_process(instance=instance, raise_on_error=False), instance)
+    told(execute(instance, "jwst_upkeep"), instance)
     (message,) = receiver.received
     assert message["title"] == "the daily look at the disk failed"
     assert "forgotten.json is damaged" in message["message"]
@@ -318,9 +319,6 @@ def test_the_notice_of_the_token_reads_the_config_file_at_each_tick(archive, ins
 def test_a_token_that_mast_refuses_is_reported_once_and_once_when_it_works_again(
     own_archive, instance, runner, receiver, monkeypatch
 ):
-    from jwst_mast_assets_tests.defs.test_sensors import carry_out
-    from jwst_mast_assets_tests.defs.test_sensors import tick as look
-
     catalogue = own_archive.catalogue
     catalogue.observations.clear()
     catalogue.add_observation(1138, 1, 59700.2, ["a1"], guide_stars=False)

@@ -23,12 +23,11 @@ from jwst_mast_assets.records.status import status
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.upkeep_notes import read_again
 from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
-from jwst_mast_assets_tests.defs.test_sensors import carry_out, reasons, tick
+from jwst_mast_assets_tests.defs.running import carry_out, execute, reasons, tick
 
 EXPOSURES = ("jw01138004001_02101_00001", "jw01138004001_02101_00002", "jw01138005001_02101_00001")
 NAMES = [f"{exposure}_nrc{sca}_uncal.fits" for exposure in EXPOSURES for sca in ("a1", "a3")]
 MISSING, CUT, SPOILED = NAMES[0], NAMES[1], NAMES[2]
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @pytest.fixture(autouse=True)
@@ -52,13 +51,7 @@ def filled(archive, instance, root) -> dict[str, Path]:
 
 def look(instance, **config: Any) -> dict[str, Any]:
     """A run of the daily job; what it says."""
-    run = (
-        build_defs()
-        .resolve_job_def("jwst_upkeep")
-        .execute_in_process(
-            instance=instance, run_config={**QUIET, "ops": {"look_at_disk": {"config": config}}}, raise_on_error=False
-        )
-    )
+    run = execute(instance, "jwst_upkeep", run_config={"ops": {"look_at_disk": {"config": config}}})
     assert run.success
     (event,) = [event for event in run.all_events if event.event_type_value == "STEP_OUTPUT"]
     return {name: value.value for name, value in event.step_output_data.metadata.items()}
@@ -153,12 +146,7 @@ def test_a_forgotten_file_is_fetched_by_nothing_until_that_is_undone(archive, in
     assert f"{MISSING}: forgotten" in capsys.readouterr().out
     assert "every file is there" in look(instance)["found"]
     assert isinstance(tick(instance), dg.SkipReason)
-    run = (
-        build_defs()
-        .resolve_job_def("jwst_download")
-        .execute_in_process(instance=instance, partition_key=DAY, run_config=QUIET)
-    )
-    assert run.success
+    assert execute(instance, partition_key=DAY).success
     assert downloads(archive) == []
     main(["status"])
     shown = capsys.readouterr().out
