@@ -179,7 +179,8 @@ def _short_lists(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
     for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         check = record.asset_check_evaluation
         if check and check.check_name == NO_SUDDEN_FALL and not check.passed:
-            told += [str(sentence) for sentence in check.metadata["short"].value]  # pyright: ignore[reportGeneralTypeIssues]
+            lists: Any = check.metadata["short"].value
+            told += map(str, lists)
     return told
 
 

@@ -66,8 +66,8 @@ def test_a_run_whose_command_was_ended_while_it_was_being_canceled_is_canceled_a
         path.touch()
         with filelock.FileLock(lost_runs.lock_path(instance, alive)):
             assert lost_runs.end_lost_runs(instance, "Its process is gone.") == [left]
-        assert instance.get_run_by_id(left).status == dg.DagsterRunStatus.CANCELED
-        assert instance.get_run_by_id(alive).status == dg.DagsterRunStatus.CANCELING
+        status = {run.run_id: run.status.value for run in instance.get_runs()}
+        assert status == {left: "CANCELED", alive: "CANCELING"}
 
 
 def test_a_run_that_ended_leaves_no_lock(archive, tmp_path):
