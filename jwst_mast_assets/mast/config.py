@@ -8,7 +8,7 @@ import datetime as dt
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
 from pydantic import BeforeValidator, Field
@@ -332,6 +332,22 @@ class Config(pydantic.BaseModel):
         description="First day of the partitions (read when Dagster loads the code location).",
     )
 
+    if not TYPE_CHECKING:
+
+        def __init__(self, **values: Any) -> None:
+            """Check the values.
+
+            Raises
+            ------
+            ConfigError
+                For an unknown name or a bad value.
+            """
+            _check_names(values)
+            try:
+                super().__init__(**values)
+            except pydantic.ValidationError as error:
+                raise ConfigError(in_one_sentence(error, parameters_with(Role.SECRET))) from None
+
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], source: str = "configuration") -> "Config":
         """A checked configuration from parameter names and values.
@@ -341,7 +357,7 @@ class Config(pydantic.BaseModel):
         values : mapping
             Parameters that differ from the defaults. A single value can be given for a list of one.
         source : str
-            Their origin, for messages (``config file x.cfg``).
+            Their origin, for messages (``config file x.cfg``); empty where that goes without saying.
 
         Raises
         ------
@@ -349,15 +365,13 @@ class Config(pydantic.BaseModel):
             For an unknown name or a bad value.
         """
         known = _respelled(values)
-        for name in known:
-            if name not in cls.model_fields:
-                raise ConfigError(f"{source}: unknown parameter {name!r}{nearest(str(name), cls.model_fields)}")
         late = parameters_with(Role.FILLED_IN_LATE)
+        _check_names(known, source)
         known = {name: value if name in late else filled_in(value, name) for name, value in known.items()}
         try:
             return cls(**known)
-        except pydantic.ValidationError as error:
-            raise ConfigError(f"{source}: {in_one_sentence(error, parameters_with(Role.SECRET))}") from None
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}" if source else str(error)) from None
 
     def merged(self, values: Mapping[str, Any], source: str = "configuration") -> "Config":
         """The same configuration with some parameters replaced, checked again."""
@@ -396,6 +410,13 @@ class Config(pydantic.BaseModel):
 def parameters_with(*roles: Role) -> tuple[str, ...]:
     """The parameters that have one of some roles."""
     return tuple(name for name, field in Config.model_fields.items() if not roles_of(field).isdisjoint(roles))
+
+
+def _check_names(values: Mapping[str, Any], source: str = "") -> None:
+    for name in values:
+        if name not in Config.model_fields:
+            where = f"{source}: " if source else ""
+            raise ConfigError(f"{where}unknown parameter {name!r}{nearest(str(name), Config.model_fields)}")
 
 
 def _respelled(values: Mapping[str, Any]) -> dict[str, Any]:

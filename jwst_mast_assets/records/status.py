@@ -1,7 +1,7 @@
 """The status of a proposal: what is on disk, what is missing and why, and when MAST was last asked."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import PartitionTables, TableStore
+from jwst_mast_assets.records.upkeep_notes import spoiled_now
 
 
 def recorded_proposals(store: TableStore) -> list[str]:
@@ -145,7 +146,7 @@ def status(
     checked, changes, compared = Ledger(store).checked(), read_changes(store), read_compared(store)
     rows = [
         {
-            **_counts(of_proposal.files, changes, compared, now),
+            **_counts(of_proposal.files, changes, compared, spoiled_now(store, of_proposal.files, disk), now),
             "proposal": proposal,
             "observations": of_proposal.observations,
             "forgotten": Forgotten(store).number(proposal),
@@ -158,8 +159,10 @@ def status(
     return tables.conform(pd.DataFrame(rows, columns=list(STATUS_TABLE)), STATUS_TABLE)
 
 
-def _counts(files: pd.DataFrame, changes: pd.DataFrame, compared: pd.DataFrame, now: dt.datetime) -> dict[str, int]:
-    state = file_states(files, changes, now)
+def _counts(
+    files: pd.DataFrame, changes: pd.DataFrame, compared: pd.DataFrame, spoiled: Collection[str], now: dt.datetime
+) -> dict[str, int]:
+    state = file_states(files, changes, now, spoiled)
     on_disk = state.isin(ON_DISK)
     look = of_files_on_disk(compared, files)
     queued = tables.is_true(look["isStale"].astype("boolean").fillna(files["isStale"]))
