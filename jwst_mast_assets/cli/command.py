@@ -102,6 +102,7 @@ class Command:
         """
         if self.watch and not self.config.propID:
             raise ConfigError("--watch: name the proposals to watch with --propID")
+        self.store.check()
         if len(self.config.propID) > 1:
             numbers = ", ".join(self.config.propID)
             self._say(f"{len(self.config.propID)} proposals: {numbers} (to choose observations, use --obsnums)")

@@ -50,7 +50,7 @@ def obs_table(
             context.log.warning(warning)
         # Only now, so that a run that cannot ask MAST leaves no trace; and here, so that no later step finds it out.
         make_folder(store.root)
-        if not store.folder.exists():
+        if not store.exists():
             claim(store.root, mast.server)
         table = Listings(store).settle("obs_table", cells, listing, known, utc_now())
         listed = table[table["obsid"].isin(list(listing.listed))]
