@@ -115,12 +115,12 @@ class Bucket:
         content = pa.Table.from_pandas(table, preserve_index=False)
         sink = pa.BufferOutputStream()
         pq.write_table(content, sink)
-        written = sink.getvalue()
+        written = sink.getvalue().to_pybytes()
         # S3's tag of an object that was sent in one piece; where it is another, the table is sent again.
         tag = hashlib.md5(written, usedforsecurity=False).hexdigest()
         if found is None or found.stamp != self._stamp(name, f'"{tag}"'):
             with self._plainly():
-                tag = self._store.put(name, memoryview(written))["e_tag"]
+                tag = self._store.put(name, written)["e_tag"]
             return self._stamp(name, tag), content
         return found.stamp, content
 
