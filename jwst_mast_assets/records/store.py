@@ -172,6 +172,7 @@ class TableStore:
             raise OutputError(f"The folder {folder} cannot be created ({error.strerror})") from None
         try:
             with filelock.FileLock(folder / f"{proposal}.lock", timeout=LOCK_TIMEOUT):
+                self.place.list_again()
                 yield
         except filelock.Timeout as error:
             raise OutputError(

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import re
+import time
 import uuid
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,10 @@ CONNECT, ANSWER = dt.timedelta(seconds=5), dt.timedelta(seconds=20)
 """How long to wait for a connection and for a whole answer; a tick of a sensor has a minute for everything."""
 
 RETRIES = 3
+
+LISTED_FOR = 5.0
+"""Seconds for which a list of objects is used again, unless a lock is taken in the meantime: a command needs the same
+few lists many times."""
 
 DENIED = ("401", "403")
 
@@ -76,6 +81,7 @@ class Bucket:
         self.root = state.parent
         self.locked = locked
         self._is_checked = self._is_claimed = False
+        self._lists: dict[str, tuple[float, dict[str, tuple[Found, int]]]] = {}
 
     def where(self, name: str) -> str:
         """An address."""
@@ -120,14 +126,20 @@ class Bucket:
         tag = hashlib.md5(written, usedforsecurity=False).hexdigest()
         if found is None or found.stamp != self._stamp(name, f'"{tag}"'):
             with self._plainly():
-                tag = self._store.put(name, written)["e_tag"]
-            return self._stamp(name, tag), content
+                stamp = self._stamp(name, self._store.put(name, written)["e_tag"])
+            for folder, (_, listed) in self._lists.items():
+                if name.startswith(f"{folder}/"):
+                    listed[name] = Found(stamp, time.time()), len(written)
+            return stamp, content
         return found.stamp, content
 
     def check(self) -> None:
         """Check that the bucket answers, and that its tables are those of this output folder."""
-        if self._is_checked:
-            return
+        if not self._is_checked:
+            self._check_now()
+
+    def _check_now(self) -> tuple[dict[str, Any], dict[str, str] | None]:
+        """The note and the mark, if they belong together."""
         note = self._note()
         if note and note["place"] != self.url:
             raise ConfigError(
@@ -152,6 +164,8 @@ class Bucket:
         else:
             self._check_copied()
         self._is_checked = True
+        self._is_claimed = bool(note.get("since") and mark and mark["folder"] == str(self.root))
+        return note, mark
 
     def _check_owner(self, mark: Mapping[str, str]) -> None:
         """Check that the output folder is the one that is marked, or that one after a move, and no copy."""
@@ -187,21 +201,19 @@ class Bucket:
 
     def _claim(self) -> None:
         """Mark the tables as those of this output folder, where they are not."""
+        self.check()
         if self._is_claimed:
             return
-        self.check()
         with self.locked("tables"):
-            note, mark = self._note(), self._mark()
-            mine = {"folder": str(self.root), "host": platform.node()}
-            if mark is None or note.get("id") != mark["id"]:
-                self._is_checked = False
-                self.check()
-                note = {"place": self.url, "id": note.get("id") or uuid.uuid4().hex, "since": None}
+            note, mark = self._check_now()
+            if not note:
+                note = {"place": self.url, "id": uuid.uuid4().hex, "since": None}
                 # Before the mark, so that it is known as our own if this process ends in between.
                 write_text(self.state / NOTE, json.dumps(note) + "\n")
-            if mark is None or mark["folder"] != mine["folder"]:
+            if mark is None or mark["folder"] != str(self.root):
+                mark = {"id": note["id"], "folder": str(self.root), "host": platform.node()}
                 with self._plainly():
-                    self._store.put(MARK, (json.dumps({"id": note["id"], **mine}) + "\n").encode())
+                    self._store.put(MARK, (json.dumps(mark) + "\n").encode())
             if not note["since"]:
                 now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
                 write_text(self.state / NOTE, json.dumps({**note, "since": now}) + "\n")
@@ -233,9 +245,16 @@ class Bucket:
             except (ValueError, TypeError, KeyError):
                 raise OutputError(f"{self.where(MARK)} is damaged; remove it if no other folder uses it") from None
 
+    def list_again(self) -> None:
+        """Forget what is in the bucket: a lock is held now, and what others wrote before must be seen."""
+        self._lists.clear()
+
     def _listed(self, folder: str) -> dict[str, tuple[Found, int]]:
         self.check()
-        return self._list(folder)
+        now = time.monotonic()
+        if folder not in self._lists or now - self._lists[folder][0] > LISTED_FOR:
+            self._lists[folder] = now, self._list(folder)
+        return self._lists[folder][1]
 
     def _list(self, folder: str) -> dict[str, tuple[Found, int]]:
         """The objects below a folder, with their sizes."""
@@ -284,21 +303,21 @@ class Bucket:
     @contextmanager
     def _plainly(self) -> Iterator[None]:
         """What the server or the way to it says, as one sentence."""
-        store = self._store
+        _ = self._store
         from obstore.exceptions import BaseError
 
         try:
             yield
         except (BaseError, OSError) as error:
-            raise _sentence(str(error), self.url, str(store.config.get("bucket"))) from None
+            raise _sentence(str(error), self.url) from None
 
 
-def _sentence(said: str, url: str, bucket: str) -> TablesUnreachable:
+def _sentence(said: str, url: str) -> TablesUnreachable:
     """The error for what a server has said."""
     status = re.search(r"status code: (\d+)", said)
     code = re.search(r"<Code>(\w+)</Code>", said)
     reason = " ".join(found[1] for found in (status, code) if found)
-    server = os.environ.get("AWS_ENDPOINT_URL") or "AWS"
+    server, bucket = os.environ.get("AWS_ENDPOINT_URL") or "AWS", url.split("/")[2]
     if "169.254.169.254" in said:
         return TablesRefused(
             f"tablerootdir: there are no keys for {url}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

@@ -43,6 +43,10 @@ class TablePlace(Protocol):
         """Whether any table was ever written."""
         ...
 
+    def list_again(self) -> None:
+        """See from now on what others have written until now."""
+        ...
+
     def where(self, name: str) -> str:
         """The path or address of a table or an asset, for people."""
         ...
@@ -97,6 +101,9 @@ class Folder:
         """Whether any table was ever written."""
         self.check()
         return self.folder.exists()
+
+    def list_again(self) -> None:
+        """Nothing to do: what is in the folder is always seen."""
 
     def where(self, name: str) -> str:
         """A path."""
