@@ -226,7 +226,7 @@ def folder_of(arguments: argparse.Namespace) -> tuple[Config, TableStore]:
     """The configuration and output folder for a command's options."""
     given = {name: value for name in ("outrootdir", "outsubdir") if (value := getattr(arguments, name)) is not None}
     config = load_config(arguments.configfile).merged(given, "command line")
-    return config, TableStore(config.root)
+    return config, TableStore.of(config)
 
 
 def _history(store: TableStore, given: str) -> tuple[str, pd.DataFrame]:

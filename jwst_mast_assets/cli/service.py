@@ -16,11 +16,12 @@ schedules and the queue."""
 
 KEPT = (
     *("DAGSTER_HOME", "JWSTDOWNLOAD_OUTDIR", "JWST_QUERY_CFGFILE", "MAST_SERVER", "JWST_EXECUTOR", "PATH"),
+    *("AWS_ENDPOINT_URL", "AWS_REGION"),
     *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"),
 )
 """Variables whose present values go into the environment file."""
 
-SECRET = ("JWST_POSTGRES_URL", "MAST_API_TOKEN", "JWST_NOTIFY_URLS")
+SECRET = ("JWST_POSTGRES_URL", "MAST_API_TOKEN", "JWST_NOTIFY_URLS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """Variables that the user adds to it."""
 
 UNIT = """[Unit]

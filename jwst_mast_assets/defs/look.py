@@ -61,7 +61,7 @@ class Look:
         self, instance: dg.DagsterInstance, config: Config, interval: float, cursor: str | None, now: dt.datetime
     ) -> None:
         self.instance, self.config, self.interval, self.now = instance, config, interval, now
-        self.ledger = Ledger(TableStore(config.root))
+        self.ledger = Ledger(TableStore.of(config))
         self.watched = watched_proposals(instance, self.ledger.store, config)
         self.before = _read(cursor)
         self.next = now

@@ -132,7 +132,7 @@ def notice_of_token(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
 
 def _outbox(instance: dg.DagsterInstance) -> Outbox:
-    return Outbox(TableStore(daemon_config(instance).root))
+    return Outbox(TableStore.of(daemon_config(instance)))
 
 
 @contextmanager

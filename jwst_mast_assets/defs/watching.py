@@ -155,7 +155,7 @@ def watch(
     """
     keys, unreadable = _numbers(given)
     check_folder_is_set(config)
-    store = TableStore(config.root)
+    store = TableStore.of(config)
     adopt_registered(instance, store)
     try:
         found = survey(open_archive(config.root), config, store, keys)
