@@ -58,7 +58,8 @@ class Installation:
         workspace = self.folder / "workspace.yaml"
         workspace.write_text(workspace_text.format(port=code_port))
         self.url = f"http://127.0.0.1:{port}"
-        for name, text in units(sys.executable, self.folder / "environment", workspace, port, code_port).items():
+        environment = self.folder / "environment"
+        for name, text in units(sys.executable, environment, workspace, port, code_port, "json").items():
             command = next(line for line in text.splitlines() if line.startswith("ExecStart="))
             self.start(name, shlex.split(command.removeprefix("ExecStart=")), quick)
             if name == CODE:
