@@ -67,8 +67,11 @@ class QuickEventLog(SqliteEventLogStorage):
         with self.run_connection(events[0].run_id) as connection:
             connection.execute(insert, rows)
         with self.index_connection() as connection:
-            with_ids = insert.returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
-            ids = list(connection.execute(with_ids, rows).scalars())
+            connection.execute(insert, rows)
+            # Nobody else can have added any since, as the transaction holds the database.
+            number_of = SqlEventLogStorageTable.c.id
+            last_ids = sqlalchemy.select(number_of).order_by(number_of.desc()).limit(len(rows))
+            ids = sorted(connection.execute(last_ids).scalars())
             self._store_asset_event_tags(connection, events, ids)
             last = {(row["asset_key"], row["dagster_event_type"]): number for number, row in enumerate(rows)}
             for number in last.values():

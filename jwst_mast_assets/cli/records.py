@@ -24,7 +24,7 @@ def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     status = _command(commands, "status", "what is on disk of each proposal, and what is missing")
     status.add_argument("proposal", nargs="*", help="proposal numbers; default: the watched ones, or all with records")
     status.add_argument(
-        "--check", action="store_true", help="exit status 1 if a selected file is missing, failed or stale"
+        "--check", action="store_true", help="exit status 1 if a selected file is missing, failed, spoiled or stale"
     )
     status.add_argument(
         "--format",
@@ -33,7 +33,9 @@ def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
         help="for people, or for other programs (default %(default)s)",
     )
     status.add_argument("--all", action="store_true", help="also proposals that are no longer watched")
-    status.add_argument("--details", action="store_true", help="name the stale, missing, failed and waiting files")
+    status.add_argument(
+        "--details", action="store_true", help="name the files that are not as they should be, and those that wait"
+    )
 
     calendar = _command(commands, "calendar", "which selected files become public when")
     calendar.add_argument("proposal", nargs="*", help="proposal numbers; default: all with records")

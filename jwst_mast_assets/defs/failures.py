@@ -165,7 +165,10 @@ def setup_of(config: Config | None) -> str:
     """
     values = config.model_dump(mode="json") if config else None
     token = os.environ.get("MAST_API_TOKEN") or (config.token.get_secret_value() if config and config.token else "")
-    around = [os.environ.get(name, "") for name in ("MAST_SERVER", "JWSTDOWNLOAD_OUTDIR")]
+    names = ["MAST_SERVER", "JWSTDOWNLOAD_OUTDIR"]
+    if config and config.tablerootdir:
+        names += ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION"]
+    around = [os.environ.get(name, "") for name in names]
     text = json.dumps([values, token, around, __version__], sort_keys=True, default=str)
     return hashlib.sha256(b"jwst_mast_assets setup " + text.encode()).hexdigest()[:12]
 

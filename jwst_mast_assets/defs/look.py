@@ -21,9 +21,11 @@ from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.mast.discovery import list_of_instrument
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.exclusions import excluded_observations
-from jwst_mast_assets.records.due_cells import DueCell, due_cells, fallen
+from jwst_mast_assets.records.due_cells import DueCell, due_cells, emptied, fallen
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.looking import look
+from jwst_mast_assets.records.notices import notice_addresses, short_list
+from jwst_mast_assets.records.outbox import Outbox
 from jwst_mast_assets.records.pace import Rotation
 from jwst_mast_assets.records.relisting import Relisting
 from jwst_mast_assets.records.store import TableStore
@@ -33,6 +35,9 @@ MOST_REQUESTS = 50
 
 MOST_EXCLUDED = 5
 """How many proposals are named for which the configuration excludes everything."""
+
+MOST_EMPTIED = 5
+"""Proposals of which MAST lists nothing any more that have a notice each."""
 
 TickResult = dg.SensorResult | dg.SkipReason
 
@@ -56,13 +61,14 @@ class Look:
         self, instance: dg.DagsterInstance, config: Config, interval: float, cursor: str | None, now: dt.datetime
     ) -> None:
         self.instance, self.config, self.interval, self.now = instance, config, interval, now
-        self.ledger = Ledger(TableStore(config.root))
+        self.ledger = Ledger(TableStore.of(config))
         self.watched = watched_proposals(instance, self.ledger.store, config)
         self.before = _read(cursor)
         self.next = now
         self.due: dict[DueCell, None] = {}
         self.with_data: set[str] = set()
         self.fell: list[str] = []
+        self.emptied: dict[str, int] = {}
         self.excluded: list[str] = []
         self.found: set[str] = set()
 
@@ -118,6 +124,7 @@ class Look:
             of_due = observations["proposal_id"].isin({int(item.cell.proposal) for item in due})
             self.with_data.update(observations.loc[of_due, "cell"])
             self.fell += fallen(observations, recorded)
+            self.emptied |= emptied(observations, recorded)
             self._note_excluded(observations)
             return {item.cell.proposal for item in due}
 
@@ -169,6 +176,7 @@ class Look:
             archive.warn(
                 f"MAST lists fewer observations than before on {len(self.fell)} day(s), {self.fell[0]} among them"
             )
+        self._note_emptied()
         asked, new = self._requests(skipped)
         skipped += asked.skipped
         if self.ledger.store.state.exists():
@@ -207,6 +215,19 @@ class Look:
             with_data=self.with_data,
         )
         return asked, new
+
+    def _note_emptied(self) -> None:
+        """Have it reported that MAST lists nothing at all of proposals that have data."""
+        if not self.emptied or not notice_addresses().urls or not self.ledger.store.state.exists():
+            return
+        told = {key: [f"0 of {number} observations of {key} listed"] for key, number in self.emptied.items()}
+        if len(told) > MOST_EMPTIED:
+            # One notice, not one each: MAST is more likely to have lost them all.
+            lists = [sentence for sentences in told.values() for sentence in sentences]
+            notices = {"": short_list(sorted(told), lists[:MOST_EMPTIED])}
+        else:
+            notices = {key: short_list([key], sentences) for key, sentences in told.items()}
+        Outbox(self.ledger.store).note_short(notices, self.now)
 
     def _still_said(self, rotation: Rotation) -> list[str]:
         """What earlier ticks skipped of proposals that this one did not ask about."""

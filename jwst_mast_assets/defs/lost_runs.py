@@ -118,6 +118,8 @@ def end_lost_runs(
 ) -> list[str]:
     """Mark runs whose process is gone as failed, so that they are retried; returns their ids.
 
+    One that was being canceled, as after Ctrl-C, is canceled.
+
     Parameters
     ----------
     instance : DagsterInstance
@@ -130,16 +132,18 @@ def end_lost_runs(
     """
     now = utc_now()
     lost = []
-    for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+    statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    for record in instance.get_run_records(dg.RunsFilter(statuses=statuses)):
         run = record.dagster_run
+        canceling = run.status == dg.DagsterRunStatus.CANCELING
         beat, times = (looks or {}).get(run.run_id, ("", 0))
         began = dt.datetime.fromtimestamp(record.start_time or now.timestamp(), dt.timezone.utc)
-        old_enough = now - began > (GRACE if grace is None else grace)
+        old_enough = canceling or now - began > (GRACE if grace is None else grace)
         # A lock says it at once, but only on its own machine.
         here = not beat or _host(beat) == HOST
         if (old_enough and here and is_lost(instance, run.run_id)) or times >= SILENT_LOOKS:
             where = f" It ran on {_host(beat)}." if beat else ""
-            instance.report_run_failed(run, reason + where)
+            (instance.report_run_canceled if canceling else instance.report_run_failed)(run, reason + where)
             lock_path(instance, run.run_id).unlink(missing_ok=True)
             if beat:
                 instance.daemon_cursor_storage.set_cursor_values({_key(run.run_id): ""})

@@ -11,6 +11,7 @@ from jwst_mast_assets.defs.attempts import ATTEMPT, REASON
 from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.failures import verdict_of
 from jwst_mast_assets.defs.jobs import jwst_download, jwst_query
+from jwst_mast_assets.defs.list_checks import NO_SUDDEN_FALL
 from jwst_mast_assets.defs.partitions import cells_of_run
 from jwst_mast_assets.defs.reprocessing import jwst_reprocessing
 from jwst_mast_assets.defs.resources import current_token
@@ -49,6 +50,8 @@ def notice_of_new_data(context: dg.RunStatusSensorContext) -> None:
         box.work_again(utc_now())
         if notice:
             _keep(box, context.dagster_run, proposals, _kind(context.dagster_run, totals), notice)
+        if (short := _short_lists(context.instance, context.dagster_run)) and notices.notice_addresses().urls:
+            box.note_short({proposals[0]: notices.short_list(proposals, short)}, dt.datetime.now(dt.timezone.utc))
 
 
 @dg.run_failure_sensor(
@@ -129,7 +132,7 @@ def notice_of_token(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
 
 def _outbox(instance: dg.DagsterInstance) -> Outbox:
-    return Outbox(TableStore(daemon_config(instance).root))
+    return Outbox(TableStore.of(daemon_config(instance)))
 
 
 @contextmanager
@@ -169,6 +172,17 @@ def _totals(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[dict[str,
         if event and event.asset_key.path[-1] == "index_html" and "page" in event.metadata:
             page = str(event.metadata["page"].value)
     return totals, page
+
+
+def _short_lists(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
+    """The lists of a run that were shorter than what is on record."""
+    told = []
+    for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        check = record.asset_check_evaluation
+        if check and check.check_name == NO_SUDDEN_FALL and not check.passed:
+            lists: Any = check.metadata["short"].value
+            told += map(str, lists)
+    return told
 
 
 def _cells(context: dg.RunStatusSensorContext | dg.RunFailureSensorContext) -> tuple[list[str], str]:

@@ -123,7 +123,7 @@ def _requests(
     instance: dg.DagsterInstance, config: Config, first_day: dt.date, now: dt.datetime
 ) -> tuple[Requests, int]:
     """What to request, and how many files of watched proposals are still stale."""
-    store = TableStore(config.root)
+    store = TableStore.of(config)
     watched = set(watched_proposals(instance, store, config))
     changed = {Cell.from_key(key): changes for key, changes in changes_by_cell(read_changes(store)).items()}
     stale = {

@@ -16,7 +16,7 @@ from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.sizes import human_bytes
-from jwst_mast_assets.records.upkeep import held_sentence, look_after, watched_and_recorded
+from jwst_mast_assets.records.upkeep import held_sentence, look_after, with_files
 
 START_HOUR = 4
 """Of the day, UTC."""
@@ -37,7 +37,7 @@ def look_at_disk(context: dg.OpExecutionContext, config: LookAtDisk, jwst_config
     with plain_failures_of(context.instance, context.run_id):
         settings, store = jwst_config.checked(), jwst_config.store()
         check_folder_is_set(settings)
-        proposals = watched_and_recorded(store, watched_proposals(context.instance, store, settings))
+        proposals = with_files(store, watched_proposals(context.instance, store, settings))
         now = utc_now()
         busy = under_way(context.instance).cells
         found = look_after(store, settings, proposals, now, config.accept_losses, config.read_all, busy)

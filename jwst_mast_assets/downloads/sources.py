@@ -31,6 +31,8 @@ class Source:
     archive: Archive
     looked_up: Mapping[str, str] = field(default_factory=dict)
     """Keys in the cloud according to MAST, by dataURI."""
+    endpoint: str = ENDPOINT
+    """Server of the cloud."""
 
     @property
     def label(self) -> str:
@@ -45,9 +47,8 @@ class Source:
         """Addresses to try in turn; none if the path cannot be derived from the name."""
         if self.name == "mast":
             return [f"{self.archive.download_url}?uri={quote(uri, safe='')}"]
-        endpoint = (os.environ.get("AWS_ENDPOINT_URL") or ENDPOINT).rstrip("/")
         told = [self.looked_up[uri]] if uri in self.looked_up else []
-        return [f"{endpoint}/{BUCKET}/{quote(key)}" for key in dict.fromkeys([*told, *s3_keys(name)])]
+        return [f"{self.endpoint}/{BUCKET}/{quote(key)}" for key in dict.fromkeys([*told, *s3_keys(name)])]
 
 
 def sources(config: Config, archive: Archive, files: Iterable[tuple[str, str]] = ()) -> list[Source]:
@@ -69,7 +70,9 @@ def sources(config: Config, archive: Archive, files: Iterable[tuple[str, str]] =
             looked_up = archive.cloud_paths([uri for uri, name in files if not name_says_key(name)])
         except ArchiveError as error:
             log.warning("MAST does not say where some files are in the cloud: %s", error)
-    return [Source(name, archive, looked_up) for name in places]
+    # That server is for the tables, where they are in a bucket.
+    other = None if config.tablerootdir else os.environ.get("AWS_ENDPOINT_URL")
+    return [Source(name, archive, looked_up, (other or ENDPOINT).rstrip("/")) for name in places]
 
 
 def name_says_key(name: str) -> bool:

@@ -283,7 +283,8 @@ class Archive(Connection):
             # Each list is handed out once: who asks again wants a new one.
             self._ahead = replace(ahead, obsids=left) if left else None
             table = ahead.answer.result()
-            return table[table["parent_obsid"].isin(obsids)].reset_index(drop=True) if left else table
+            wanted = table["parent_obsid"].isin(obsids)
+            return table if wanted.all() else table[wanted].reset_index(drop=True)
         return self._ask_products(obsids, batch)
 
     def request_products(self, obsids: Sequence[int], batch: int | None = None) -> None:

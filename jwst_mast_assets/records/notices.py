@@ -114,6 +114,12 @@ def failed(proposals: Sequence[str], days: str, reasons: Sequence[str], run_id: 
     return Notice(f"download of {_numbers(proposals)} failed ({days})", f"{why}\nRun {run_id}", "failure")
 
 
+def short_list(proposals: Sequence[str], lists: Sequence[str]) -> Notice:
+    """MAST's list was shorter than what is on record, also when it was asked again; one sentence for each list."""
+    kept = "What is on record is kept, and the lists are asked for again."
+    return Notice(f"MAST lists less of {_numbers(proposals)} than before", "\n".join([*lists, kept]), "warning")
+
+
 class TokenState(NamedTuple):
     """What is known about a token: when it was first seen and last used, and when its end was last reported."""
 

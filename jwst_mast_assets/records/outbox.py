@@ -9,7 +9,7 @@ Kept in the output folder, ``<root>/.jwst_mast_assets/outbox.json``, until the r
 """
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jwst_mast_assets.mast.connection import TOKEN_PAGE
@@ -22,7 +22,10 @@ BETWEEN_NOTICES = dt.timedelta(hours=1)
 RETRY = dt.timedelta(minutes=10)
 """Time between two attempts to reach a receiver that is down."""
 
-NEWS_KINDS = ("new", "released", "reprocessed", "healed", "failed")
+SHORT = "short list"
+"""Kind of the news that MAST lists less than before."""
+
+NEWS_KINDS = ("new", "released", "reprocessed", "healed", SHORT, "failed")
 """What news are about, in the order in which a notice names them."""
 
 OUTAGES = {"disk": "the disk is full", "mast": "MAST does not answer"}
@@ -65,6 +68,10 @@ class Outbox:
                     box["done"] = [*box["done"], each.id][-MOST_REMEMBERED:]
                     box["news"].append({**each._asdict(), "at": iso_second(now)})
             self._write(box)
+
+    def note_short(self, notices: Mapping[str, Notice], now: dt.datetime) -> None:
+        """Keep notices of short lists, by proposal: one a day for each, whoever finds it. Raises OutputError."""
+        self.add([News(f"short {now:%Y-%m-%d} {key}", key, SHORT, *each[:2]) for key, each in notices.items()], now)
 
     def fail(self, cause: str, why: str, event: str, now: dt.datetime) -> None:
         """Note a failure with one of the ``OUTAGES``: the first opens the outage. Raises OutputError."""
@@ -208,7 +215,7 @@ def _of_proposal(news: list[dict[str, str]]) -> Notice:
     """One notice of all that is new of a proposal."""
     counts = {kind: sum(each["kind"] == kind for each in news) for kind in NEWS_KINDS}
     told = {kind: count for kind, count in counts.items() if count}
-    kind = "failure" if set(told) == {"failed"} else "warning" if "failed" in told else "success"
+    kind = "failure" if set(told) == {"failed"} else "warning" if {"failed", SHORT} & set(told) else "success"
     if len(news) == 1:
         return Notice(news[0]["title"], news[0]["body"], kind)
     whose = news[0]["proposal"].lstrip("0") or "daily checks"

@@ -150,6 +150,36 @@ def test_the_image_copies_what_is_there():
             assert all((REPOSITORY / source).exists() for source in sources), line
 
 
+def test_the_image_has_the_folders_extras_and_account_that_compose_counts_on():
+    lines = (DEPLOY / "compose" / "Dockerfile").read_text().splitlines()
+    steps = [line.partition(" ")[::2] for line in lines if line[:1].isalpha()]
+    environment = dict(word.split("=", 1) for step, rest in steps if step == "ENV" for word in rest.split())
+    (extras,) = re.findall(r"\.\[([\w,]+)\]", " ".join(lines))
+    assert set(extras.split(",")) <= set(metadata.metadata("jwst_mast_assets").get_all("Provides-Extra") or [])
+    assert steps[-1] == ("USER", "jwst")
+    compose = read("compose/compose.yaml")
+    ours = {name: service for name, service in compose["services"].items() if "build" in service}
+    assert set(ours) == set(UNITS)
+    for service in ours.values():
+        build = service["build"]
+        assert (DEPLOY / "compose" / build["context"] / build["dockerfile"]).samefile(DEPLOY / "compose" / "Dockerfile")
+        mounted = [volume.partition("}:")[2] or volume.split(":")[1] for volume in service["volumes"]]
+        assert mounted == [environment["JWSTDOWNLOAD_OUTDIR"], f"{environment['DAGSTER_HOME']}/workspace.yaml"]
+        assert set(service["depends_on"]) <= set(compose["services"])
+        assert {"JWST_POSTGRES_URL", "MAST_API_TOKEN"} <= set(service["environment"])
+    for name in ("web", "daemon"):
+        assert f"{environment['DAGSTER_HOME']}/workspace.yaml" in ours[name]["command"]
+    database = compose["services"]["database"]
+    assert {volume.partition(":")[0] for volume in database["volumes"]} == set(compose["volumes"])
+
+
+def test_services_log_json_on_request(account, tmp_path):
+    assert main(["service", "install", "--user", "--folder", str(tmp_path / "units"), "--log-format", "json"]) == 0
+    for path in (tmp_path / "units").iterdir():
+        (command,) = [line for line in path.read_text().splitlines() if line.startswith("ExecStart=")]
+        assert command.endswith(" --log-format json")
+
+
 def test_the_programs_and_modules_that_the_image_starts_are_there():
     for service in read("compose/compose.yaml")["services"].values():
         command = service.get("command", [])
