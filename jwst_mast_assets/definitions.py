@@ -58,7 +58,7 @@ def build_defs(config: Config | None = None, resource_overrides: Mapping[str, An
             *notices.sensors,
             *lost_runs.sensors,
         ],
-        resources={**build_resources(config), **(resource_overrides or {})},
+        resources=build_resources(config, resource_overrides),
         executor=chosen_executor(),
     )
 

@@ -24,7 +24,7 @@ from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
-from jwst_mast_assets_tests.defs.test_sensors import tick
+from jwst_mast_assets_tests.defs.running import tick
 
 PACKED = Path(__file__).parent / "data" / "version_before.tar.xz"
 OLD_ROOT = "/tmp/jwst_before/data"

@@ -1,11 +1,11 @@
 """What one call of ``jwst_query.py`` or ``jwst_download.py`` does, step by step."""
 
+import contextlib
 import datetime as dt
-import math
 import shutil
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -13,38 +13,40 @@ import pandas as pd
 
 from jwst_mast_assets import downloads
 from jwst_mast_assets.cli import screen
+from jwst_mast_assets.cli.asking import Asking
 from jwst_mast_assets.cli.interrupts import Interrupts
 from jwst_mast_assets.cli.outcome import exclusive_sentences, failed_lines
 from jwst_mast_assets.cli.progress import TqdmProgress
 from jwst_mast_assets.cli.quick_events import batched_events, quick
 from jwst_mast_assets.cli.runs import Result, materialize, open_instance, ranges
 from jwst_mast_assets.definitions import build_defs
+from jwst_mast_assets.defs.lost_runs import end_lost_runs
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.defs.quick_sqlite import quick_sqlite
-from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, config_resource, opened
+from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, known_config, opened
 from jwst_mast_assets.defs.watching import adopt_registered
 from jwst_mast_assets.mast import selection, tables
-from jwst_mast_assets.mast.archive import OBS_COLUMNS
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, parameters_with
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError
-from jwst_mast_assets.mast.exclusions import excluded_files, excluded_observations
+from jwst_mast_assets.mast.exclusions import excluded_files, excluded_observations, unmatched_values
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
-from jwst_mast_assets.mast.shared_limits import shared_limits
 from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.records import holdings
-from jwst_mast_assets.records.archive_identity import open_archive
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.store import PartitionTables
 from jwst_mast_assets.records.watched import WatchList
 
 ASKING, DOWNLOADING, CHECKING = "Asking MAST for the files of", "Downloading files of", "Checking the files of"
 """What a command says it is doing, in front of a proposal."""
+
+LISTED = ("obs_table", "product_table")
+"""The assets that say what MAST has."""
 
 FIRST_COLUMNS = ("outfilename", "proposal_id", "obsnum", "date_min", "date_start", "dl_str", "size", "filetype", "sca")
 """Columns of the tables that stay longest where the terminal is narrow."""
@@ -58,7 +60,8 @@ class Command:
 
     Parameters
     ----------
-    config : Config
+    asking : Asking
+        What it has asked MAST already.
     interrupts : Interrupts
         What ends it in good order.
     assume_yes : bool
@@ -71,21 +74,20 @@ class Command:
 
     def __init__(
         self,
-        config: Config,
+        asking: Asking,
         interrupts: Interrupts,
         assume_yes: bool = False,
         watch: bool = False,
         quiet: bool = False,
     ) -> None:
-        self.config = config
+        self.config = asking.config
         self.interrupts = interrupts
         self.assume_yes = assume_yes
         self.watch = watch
         self.quiet = quiet
-        self.now = dt.datetime.now(dt.timezone.utc)
+        self.asking, self.archive, self.now = asking, asking.archive, asking.now
         self.snapshot = Snapshot(self._run_config())
         self.store = self.snapshot.store
-        self.archive = open_archive(config.root, limits=shared_limits(config))
         self.token_given = bool(self.archive.token)
         self._unanswered: dict[str, str] = {}
         self._to_download: list[Cell] = []
@@ -100,16 +102,14 @@ class Command:
         KeyboardInterrupt
             If it was interrupted; see :meth:`interruption`.
         """
-        if self.watch and not self.config.propID:
-            raise ConfigError("--watch: name the proposals to watch with --propID")
+        self.store.check()
         if len(self.config.propID) > 1:
             numbers = ", ".join(self.config.propID)
             self._say(f"{len(self.config.propID)} proposals: {numbers} (to choose observations, use --obsnums)")
-        if self.archive.token:
-            self.archive.whoami()
-            self._warn()
-        found = self._find()
-        self._warn()
+        found, warnings = self.asking.observations()
+        self._unanswered = dict(self.archive.failures["observations"])
+        for warning in warnings:
+            print(f"WARNING: {warning}", file=sys.stderr)
         for warning in mode_warnings(self.config, found):
             print(f"WARNING: {warning}", file=sys.stderr)
         cells = cells_with_data(found)
@@ -127,36 +127,44 @@ class Command:
             # Dagster needs the keys for a run; only --watch has proposals watched.
             adopt_registered(instance, self.store)
             register_proposals(instance, proposals_of(cells), self.config.first_day)
+            end_lost_runs(instance, "Its process is gone; noticed by the next command.")
             if self.watch and (new := WatchList(self.store).add(proposals_of(cells))):
                 self._say(f"watched from now on: {' '.join(new)}")
-            results = self._materialize(instance, "jwst_query", cells, self._query_assets(download), ASKING)
+            if download and self._asks_nobody() and len(ranges(cells)) == 1:
+                return self._list_and_download(instance, cells)
+            assets = LISTED if download else [*LISTED, *self._shown_assets()]
+            results = self._materialize(instance, "jwst_query", cells, assets, ASKING)
             recorded = self._read(cells)
-            if not all(result.success or result.files_failed for result in results):
+            if not _completed(results):
                 self._save_tables(recorded)
                 return self._status(results)
-            excluded = excluded_files(recorded.products, recorded.observations, self.config)
-            if excluded:
-                self._say(f"### Nothing is selected: {excluded}.")
-            else:
-                self._print_tables(recorded)
-            if download and not excluded:
+            selected = self._print_listed(recorded)
+            if download and selected:
                 return max(self._download(instance, cells, recorded), self._status(results))
             self._save_tables(recorded)
             if not download:
                 self._say_where(cells)
         return self._status(results)
 
-    def _find(self) -> pd.DataFrame:
-        """The observations of the call. Of named proposals all of its days are asked for, as the runs want them."""
-        if self.config.propID:
-            columns = (*OBS_COLUMNS, *self.config.mastcolumns_obsTable)
-            lower, upper = selection.window(self.config, self.now)
-            last = mjd_of(self.now) + 1 if upper is None else upper
-            span = None if lower is upper is None else (math.floor(lower or 0.0), math.floor(last) + 1.0)
-            self.archive.remember_observations(self.config.propID, span, columns)
-        found = find_observations(self.archive, self.config, self.now)
-        self._unanswered = dict(self.archive.failures["observations"])
-        return found
+    def _list_and_download(self, instance: dg.DagsterInstance, cells: list[Cell]) -> int:
+        """List and download in one run, as nobody is asked in between."""
+        selected: list[bool] = []
+
+        def listed() -> None:
+            recorded = self._read(cells)
+            selected.append(self._print_listed(recorded))
+            if selected[0]:
+                to_fetch = self._to_fetch(recorded)
+                self._announce(to_fetch)
+                self._to_download = cells
+                self._say(_heading(DOWNLOADING if len(to_fetch) else CHECKING, cells))
+
+        assets = [*LISTED, "downloaded_files", *self._shown_assets()]
+        results = self._materialize(instance, "jwst_download", cells, assets, ASKING, listed)
+        if selected and selected[0]:
+            return self._outcome(cells, results)
+        self._save_tables(self._read(cells))
+        return self._status(results)
 
     def _run_config(self) -> Config:
         """The configuration of the runs: what the launchpad cannot set is left out, as the command sees to it."""
@@ -165,35 +173,34 @@ class Command:
         dates = {"date_select": self._dates(), "all_dates": False}
         return self.config.model_copy(update={**own, **place, **dates})
 
-    def _warn(self) -> None:
-        for sentence in self.archive.unsaid():
-            print(f"WARNING: {sentence}", file=sys.stderr)
-
     def interruption(self) -> str:
         """What is done when the command was interrupted, and how to go on."""
         done = ""
         if self._to_download:
             self.snapshot.list_again()
-            chosen, there = self._on_disk(self._read(self._to_download))
-            done = f"; {int(there.sum())} of {len(chosen)} files are complete"
+            chosen, code = self._on_disk(self._read(self._to_download))
+            done = f"; {int((code == downloads.Code.EXISTS).sum())} of {len(chosen)} files are complete"
         return f"Interrupted{done}. Run the same command again to resume."
 
-    def _query_assets(self, download: bool) -> list[str]:
-        assets = ["obs_table", "product_table"]
-        if not download:
-            assets += ["summary_table", *(["index_html"] if self.config.makewebpages else [])]
-        return assets
+    def _shown_assets(self) -> list[str]:
+        return ["summary_table", *(["index_html"] if self.config.makewebpages else [])]
+
+    def _asks_nobody(self) -> bool:
+        return self.assume_yes or not sys.stdin.isatty()
 
     def _download(self, instance: dg.DagsterInstance, cells: list[Cell], recorded: PartitionTables) -> int:
         to_fetch = self._to_fetch(recorded)
         if not self._confirmed(to_fetch):
             return 0
-        assets = ["downloaded_files", "summary_table", *(["index_html"] if self.config.makewebpages else [])]
         self._to_download = cells
         step = DOWNLOADING if len(to_fetch) else CHECKING
-        results = self._materialize(instance, "jwst_download", cells, assets, step)
+        assets = ["downloaded_files", *self._shown_assets()]
+        return self._outcome(cells, self._materialize(instance, "jwst_download", cells, assets, step))
+
+    def _outcome(self, cells: list[Cell], results: list[Result]) -> int:
+        """Print what became of the files; returns the exit status."""
         run_ids = [result.run_id for result in results]
-        if not all(result.success or result.files_failed for result in results):
+        if not _completed(results):
             self._say("\n### Download failed.")
             return self._status(results)
         recorded = self._read(cells)
@@ -203,13 +210,20 @@ class Command:
         return self._status(results, files_named=True)
 
     def _materialize(
-        self, instance: dg.DagsterInstance, job: str, cells: list[Cell], assets: list[str], step: str
+        self,
+        instance: dg.DagsterInstance,
+        job: str,
+        cells: list[Cell],
+        assets: Sequence[str],
+        step: str,
+        listed: Callable[[], None] | None = None,
     ) -> list[Result]:
+        """Materialize assets, each range of cells in a run; `listed` is called when the products are listed."""
         progress = TqdmProgress(shown=not self.quiet)
         config = self.snapshot.config
         resources = {
             "progress": progress,
-            "jwst_config": config_resource(config, self.snapshot),
+            "jwst_config": known_config(self.snapshot),
             "archive": opened(self.archive),
         }
         definitions = build_defs(config, resources)
@@ -224,10 +238,9 @@ class Command:
         for first, last in ranges(cells):
             if first.proposal not in told:
                 told.add(first.proposal)
-                days = [cell.day for cell in cells if cell.proposal == first.proposal]
-                self._say(f"{step} {first.proposal}, {_between(days)}")
+                self._say(_heading(step, [cell for cell in cells if cell.proposal == first.proposal]))
             run_id = str(uuid.uuid4())
-            with progress, self.interrupts.canceling(instance, run_id):
+            with progress, self.interrupts.canceling(instance, run_id), _after(LISTED[-1], instance, run_id, listed):
                 results.append(
                     materialize(
                         definitions.resolve_job_def(job),
@@ -253,6 +266,16 @@ class Command:
             *(self.store.read(asset, cells) for asset in ("obs_table", "product_table", "downloaded_files"))
         )
 
+    def _print_listed(self, recorded: PartitionTables) -> bool:
+        """Print what was listed; returns whether anything is selected."""
+        for sentence in unmatched_values(recorded.products, self.config):
+            print(f"WARNING: {sentence}", file=sys.stderr)
+        if excluded := excluded_files(recorded.products, recorded.observations, self.config):
+            self._say(f"### Nothing is selected: {excluded}.")
+            return False
+        self._print_tables(recorded)
+        return True
+
     def _print_tables(self, recorded: PartitionTables) -> None:
         listed = holdings.run_reports(*recorded, self.config, [], self.snapshot.disk)
         for title, table in (
@@ -267,7 +290,7 @@ class Command:
             if "outfilename" in table:
                 folder = f"{self.config.root}/"
                 table = table.assign(outfilename=table["outfilename"].str.removeprefix(folder))
-            self._say(*screen.as_lines(table, screen.width_of_screen(), FIRST_COLUMNS))
+            self._say(*screen.as_lines(table, screen.width_of_screen(), FIRST_COLUMNS), wrap=False)
 
     def _save_tables(self, recorded: PartitionTables, run_ids: Sequence[str] = ()) -> None:
         if self.config.savetables:
@@ -283,31 +306,33 @@ class Command:
                 self._say(f"page: {folder / 'index.html'}")
 
     def _on_disk(self, recorded: PartitionTables) -> tuple[pd.DataFrame, pd.Series]:
-        """The selected products, and whether their files are there."""
-        products = recorded.products.drop_duplicates("dataURI")
-        chosen = products[tables.is_true(products["selected"])]
+        """The selected products, and the ``dl_code`` of their files."""
+        # A file is selected if any of the days that list it selects it.
+        products = recorded.products
+        chosen = products[tables.is_true(products["selected"])].drop_duplicates("dataURI")
         look = self.config.model_copy(update={"skip_check_if_outfile_exists": False})
-        state = downloads.state_on_disk(chosen, look, recorded.files, self.snapshot.disk)["dl_code"]
-        return chosen, tables.is_true(state == downloads.Code.EXISTS)
+        return chosen, downloads.state_on_disk(chosen, look, recorded.files, self.snapshot.disk)["dl_code"]
 
     def _to_fetch(self, recorded: PartitionTables) -> pd.DataFrame:
         """The selected products that will be requested, as far as is known without MAST's checksums."""
-        chosen, there = self._on_disk(recorded)
+        chosen, code = self._on_disk(recorded)
+        again = downloads.companions_of(chosen["productFilename"], code == downloads.Code.BAD_SIZE)
+        there = tables.is_true(code == downloads.Code.EXISTS) & ~again
         missing = chosen[~(there & (not self.config.clobber))]
         if self.archive.token:
             return missing
         exclusive = (missing["dataRights"] == "EXCLUSIVE_ACCESS") & (missing["t_obs_release"] > mjd_of(self.now))
         return missing[~tables.is_true(exclusive)]
 
+    def _announce(self, fetch: pd.DataFrame) -> None:
+        if len(fetch):
+            size = human_bytes(int(fetch["size"].fillna(0).sum()))
+            free = human_bytes(shutil.disk_usage(self.config.root).free)
+            self._say(f"\n### Downloading {counted(len(fetch), 'file')}, {size}; free in {self.config.root}: {free}")
+
     def _confirmed(self, fetch: pd.DataFrame) -> bool:
-        if fetch.empty:
-            return True
-        size = int(fetch["size"].fillna(0).sum())
-        free = human_bytes(shutil.disk_usage(self.config.root).free)
-        self._say(
-            f"\n### Downloading {counted(len(fetch), 'file')}, {human_bytes(size)}; free in {self.config.root}: {free}"
-        )
-        if self.assume_yes or not sys.stdin.isatty():
+        self._announce(fetch)
+        if fetch.empty or self._asks_nobody():
             return True
         answer = input("Do you want to continue and download these products [y/n]? ")
         # That may have been hours ago.
@@ -323,7 +348,7 @@ class Command:
         chosen = files[tables.is_true(files["selected"])]
         failed = chosen[chosen["dl_code"].isin(downloads.FAILURES)]
         waiting = downloads.not_provided_yet(files)
-        self._say(f"\n### {_outcome(downloads.summary(files[of_runs]), chosen, len(failed), len(waiting))}")
+        self._say(f"\n### {_sentence(downloads.summary(files[of_runs]), chosen, len(failed), len(waiting))}")
         for row in waiting.head(MOST_WAITING).itertuples():
             self._say(f"waiting: {row.productFilename}: {row.dl_message or row.dl_str}")
         if len(waiting) > MOST_WAITING:
@@ -343,8 +368,12 @@ class Command:
 
     def _status(self, results: list[Result], files_named: bool = False) -> int:
         """The exit status; says why it is not 0, but of files that were named before."""
-        told = (result.messages for result in results if not (files_named and result.files_failed))
-        for message in dict.fromkeys(message for messages in told for message in messages):
+        told = [message for result in results for message in result.messages]
+        if files_named:
+            told += [message for result in results if not result.files_failed for message in result.of_files]
+        else:
+            told += [message for result in results for message in result.of_files]
+        for message in dict.fromkeys(told):
             print(message, file=sys.stderr)
         failed = self._unanswered
         for proposal, why in failed.items():
@@ -392,13 +421,43 @@ class Command:
             f"from {dates.min()} to {dates.max()}; get them with --all_dates, or --date_select {dates.min()}+"
         )
 
-    def _say(self, *lines: str) -> None:
+    def _say(self, *lines: str, wrap: bool = True) -> None:
+        width = screen.width_of_screen() if wrap else None
         if not self.quiet:
             for line in lines:
-                print(line, flush=True)
+                print("\n".join(screen.wrapped(line, width)), flush=True)
 
 
-def _outcome(totals: Mapping[str, Any], chosen: pd.DataFrame, failed: int, waiting: int) -> str:
+def _completed(results: Sequence[Result]) -> bool:
+    """Whether runs did all they could; some files may have failed."""
+    return all(result.success or result.files_failed for result in results)
+
+
+@contextlib.contextmanager
+def _after(asset: str, instance: dg.DagsterInstance, run_id: str, do: Callable[[], None] | None) -> Iterator[None]:
+    """Call a function when an asset of a run has been made; what it raises is raised when the run has ended."""
+    raised: list[Exception] = []
+
+    def heard(entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if do and event and event.is_step_success and event.step_key == asset:
+            try:
+                do()
+            except Exception as error:
+                raised.append(error)
+
+    instance.add_event_listener(run_id, heard)
+    yield
+    if raised:
+        raise raised[0]
+
+
+def _heading(step: str, cells: Sequence[Cell]) -> str:
+    """What is being done, of which proposal and days."""
+    return f"{step} {cells[0].proposal}, {_between([cell.day for cell in cells])}"
+
+
+def _sentence(totals: Mapping[str, Any], chosen: pd.DataFrame, failed: int, waiting: int) -> str:
     """What became of the selected files, in a sentence."""
     present = int(chosen["dl_code"].isin(downloads.PRESENT).sum())
     if not totals["fetched"] and not failed and not waiting:

@@ -13,6 +13,7 @@ import dagster as dg
 import filelock
 from dagster._core.instance.ref import InstanceRef
 
+from jwst_mast_assets.defs.checks import PRESENT
 from jwst_mast_assets.defs.failures import FAILED_FILES, PERMANENT
 from jwst_mast_assets.defs.home import SETTLED, TO_ADOPT, WATCH_LISTS
 from jwst_mast_assets.mast.errors import JwstMastError
@@ -44,6 +45,8 @@ class Result(NamedTuple):
     success: bool
     messages: list[str]
     """Why it failed, one sentence each."""
+    of_files: list[str]
+    """Likewise, where it is because some files could not be downloaded."""
     permanent: bool = False
     """Whether it would fail again until something is changed."""
     files_failed: bool = False
@@ -210,10 +213,15 @@ def materialize(
     return Result(
         result.run_id,
         result.success,
-        [_message(event) for event in result.all_events if event.is_step_failure],
+        [_message(event) for event in result.all_events if event.is_step_failure and not _is_of_files(event)],
+        [_message(event) for event in result.all_events if event.is_step_failure and _is_of_files(event)],
         any(mark["failure"].value == PERMANENT for mark in marks if "failure" in mark),
         files_failed=len(marks) == len(failures) > 0 and all(counts),
     )
+
+
+def _is_of_files(event: dg.DagsterEvent) -> bool:
+    return str(event.step_key).endswith(PRESENT)
 
 
 def _message(event: dg.DagsterEvent) -> str:

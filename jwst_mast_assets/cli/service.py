@@ -10,17 +10,18 @@ from jwst_mast_assets.cli.dagster_process import WORKSPACE_OF_SERVER
 from jwst_mast_assets.cli.options import Parser
 from jwst_mast_assets.mast.errors import ConfigError
 
-UNITS = ("code", "web", "daemon")
+SYSTEMD_UNITS = ("code", "web", "daemon")
 """The services ``jwst-mast-code``: the code, and the runs it launches; ``-web``: Dagster's page; ``-daemon``: sensors,
 schedules and the queue."""
 
 KEPT = (
     *("DAGSTER_HOME", "JWSTDOWNLOAD_OUTDIR", "JWST_QUERY_CFGFILE", "MAST_SERVER", "JWST_EXECUTOR", "PATH"),
+    *("AWS_ENDPOINT_URL", "AWS_REGION"),
     *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"),
 )
 """Variables whose present values go into the environment file."""
 
-SECRET = ("JWST_POSTGRES_URL", "MAST_API_TOKEN", "JWST_NOTIFY_URLS")
+SECRET = ("JWST_POSTGRES_URL", "MAST_API_TOKEN", "JWST_NOTIFY_URLS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """Variables that the user adds to it."""
 
 LOG_FORMATS = ("colored", "json")
@@ -92,7 +93,7 @@ def run_install(arguments: argparse.Namespace) -> int:
     print("Start them, now and whenever the server starts:")
     print("  loginctl enable-linger")
     print("  systemctl --user daemon-reload")
-    print(f"  systemctl --user enable --now {' '.join(f'jwst-mast-{name}' for name in UNITS)}")
+    print(f"  systemctl --user enable --now {' '.join(f'jwst-mast-{name}' for name in SYSTEMD_UNITS)}")
     print(f"Dagster's page: http://127.0.0.1:{arguments.port}")
     return 0
 

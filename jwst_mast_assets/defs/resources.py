@@ -3,7 +3,7 @@
 import datetime as dt
 import os
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin
@@ -18,8 +18,10 @@ from jwst_mast_assets.defs.partitions import let_the_range_win
 from jwst_mast_assets.defs.quick_sqlite import quick_sqlite
 from jwst_mast_assets.defs.table_io import table_io_manager
 from jwst_mast_assets.downloads import Event, fetch_all
-from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
+from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config, load_config, parameters_with
+from jwst_mast_assets.mast.connection import DEFAULT_SERVER
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.shared_limits import shared_limits
@@ -40,9 +42,7 @@ class JwstConfig(dg.ConfigurableResource):
     not_in_launchpad: ClassVar[Mapping[str, Any]] = {}
     """The config file's values of the others, secrets left out."""
 
-    shared: ClassVar[Snapshot | None] = None
-    """What a command knows already; it stands for this configuration in all runs of the command."""
-
+    _shared: Snapshot | None = pydantic.PrivateAttr(default=None)
     _snapshot: Snapshot | None = pydantic.PrivateAttr(default=None)
     _while_it_runs: ExitStack = pydantic.PrivateAttr(default_factory=ExitStack)
 
@@ -56,7 +56,7 @@ class JwstConfig(dg.ConfigurableResource):
         """
         if self._snapshot is None:
             values = {**self.not_in_launchpad, **self.model_dump()}
-            self._snapshot = self.shared or Snapshot(Config.from_mapping(values, "run config"))
+            self._snapshot = self._shared or Snapshot(Config.from_mapping(values, "run config"))
         return self._snapshot
 
     def checked(self) -> Config:
@@ -73,7 +73,7 @@ class JwstConfig(dg.ConfigurableResource):
             forget_failure(context.instance, context.run)
             # What is wrong with the configuration or the folder is for a step to say.
             with suppress(JwstMastError):
-                note_attempt(context.run.tags, self.store(), dt.datetime.now(dt.timezone.utc))
+                note_attempt(context.run.tags, self.store(), utc_now())
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """The run, or this process's part of it, has ended."""
@@ -86,7 +86,7 @@ class JwstConfig(dg.ConfigurableResource):
         return self.snapshot().store
 
 
-def config_resource(config: Config, shared: Snapshot | None = None) -> JwstConfig:
+def config_resource(config: Config) -> JwstConfig:
     """The configuration as a resource with one launchpad field per parameter.
 
     A run config that sets some fields takes the others from the class defaults, so each configuration gets its
@@ -95,8 +95,6 @@ def config_resource(config: Config, shared: Snapshot | None = None) -> JwstConfi
     Parameters
     ----------
     config : Config
-    shared : Snapshot, optional
-        What the caller and all its runs share; the runs' parameters are those of its configuration.
     """
     fields: dict[str, Any] = {
         name: (_launchpad_type(field.annotation), _launchpad_field(getattr(config, name), field.description))
@@ -110,8 +108,27 @@ def config_resource(config: Config, shared: Snapshot | None = None) -> JwstConfi
         for name in NOT_IN_LAUNCHPAD
         if name not in secrets and name in config.model_fields_set
     }
-    model.shared = shared
     return model()
+
+
+def known_config(snapshot: Snapshot) -> dg.ResourceDefinition:
+    """The configuration of a command, for its runs: what it knows already is theirs, too.
+
+    The parameters that a run records are those of the snapshot. They are checked already, and Dagster need not make a
+    resource of them again for each of its own steps.
+    """
+    resource = config_resource(snapshot.config)
+    resource._shared = snapshot
+
+    @contextmanager
+    def for_a_run(context: dg.InitResourceContext) -> Iterator[JwstConfig]:
+        resource.setup_for_execution(context)
+        try:
+            yield resource
+        finally:
+            resource.teardown_after_execution(context)
+
+    return dg.ResourceDefinition(for_a_run, config_schema=dg.Permissive())
 
 
 def _launchpad_type(annotation: Any) -> Any:
@@ -196,14 +213,20 @@ def no_progress(_event: Event) -> None:
     """For unattended runs: Dagster's log says what was done."""
 
 
-def build_resources(config: Config) -> dict[str, Any]:
-    """The resources by key, wired to the environment."""
-    # An EnvVar that is not set fails the run, so this is checked here.
-    archive = ArchiveResource(server=dg.EnvVar("MAST_SERVER")) if dg.EnvVar("MAST_SERVER").get_value() else None
-    return {
-        "jwst_config": config_resource(config),
-        "archive": archive or ArchiveResource(),
-        "io_manager": table_io_manager,
-        "progress": dg.ResourceDefinition.hardcoded_resource(no_progress),
-        "fetcher": dg.ResourceDefinition.hardcoded_resource(fetch_all),
+def build_resources(config: Config, instead: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The resources by key, wired to the environment; those that are given are used instead."""
+    makers: dict[str, Callable[[], Any]] = {
+        "jwst_config": lambda: config_resource(config),
+        "archive": _archive_resource,
+        "io_manager": lambda: table_io_manager,
+        "progress": lambda: dg.ResourceDefinition.hardcoded_resource(no_progress),
+        "fetcher": lambda: dg.ResourceDefinition.hardcoded_resource(fetch_all),
     }
+    given = instead or {}
+    return {**given, **{key: make() for key, make in makers.items() if key not in given}}
+
+
+def _archive_resource() -> ArchiveResource:
+    # An EnvVar that is not set fails the run, so this is checked here.
+    server = dg.EnvVar("MAST_SERVER")
+    return ArchiveResource(server=server) if server.get_value() else ArchiveResource()

@@ -1,12 +1,13 @@
 """A run: check the plan, fetch its files several at a time, and return a table of the results."""
 
-import datetime as dt
 import logging
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from jwst_mast_assets.downloads.transfer import Connection
 from jwst_mast_assets.mast import layout, tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.shared_limits import shared_limits
 
 log = logging.getLogger("jwst_mast_assets.downloads")
@@ -109,7 +111,7 @@ def download(
             archive.whoami()
         outcomes = (fetcher or fetch_all)(plan.to_fetch, config, archive, progress)
     table = _table(products, config, plan, outcomes, known)
-    give_modes(table, config, dt.datetime.now(dt.timezone.utc))
+    give_modes(table, config, utc_now())
     return table
 
 
@@ -121,7 +123,7 @@ class _Run:
         self.stop = threading.Event()
         self.disk_full = threading.Event()
         self._sources = sources(config, archive, [(item.uri, item.name) for item in items if not item.exclusive])
-        self._paces = {source.name: backoff.Pace(self.stop) for source in self._sources}
+        self._paces = {source.name: backoff.SharedPause(self.stop) for source in self._sources}
         self._local = threading.local()
         self._connections: list[Connection] = []
 
@@ -173,20 +175,25 @@ def fetch_all(items: list[Item], config: Config, archive: Archive, progress: Pro
     failed, due = 0, 0.0
     with threads(config.Nparallel, "download") as pool:
         futures: dict[Future[Outcome], str] = {pool.submit(run.one, item): item.uri for item in items}
-        pending = set(futures)
+        # `wait` for the next of many thousands looks at every one of them each time.
+        ended: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
+        for future in futures:
+            future.add_done_callback(ended.put)
         try:
-            while pending:
-                done, pending = wait(pending, EVENT_INTERVAL, FIRST_COMPLETED)
-                for future in done:
+            left = len(futures)
+            while left:
+                with suppress(queue.Empty):
+                    future = ended.get(timeout=EVENT_INTERVAL)
+                    left -= 1
                     outcomes[futures[future]] = outcome = future.result()
                     failed += outcome.code in FAILURES
-                if progress and (not pending or time.monotonic() >= due):
+                if progress and (not left or time.monotonic() >= due):
                     progress(Event(len(outcomes), len(items), run.bytes_fetched, total, failed))
                     due = time.monotonic() + EVENT_INTERVAL
         finally:
             # When interrupted, the threads stop at their next block and leave their partials for the next run.
             run.stop.set()
-            wait([future for future in pending if not future.cancel()], TIME_TO_STOP)
+            wait([future for future in futures if not (future.done() or future.cancel())], TIME_TO_STOP)
             run.close()
             # Once for all files of a folder: it may wait for the disk.
             paths = {item.uri: item.path for item in items}

@@ -106,7 +106,7 @@ class Disk:
 
     def holds(self, paths: pd.Series) -> pd.Series:
         """Whether there is anything at some paths, missing ones left out. A Series of bool."""
-        return paths.isin(list(self._there(paths)))
+        return tables.among(paths, self._there(paths))
 
     def _there(self, paths: pd.Series) -> dict[str, OnDisk | str]:
         """What is in the folders of some paths, or, where a folder cannot be listed, at the paths in it."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.errors import ArchiveUnavailable
 
 PAUSES = (2.0, 10.0, 30.0)
@@ -90,8 +91,9 @@ def _shorter(
     found: pd.DataFrame, known: pd.DataFrame, asked: Collection[Any], group: str, key: str, least: int
 ) -> dict[Any, str]:
     """The lists with more known rows missing than new ones: a renamed file does not count as missing."""
-    missing = known[known[group].isin(asked) & ~known[key].isin(found[key])].groupby(group)[key].nunique().to_dict()
-    new = found[~found[key].isin(known[key])].groupby(group)[key].nunique().to_dict()
+    gone = known[known[group].isin(asked) & ~tables.among(known[key], found[key])]
+    missing = gone.groupby(group)[key].nunique().to_dict()
+    new = found[~tables.among(found[key], known[key])].groupby(group)[key].nunique().to_dict()
     now = found.groupby(group)[key].nunique().to_dict()
     lost = {one: max(missing.get(one, 0) - new.get(one, 0), least - now.get(one, 0)) for one in asked}
     return {one: f"{now.get(one, 0)} of {now.get(one, 0) + number}" for one, number in lost.items() if number > 0}

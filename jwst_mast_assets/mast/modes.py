@@ -10,9 +10,18 @@ import pandas as pd
 
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
-from jwst_mast_assets.mast.config import OBSMODES, Config
+from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.values import INSTRUMENTS, nearest
+
+OBSMODES = {
+    "fgs": ("fgs1", "fgs2"),
+    "miri": ("coron", "ifu", "image", "slit", "slitless", "targacq", "wfss"),
+    "nircam": ("coron", "grism", "image", "targacq", "wfss"),
+    "niriss": ("ami", "image", "soss", "wfss"),
+    "nirspec": ("bots", "ifu", "image", "msa", "slit"),
+}
+"""The modes that MAST is known to append to an instrument's name (``NIRCAM/IMAGE``); its answers may have others."""
 
 Modes = dict[str, set[str]]
 """Modes by instrument, in lower case."""

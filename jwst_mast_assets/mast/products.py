@@ -52,7 +52,7 @@ def query_products(archive: Archive, config: Config, observations: pd.DataFrame,
     answered = set(asked) - failed.keys()
     found, short = asked_again(found, known, answered, "parent_obsid", "dataURI", ask, least=1)
     unanswered = set(observations["obsid"]) - answered
-    doubtful = known["parent_obsid"].isin(short.keys()) & ~known["dataURI"].isin(found["dataURI"])
+    doubtful = known["parent_obsid"].isin(short.keys()) & ~tables.among(known["dataURI"], found["dataURI"])
     kept = tables.conform(
         known[known["parent_obsid"].isin(unanswered) | doubtful],
         {**tables.PRODUCTS_FROM_MAST, "obsnums": tables.OBSNUMS},

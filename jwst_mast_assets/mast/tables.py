@@ -4,7 +4,7 @@ Types are pandas' nullable ones, so that a missing observation number stays miss
 into floats. The meanings of MAST's columns are those of its CAOM field descriptions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jwst_mast_assets.mast.file_states import State
@@ -12,8 +12,13 @@ from jwst_mast_assets.mast.lazily import Lazily
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 else:
     pd = Lazily("pandas")
+    pa = Lazily("pyarrow")
+
+# Its functions are made when it is imported, so that type checkers do not know them.
+pc: Any = Lazily("pyarrow.compute")
 
 
 class Column(NamedTuple):
@@ -255,7 +260,10 @@ STATUS_TABLE: Schema = {
         state.value: Column("Int64", state.meaning)
         for state in (State.PRESENT, State.STALE, State.MISSING, State.FAILED, State.WAITING)
     },
-    **{state.value: Column("Int64", state.meaning) for state in (State.REFUSED, State.SUPERSEDED, State.GONE)},
+    **{
+        state.value: Column("Int64", state.meaning)
+        for state in (State.SPOILED, State.REFUSED, State.SUPERSEDED, State.GONE)
+    },
     "forgotten": Column("Int64", "files that jwst-mast forget excludes; not among the selected ones"),
     "queued": Column("Int64", "on disk, and queued by MAST to be processed again"),
     "not_comparable": Column("Int64", "on disk, but cannot be compared with MAST, so may be old"),
@@ -310,6 +318,24 @@ def conform(table: "pd.DataFrame", schema: Schema) -> "pd.DataFrame":
 def is_true(flags: "pd.Series") -> "pd.Series[bool]":
     """Where a column of flags is true; a missing value counts as false. A Series of bool, to select rows with."""
     return flags.astype("boolean").fillna(False).astype(bool)
+
+
+def among(values: "pd.Series", others: Collection[Any]) -> "pd.Series[bool]":
+    """Where values are among others. A Series of bool; as ``isin``, which makes an object of each text, but by Arrow.
+
+    Examples
+    --------
+    >>> among(pd.Series(["a", "b", None], dtype="string"), pd.Series(["b", "c"])).tolist()
+    [False, True, False]
+    """
+    if values.dtype != "string" or not len(values) or not len(others):
+        return values.isin(others).astype(bool)
+    texts, wanted = (
+        pa.array(pd.Series(some if isinstance(some, pd.Series | pd.Index) else list(some), dtype="string").array)
+        for some in (values, others)
+    )
+    found = pc.is_in(texts, value_set=pc.drop_null(wanted).cast(texts.type))
+    return pd.Series(found.to_numpy(zero_copy_only=False), index=values.index, dtype=bool)
 
 
 def plain(table: "pd.DataFrame") -> "pd.DataFrame":

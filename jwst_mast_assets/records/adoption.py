@@ -16,8 +16,9 @@ from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError, NothingRecorded
 from jwst_mast_assets.mast.exclusions import ALL_FILES
-from jwst_mast_assets.records.plain_runs import PlainRun
+from jwst_mast_assets.records.plain_runs import fetch_files, list_files
 from jwst_mast_assets.records.snapshot import Snapshot
+from jwst_mast_assets.records.steps import Steps
 
 DATA = re.compile(r"^jw(\d{5})[-\d].*\.(?!part$)\w+$")
 """Names of MAST's files; the pages' thumbnails are none."""
@@ -99,15 +100,15 @@ def adopt(folder: Path, config: Config, archive: Archive, warn: Callable[[str], 
     cells = cells_with_data(find_observations(archive, config, utc_now()))
     if not cells:
         return _table([(path, UNKNOWN, "MAST does not list it", False) for path in found])
-    run = PlainRun(Snapshot(config), archive, cells)
-    before = run.snapshot.store.read("product_table", run.cells)
-    products = run.list(lambda table: _choose(table, before, found))
-    plan = run.plan()
-    for sentence in [*plan.warnings, *archive.unsaid()]:
+    steps = Steps(Snapshot(config), archive, cells)
+    before = steps.store.read("product_table", steps.cells)
+    products = list_files(steps, lambda table: _choose(table, before, found))
+    to_fetch = steps.plan(products)
+    for sentence in [*to_fetch.plan.warnings, *archive.unsaid()]:
         warn(sentence)
-    known = set(run.known.loc[run.known["bytes_on_disk"].notna(), "dataURI"])
-    run.fetch(plan, record_as_current=False)
-    places = {item.path: item for item in plan.items.values()}
+    known = set(to_fetch.known.loc[to_fetch.known["bytes_on_disk"].notna(), "dataURI"])
+    fetch_files(steps, to_fetch, record_as_current=False)
+    places = {item.path: item for item in to_fetch.plan.items.values()}
     listed = set(products["productFilename"].dropna())
     return _table([_verdict(path, places.get(path), listed, known) for path in found])
 

@@ -7,11 +7,12 @@ it started, by day and cause::
 """
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
-from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.mast.dates import iso_second
+from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.store import TableStore
 
 MOST_CAUSES = 4
@@ -50,29 +51,23 @@ class AttemptLog:
         """
         for proposal in {key[-5:] for key in causes}:
             with self.store.locked(proposal):
-                known = self._load(proposal)
+                known = read_json(self._path(proposal))
                 for key, cause in causes.items():
                     if key.endswith(f"|{proposal}"):
                         others = {name: last for name, last in known.get(key[:-6], {}).items() if name != cause}
                         newest = sorted(others.items(), key=lambda item: item[1][1])[-(MOST_CAUSES - 1) :]
-                        started = [attempt, now.isoformat(timespec="seconds")]
+                        started = [attempt, iso_second(now)]
                         known[key[:-6]] = {**dict(newest), cause: started}
-                text = json.dumps(known, indent=0, sort_keys=True) + "\n"
-                write_text(self.folder / f"{proposal}.json", text)
+                write_json(self._path(proposal), known)
 
     def read(self, proposals: Iterable[str]) -> dict[tuple[str, str], Started]:
-        """The last attempts of some proposals, by (partition key, cause)."""
+        """The last attempts of some proposals, by (partition key, cause); where one is lost, the next comes sooner."""
         return {
             (f"{day}|{proposal}", cause): Started(int(number), dt.datetime.fromisoformat(at))
             for proposal in proposals
-            for day, causes in self._load(proposal).items()
+            for day, causes in read_json(self._path(proposal)).items()
             for cause, (number, at) in causes.items()
         }
 
-    def _load(self, proposal: str) -> dict[str, dict[str, list[Any]]]:
-        try:
-            content = json.loads((self.folder / f"{proposal}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            # Written in one step; if it is damaged anyway, an attempt is made sooner.
-            return {}
-        return content if isinstance(content, dict) else {}
+    def _path(self, proposal: str) -> Path:
+        return self.folder / f"{proposal}.json"

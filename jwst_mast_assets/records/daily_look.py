@@ -1,7 +1,6 @@
 """The daily look at all files on disk: which of them MAST has changed, and how each proposal stands."""
 
 import datetime as dt
-import json
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -11,9 +10,10 @@ from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.current_keywords import silent_services, unanswered
+from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.records import reprocessing
 from jwst_mast_assets.records.comparisons import compare_with_mast, describe_ways, read_compared, write_compared
-from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
 from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.releases import releases
@@ -42,7 +42,7 @@ class Silent(NamedTuple):
         return bool(self.services) and not dt.timedelta() <= waited < FIRST_WAIT * 2 ** (self.looks - 1)
 
 
-class Look(NamedTuple):
+class DailyLook(NamedTuple):
     """What a look found."""
 
     changes: pd.DataFrame
@@ -62,7 +62,7 @@ class Look(NamedTuple):
 
 def look_for_changes(
     mast: Archive, store: TableStore, config: Config, proposals: Sequence[str], run_id: str, now: dt.datetime
-) -> Look:
+) -> DailyLook:
     """Compare all files on disk of some proposals with MAST, and record the changes in tables and history.
 
     Parameters
@@ -115,7 +115,7 @@ def look_for_changes(
             reprocessing.events_taken_back(table, manifest, comparable),
         ):
             record_events(store, proposal, news.assign(run_id=run_id))
-    return Look(
+    return DailyLook(
         table,
         files["dataURI"].nunique(),
         describe_ways(compared),
@@ -129,15 +129,15 @@ def look_for_changes(
 def note_silent(store: TableStore, services: Sequence[str], now: dt.datetime) -> None:
     """Write down which keyword services did not answer just now. Raises OutputError."""
     looks = read_silent(store).looks + 1 if services else 0
-    silent = Silent(list(services), looks, now.isoformat(timespec="seconds"))
-    write_text(store.state / SILENT, json.dumps(silent._asdict()) + "\n")
+    silent = Silent(list(services), looks, iso_second(now))
+    write_json(store.state / SILENT, silent._asdict())
 
 
 def read_silent(store: TableStore) -> Silent:
     """Which keyword services did not answer in the last look."""
     try:
-        return Silent(**json.loads((store.state / SILENT).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return Silent(**read_json(store.state / SILENT))
+    except TypeError:
         return Silent([], 0, "")
 
 

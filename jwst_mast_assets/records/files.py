@@ -1,12 +1,13 @@
-"""Files below the output folder, each written in one step: text, Parquet, ECSV. Failures are one sentence."""
+"""Files below the output folder, each written in one step: text, JSON, Parquet, ECSV. Failures are one sentence."""
 
 import filecmp
+import json
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -68,19 +69,44 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def write_parquet(path: Path, table: pd.DataFrame) -> tuple[pa.Table, os.stat_result]:
-    """Write a table as Parquet, without its index. Raises as :func:`written`.
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file, with a line for each value and sorted keys. Raises as :func:`written`."""
+    write_text(path, json.dumps(content, indent=0, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one if there is no file, or if it is damaged.
+
+    For records that can be lost without harm. Files are written in one step, so few are ever damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def arrow_table(table: pd.DataFrame) -> pa.Table:
+    """A table as Arrow's, without its index."""
+    return pa.Table.from_pandas(table, preserve_index=False)
+
+
+def write_parquet(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, without its index. Raises as :func:`written`."""
+    write_arrow(path, arrow_table(table))
+
+
+def write_arrow(path: Path, table: pa.Table) -> os.stat_result:
+    """Write a table of Arrow's as Parquet. Raises as :func:`written`.
 
     Returns
     -------
-    Table, stat_result
-        What was written, and the file as it was before another process could replace it.
+    stat_result
+        The file as it was before another process could replace it.
     """
-    content = pa.Table.from_pandas(table, preserve_index=False)
     with written(path) as partial:
-        pq.write_table(content, partial)
-        found = partial.stat()
-    return content, found
+        pq.write_table(table, partial)
+        return partial.stat()
 
 
 def write_ecsv(path: Path, table: "Table", hint: str = "") -> None:

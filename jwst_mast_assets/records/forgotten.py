@@ -13,8 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.mast.errors import NothingRecorded, OutputError
-from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.files import write_json
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
 
@@ -66,9 +67,9 @@ class Forgotten:
         found = {uri: entry for name in files for uri, entry in self._find(name).items()}
         with self.store.locked("forgotten"):
             known = self.read()
-            new = {uri: {**entry, "at": now.isoformat(timespec="seconds")} for uri, entry in found.items()}
+            new = {uri: {**entry, "at": iso_second(now)} for uri, entry in found.items()}
             new = {uri: entry for uri, entry in new.items() if uri not in known}
-            self._write({**known, **new})
+            write_json(self.path, {**known, **new})
         return sorted(entry["file"] for entry in new.values())
 
     def undo(self, files: Sequence[str], config: Config, now: dt.datetime) -> list[str]:
@@ -80,7 +81,7 @@ class Forgotten:
         with self.store.locked("forgotten"):
             known = self.read()
             back = {uri: entry for uri, entry in known.items() if entry.get("file") in names}
-            self._write({uri: entry for uri, entry in known.items() if uri not in back})
+            write_json(self.path, {uri: entry for uri, entry in known.items() if uri not in back})
         self._have_fetched(back, config, now)
         return sorted(entry["file"] for entry in back.values())
 
@@ -105,9 +106,6 @@ class Forgotten:
             if found:
                 return found
         raise NothingRecorded(f"No recorded proposal in {self.store.root} has a file {name}; check its spelling")
-
-    def _write(self, entries: Entries) -> None:
-        write_text(self.path, json.dumps(entries, indent=0, sort_keys=True) + "\n")
 
 
 def _likely(name: str) -> Callable[[str], tuple[bool, str]]:

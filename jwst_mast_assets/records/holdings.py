@@ -55,7 +55,7 @@ def _read_proposal(snapshot: Snapshot, proposal: str) -> Holdings:
     recorded = snapshot.recorded_files(proposal)
     files = files_to_list(observations, products, recorded, config, disk=snapshot.disk)
     changes = read_changes(store)
-    changes = changes[changes["dataURI"].isin(files["dataURI"])]
+    changes = changes[tables.among(changes["dataURI"], files["dataURI"])]
     return Holdings(observations, files, make_reports(observations, files, config), changes)
 
 
@@ -94,9 +94,11 @@ def files_to_list(
     # Most of what MAST lists is neither selected nor here; only the rest is looked at more closely.
     selected = products.loc[tables.is_true(products["selected"]), "dataURI"]
     uri = products["dataURI"]
-    products = products[uri.isin(selected) | uri.isin(recorded.index) | disk.holds(products["outfilename"])]
+    products = products[
+        tables.among(uri, selected) | tables.among(uri, recorded.index) | disk.holds(products["outfilename"])
+    ]
     # MAST may no longer list a file that is recorded and still on disk.
-    gone = recorded[~recorded.index.isin(products["dataURI"])].reset_index()
+    gone = recorded[~tables.among(recorded.index.to_series(), products["dataURI"]).to_numpy()].reset_index()
     everything = pd.concat([part for part in (products, gone) if len(part)] or [products], ignore_index=True)
     # A file is selected if any of the days that list it selects it.
     everything = closest_parent_first(everything, observations).sort_values(
@@ -105,16 +107,19 @@ def files_to_list(
     everything = everything.drop_duplicates("dataURI", ignore_index=True)
     state = state_on_disk(everything, config, recorded.reset_index(), disk)
     uri = everything["dataURI"]
-    for name in own:
-        everything[name] = uri.map(recorded[name]).astype(tables.FILE_TABLE[name].dtype)
-    code, word = uri.map(recorded["dl_code"]).astype("Int64"), uri.map(recorded["dl_str"]).astype("string")
+    known = tables.conform(recorded, tables.FILE_TABLE)[[*own, "dl_code", "dl_str"]].reindex(uri)
+    known.index = everything.index
+    everything[own] = known[own]
+    code, word = known["dl_code"], known["dl_str"]
     why_missing = (state["dl_code"] == 0) & (code >= 3)
     fetched_now = (state["dl_code"] == 2) & everything["run_id"].isin(list(run_ids))
-    known = tables.is_true(why_missing | fetched_now)
-    everything["dl_code"] = state["dl_code"].where(~known, code)
-    everything["dl_str"] = state["dl_str"].where(~known, word)
+    as_recorded = tables.is_true(why_missing | fetched_now)
+    everything["dl_code"] = state["dl_code"].where(~as_recorded, code)
+    everything["dl_str"] = state["dl_str"].where(~as_recorded, word)
     listed = (
-        tables.is_true(everything["selected"]) | uri.isin(recorded.index) | tables.is_true(everything["dl_code"] > 0)
+        tables.is_true(everything["selected"])
+        | tables.among(uri, recorded.index)
+        | tables.is_true(everything["dl_code"] > 0)
     )
     return tables.conform(everything[listed.astype(bool)].reset_index(drop=True), tables.FILE_TABLE)
 

@@ -10,7 +10,8 @@ The sensor compares it with MAST's list. One JSON file per proposal, ``<root>/.j
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -18,10 +19,11 @@ import pandas as pd
 from jwst_mast_assets.downloads import PRESENT, Code
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config, parameters_with
+from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.selection import observation_is_wanted
-from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.pace import Pace
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
@@ -30,7 +32,7 @@ MEANING = 2
 """Raised where these parameters come to mean more files than before: what was complete is then looked at again. 2: file
 types with hyphens, files without a type, modes as MAST has them, and level 3 of several observations."""
 
-KINDS = ("fits", "jpg", "png", "ecsv", "json", "csv")
+ENDINGS = ("fits", "jpg", "png", "ecsv", "json", "csv")
 """Values of ``filetypes`` that mean all files with an ending."""
 
 MOST_SELECTIONS = 5
@@ -66,7 +68,7 @@ def selection_fingerprint(config: Config) -> str:
     if not config.exclude:
         # It was not there when the first fingerprints were recorded.
         del values["exclude"]
-    if config.obsmode or config.obsnums or any(kind in KINDS or "-" in kind for kind in config.filetypes):
+    if config.obsmode or config.obsnums or any(kind in ENDINGS or "-" in kind for kind in config.filetypes):
         values["meaning"] = MEANING
     return _digest(json.dumps(values, sort_keys=True, default=str))
 
@@ -148,8 +150,7 @@ class Ledger:
         releases = selected[exclusive].groupby("cell")["t_obs_release"].min()
         selection = selection_fingerprint(config)
         for proposal in {cell.proposal for cell in cells}:
-            with self.store.locked(proposal):
-                known = self._load(proposal)
+            with self._editing(proposal) as known:
                 for cell in cells:
                     if cell.proposal == proposal:
                         fingerprint, number = found.get(cell.key, ("", 0))
@@ -159,12 +160,11 @@ class Ledger:
                             number,
                             cell.key not in missing and cell.key not in awaited,
                             None if release is None or pd.isna(release) else float(release),
-                            now.isoformat(timespec="seconds"),
+                            iso_second(now),
                             cell.key in wants_token,
                             int(awaited.get(cell.key, 0)),
                         )
                         known[str(cell.day)] = _newest({**known.get(str(cell.day), {}), selection: entry._asdict()})
-                self._write(f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
 
     def mark_due(self, reasons: Mapping[str, str], config: Config, now: dt.datetime) -> list[str]:
         """Have cells that are done requested again.
@@ -186,15 +186,13 @@ class Ledger:
         selection = selection_fingerprint(config)
         marked = []
         for proposal in sorted({key[-5:] for key in reasons}):
-            with self.store.locked(proposal):
-                known = self._load(proposal)
+            with self._editing(proposal) as known:
                 for key in sorted(key for key in reasons if key.endswith(f"|{proposal}")):
                     entry = known.get(key[:-6], {}).get(selection)
                     if entry and entry["complete"]:
-                        since = now.isoformat(timespec="seconds")
+                        since = iso_second(now)
                         entry |= {"complete": False, "due": reasons[key], "due_since": since}
                         marked.append(key)
-                self._write(f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
         return marked
 
     def correct(self, cells: Collection[Cell], observations: pd.DataFrame, config: Config) -> None:
@@ -211,14 +209,12 @@ class Ledger:
         wanted = observation_is_wanted(observations, config)
         found, selection = fingerprints(observations.assign(wanted=wanted)), selection_fingerprint(config)
         for proposal in {cell.proposal for cell in cells}:
-            with self.store.locked(proposal):
-                known = self._load(proposal)
+            with self._editing(proposal) as known:
                 for cell in cells:
                     entry = known.get(str(cell.day), {}).get(selection)
                     if cell.proposal == proposal and entry:
                         entry["observations"], entry["number"] = found.get(cell.key, ("", 0))
                         entry["complete"] |= not entry["number"]
-                self._write(f"{proposal}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
 
     def recorded(self, proposals: Iterable[str], config: Config) -> Recorded:
         """What is recorded of some proposals under a configuration's selection, and which days only under others."""
@@ -226,7 +222,7 @@ class Ledger:
         entries: dict[str, Entry] = {}
         others: set[str] = set()
         for proposal in proposals:
-            for day, selections in self._load(proposal).items():
+            for day, selections in self._read(f"{proposal}.json").items():
                 if selection in selections:
                     entries[f"{day}|{proposal}"] = Entry(**selections[selection])
                 else:
@@ -239,8 +235,8 @@ class Ledger:
 
     def note_checked(self, proposals: Iterable[str], now: dt.datetime) -> None:
         """Write down that MAST's list of some proposals was compared just now."""
-        checked = {**self.checked(), **dict.fromkeys(proposals, now.isoformat(timespec="seconds"))}
-        self._write("checked.json", json.dumps(checked, indent=0, sort_keys=True) + "\n")
+        checked = {**self.checked(), **dict.fromkeys(proposals, iso_second(now))}
+        self._write("checked.json", checked)
 
     def checked(self) -> dict[str, str]:
         """When MAST's list of each proposal was last compared, ISO, UTC."""
@@ -252,7 +248,7 @@ class Ledger:
 
     def note_pace(self, pace: Pace) -> None:
         """Write down what is known of MAST's speed."""
-        self._write("pace.json", json.dumps(pace.to_json(), indent=0, sort_keys=True) + "\n")
+        self._write("pace.json", pace.to_json())
 
     def relisted(self) -> dict[str, Any]:
         """When the products of known observations were listed again; see :mod:`jwst_mast_assets.records.relisting`."""
@@ -260,33 +256,34 @@ class Ledger:
 
     def note_relisted(self, content: dict[str, Any]) -> None:
         """Write that down."""
-        self._write("relisted.json", json.dumps(content, indent=0, sort_keys=True) + "\n")
+        self._write("relisted.json", content)
 
     def note_skipped(self, sentences: list[str]) -> None:
         """Write down what the sensor had to skip just now, for :meth:`skipped`."""
         if sentences != self.skipped():
-            self._write("skipped.json", json.dumps({"skipped": sentences}, indent=0) + "\n")
+            self._write("skipped.json", {"skipped": sentences})
 
     def skipped(self) -> list[str]:
         """What the sensor skipped when it last looked, a sentence each."""
         return [str(sentence) for sentence in self._read("skipped.json").get("skipped") or []]
 
-    def _write(self, name: str, text: str) -> None:
+    def _write(self, name: str, content: dict[str, Any]) -> None:
         if not self.folder.exists():
             # They start together: a ledger without a list of watched proposals is one of the version before.
             WatchList(self.store).start()
-        write_text(self.folder / name, text)
+        write_json(self.folder / name, content)
 
-    def _load(self, proposal: str) -> dict[str, dict[str, dict[str, Any]]]:
-        return self._read(f"{proposal}.json")
+    @contextmanager
+    def _editing(self, proposal: str) -> Iterator[dict[str, dict[str, dict[str, Any]]]]:
+        """What is recorded of a proposal, which no other process changes meanwhile; written at the end of the block."""
+        with self.store.locked(proposal):
+            known = self._read(f"{proposal}.json")
+            yield known
+            self._write(f"{proposal}.json", known)
 
     def _read(self, name: str) -> dict[str, Any]:
-        try:
-            content = json.loads((self.folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            # Files are written in one step; if one is damaged anyway, that costs a second look but no data.
-            return {}
-        return content if isinstance(content, dict) else {}
+        # If it is lost, that costs a second look but no data.
+        return read_json(self.folder / name)
 
 
 def _newest(selections: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -8,16 +8,16 @@ One JSON file per proposal, ``<root>/.jwst_mast_assets/listings/<PPPPP>.json``::
 """
 
 import datetime as dt
-import json
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
 
+from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.listing import Listing, OpenList
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
-from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.reprocessing import time_stamp
 from jwst_mast_assets.records.store import TableStore
 
@@ -30,6 +30,7 @@ class Listings:
 
     def __init__(self, store: TableStore) -> None:
         self.store = store
+        self.folder = store.state / "listings"
 
     def settle(
         self, asset: str, cells: Collection[Cell], listing: Listing, recorded: pd.DataFrame, now: dt.datetime
@@ -55,12 +56,11 @@ class Listings:
             The listing's table, without what has been missing on enough days to be gone.
         """
         answered = recorded[~recorded[listing.group].isin(listing.unanswered)]
-        lost = answered[~answered[listing.key].isin(listing.listed)]
+        lost = answered[~tables.among(answered[listing.key], listing.listed)]
         listed = {str(key) for key in listing.listed}
         gone: set[str] = set()
         for proposal in proposals_of(cells):
-            with self.store.locked(proposal):
-                record = self._load(proposal)
+            with self._editing(proposal) as record:
                 missing = {key: days for key, days in record["missing"].items() if key not in listed}
                 of_proposal = lost[lost["cell"].str.endswith(f"|{proposal}").astype(bool)]
                 for key in {str(key) for key in of_proposal[listing.key]}:
@@ -72,17 +72,13 @@ class Listings:
                     if cell.proposal == proposal:
                         of_cell = [problem for problem in problems if problem.cell == cell.key]
                         record["open"].setdefault(cell.key, {})[asset] = of_cell
-                text = json.dumps(record, indent=0, sort_keys=True) + "\n"
-                write_text(self._path(proposal), text)
         return listing.table[~listing.table[listing.key].astype("string").isin(gone)].reset_index(drop=True)
 
     def forget_doubts(self, cells: Collection[Cell]) -> None:
         """Forget what was missing from the lists of some cells: it was found elsewhere. Raises OutputError."""
         for proposal in proposals_of(cells):
-            with self.store.locked(proposal):
-                record = self._load(proposal)
+            with self._editing(proposal) as record:
                 record["open"] = {key: some for key, some in record["open"].items() if Cell.from_key(key) not in cells}
-                write_text(self._path(proposal), json.dumps(record, indent=0, sort_keys=True) + "\n")
 
     def gone(self, proposal: str) -> set[str]:
         """The dataURIs, and obsids as text, that have been missing on enough days to be gone."""
@@ -98,17 +94,17 @@ class Listings:
             for problem in problems
         ]
 
-    def _path(self, proposal: str) -> Path:
-        return self.store.state / "listings" / f"{proposal}.json"
+    @contextmanager
+    def _editing(self, proposal: str) -> Iterator[dict[str, Any]]:
+        """The record of a proposal, which no other process changes meanwhile; written at the end of the block."""
+        with self.store.locked(proposal):
+            record = self._load(proposal)
+            yield record
+            write_json(self.folder / f"{proposal}.json", record)
 
     def _load(self, proposal: str) -> dict[str, Any]:
-        try:
-            content = json.loads(self._path(proposal).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            # Written in one step; if one is damaged anyway, the days are only counted from the start again.
-            content = {}
-        content = content if isinstance(content, dict) else {}
-        return {"missing": {}, "open": {}, **content}
+        # If it is lost, the days are only counted from the start again.
+        return {"missing": {}, "open": {}, **read_json(self.folder / f"{proposal}.json")}
 
 
 def _doubtful(lost: pd.DataFrame, key: str, missing: Mapping[str, list[str]]) -> list[OpenList]:

@@ -5,7 +5,6 @@ The addresses contain passwords and keys; no message, error or log shows one.
 
 import datetime as dt
 import hashlib
-import json
 import logging
 import os
 import threading
@@ -14,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jwst_mast_assets.mast.archive import TOKEN_PAGE
 from jwst_mast_assets.mast.config import Config, load_config
+from jwst_mast_assets.mast.connection import TOKEN_PAGE
 from jwst_mast_assets.mast.sizes import human_bytes
-from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.store import STATE_FOLDER
 
 TOKEN_IDLE_DAYS = 10
@@ -115,6 +114,12 @@ def failed(proposals: Sequence[str], days: str, reasons: Sequence[str], run_id: 
     return Notice(f"download of {_numbers(proposals)} failed ({days})", f"{why}\nRun {run_id}", "failure")
 
 
+def short_list(proposals: Sequence[str], lists: Sequence[str]) -> Notice:
+    """MAST's list was shorter than what is on record, also when it was asked again; one sentence for each list."""
+    kept = "What is on record is kept, and the lists are asked for again."
+    return Notice(f"MAST lists less of {_numbers(proposals)} than before", "\n".join([*lists, kept]), "warning")
+
+
 class TokenState(NamedTuple):
     """What is known about a token: when it was first seen and last used, and when its end was last reported."""
 
@@ -190,18 +195,18 @@ def _digest(token: str) -> str:
 
 
 def _read_token(path: Path, digest: str) -> TokenState | None:
+    known = read_json(path)
+    if known.pop("token", None) != digest:
+        return None
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        if known.pop("token") != digest:
-            return None
         return TokenState(**{name: value and dt.datetime.fromisoformat(value) for name, value in known.items()})
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+    except (ValueError, TypeError):
         return None
 
 
 def _write_token(path: Path, digest: str, state: TokenState) -> None:
     moments = {name: value and value.isoformat() for name, value in state._asdict().items()}
-    write_text(path, json.dumps({"token": digest, **moments}, indent=1) + "\n")
+    write_json(path, {"token": digest, **moments})
 
 
 _QUIET = threading.Lock()

@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from jwst_mast_assets.mast.errors import OutputError
 from jwst_mast_assets.mast.names import proposal_key
-from jwst_mast_assets.records.files import write_text
+from jwst_mast_assets.records.files import write_json
 from jwst_mast_assets.records.store import TableStore
 
 
@@ -76,4 +76,4 @@ class WatchList:
         return gone
 
     def _write(self, proposals: Collection[str]) -> None:
-        write_text(self.path, json.dumps({"proposals": sorted(proposals)}, indent=0) + "\n")
+        write_json(self.path, {"proposals": sorted(proposals)})

@@ -81,6 +81,33 @@ def test_the_days_of_an_asset_take_one_transaction_per_database(tmp_path: Path) 
     assert commits["index.db"] < 31
 
 
+def test_the_events_of_an_asset_take_one_statement_per_database(tmp_path: Path) -> None:
+    inserts: Counter[str] = Counter()
+
+    def executed(connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("INSERT INTO event_logs"):
+            inserts[str(connection.engine.url.database).rpartition("/")[2]] += 1  # type: ignore[attr-defined]
+
+    with opened(tmp_path / "home", quicker=True) as instance, batched_events():
+        month(instance)
+        event.listen(Engine, "before_cursor_execute", executed)
+        try:
+            run_id = month(instance)
+        finally:
+            event.remove(Engine, "before_cursor_execute", executed)
+        assert len(instance.get_materialized_partitions(counts.key)) == 31
+    # What is planned for 31 days, and what was made; and the run's own events, some of them in both.
+    others = sum(number for (_, day), number in recorded_of(tmp_path / "home", run_id).items() if day is None)
+    assert inserts[f"{run_id}.db"] == 2 + others
+    assert inserts["index.db"] <= 2 + others
+
+
+def recorded_of(home: Path, run_id: str) -> Counter[tuple[str | None, str | None]]:
+    """The events of a run, read as Dagster's page reads them."""
+    with opened(home, quicker=False) as instance:
+        return recorded(instance, run_id)
+
+
 def test_a_batch_that_cannot_be_stored_leaves_nothing_of_it(tmp_path: Path) -> None:
     with opened(tmp_path / "home", quicker=True) as instance:
         run_id = month(instance)

@@ -8,11 +8,11 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
+from jwst_mast_assets_tests.defs.running import execute
 
 DAY = "2022-04-10|01138"
 """30 exposures of NIRCam, 30 selected files."""
@@ -52,19 +52,8 @@ class Runner:
             else {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[1]}
         )
         config = {"outrootdir": str(self.root), **parameters}
-        return (
-            build_defs()
-            .resolve_job_def(job)
-            .execute_in_process(
-                instance=self.instance,
-                raise_on_error=False,
-                tags=tags,
-                run_config={
-                    "resources": {"jwst_config": {"config": config}},
-                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                },
-            )
-        )
+        run_config = {"resources": {"jwst_config": {"config": config}}}
+        return execute(self.instance, job, tags=tags, run_config=run_config)
 
     def table(self, asset: str, key: str = DAY) -> pd.DataFrame:
         """A table as it stands on disk."""

@@ -21,11 +21,10 @@ from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.status import status
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets_tests.defs.conftest import messages, watch_only
-from jwst_mast_assets_tests.defs.test_sensors import carry_out, reasons
+from jwst_mast_assets_tests.defs.running import carry_out, execute, reasons
 
 FIRST, SECOND = "jw03001001001_02101_00001_nrca1", "jw03001002001_02101_00001_nrca1"
 DAY, NEXT_DAY = "2022-05-01|03001", "2022-05-02|03001"
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @pytest.fixture
@@ -73,8 +72,7 @@ class Living:
 
     def daily_check(self) -> None:
         """The daily comparison of all files with MAST."""
-        job = build_defs().resolve_job_def("jwst_reprocessing")
-        assert job.execute_in_process(instance=self.instance, run_config=QUIET).success
+        assert execute(self.instance, "jwst_reprocessing").success
 
     def observations(self, proposal: str = "03001") -> Any:
         return read_proposal(Snapshot(load_config()), proposal).observations
@@ -217,6 +215,15 @@ def test_an_observation_that_vanishes_with_its_day_is_gone_in_the_end_and_its_fi
     assert sorted(living_daemon.words().values()) == ["gone", "gone", "present"]
     assert len(living_daemon.files()) == 3
     assert living_daemon.look() == {}
+
+
+def test_a_new_file_is_fetched_at_once_if_anything_about_its_observation_changed(archive, living_daemon):
+    late = f"{FIRST}_extra_uncal.fits"
+    living.add_product(archive.catalogue, f"{FIRST}_uncal.fits", late)
+    living.move_observation(archive.catalogue, FIRST, 0.001)
+    assert living_daemon.look() == {DAY: "observations changed"}
+    assert late in living_daemon.files()
+    assert len(downloads(archive)) == 1
 
 
 def test_a_new_file_of_level_3_alone_is_found(archive, instance, tmp_path, monkeypatch, clock):

@@ -28,6 +28,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ArchiveUnavailable, ConfigError, NoRoom, OutputError
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets_tests.defs.conftest import DAY, messages, watch_only
+from jwst_mast_assets_tests.defs.running import QUIET, execute, tick
 
 NAME = "jw01138004001_02101_00001_nrca1_uncal.fits"
 HOUR = dt.timedelta(hours=1)
@@ -62,23 +63,10 @@ class Watch:
     def attempt(self, after: dt.timedelta = dt.timedelta(0)) -> Any:
         """What became of the day after some time: the run's result, or None where the sensor asked for none."""
         self.now += after
-        definitions = build_defs()
-        (sensor,) = [sensor for sensor in definitions.sensors or [] if sensor.name == "new_observations"]
-        with dg.build_sensor_context(
-            instance=self.instance,
-            repository_def=definitions.get_repository_def(),
-            resources=dict(definitions.resources or {}),
-        ) as context:
-            found: Any = sensor(context)
+        found = tick(self.instance)
         requests = [] if isinstance(found, dg.SkipReason) else [r for r in found.run_requests if r.partition_key == DAY]
         for request in requests:
-            return definitions.resolve_job_def("jwst_download").execute_in_process(
-                instance=self.instance,
-                partition_key=request.partition_key,
-                tags=dict(request.tags),
-                raise_on_error=False,
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            )
+            return execute(self.instance, partition_key=request.partition_key, tags=dict(request.tags))
         return None
 
     def tags(self, result: Any) -> dict[str, str]:
@@ -165,7 +153,7 @@ def test_an_error_that_nobody_foresaw_is_transient(watch, monkeypatch):
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr("jwst_mast_assets.defs.assets.product_table.query_products", broken)
+        patch.setattr("jwst_mast_assets.records.steps.query_products", broken)
         assert FAILURE not in watch.tags(watch.attempt())
     assert watch.attempt(HOUR).success
 
@@ -225,16 +213,7 @@ def test_a_run_that_is_executed_again_does_not_inherit_the_mark(watch, archive, 
     config_file.write_text("sca: [a1]\nmax_download_gb: 0.000001\n")
     failed = watch.attempt()
     config_file.write_text("sca: [a1]\n")
-    again = (
-        build_defs()
-        .resolve_job_def("jwst_download")
-        .execute_in_process(
-            instance=watch.instance,
-            tags={**watch.tags(failed), "dagster/partition": DAY},
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
-    )
+    again = execute(watch.instance, tags={**watch.tags(failed), "dagster/partition": DAY})
     assert again.success
     assert watch.tags(again)[FAILURE] == ""
 
@@ -271,5 +250,5 @@ def materialize(instance, asset, **tags):
         asset_selection=[dg.AssetKey(asset)],
         tags=tags,
         raise_on_error=False,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        run_config=QUIET,
     )

@@ -5,16 +5,16 @@ import datetime as dt
 import dagster as dg
 import pytest
 
-from jwst_mast_assets.definitions import build_defs
-from jwst_mast_assets.defs.assets import obs_table, product_table
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records import steps
 from jwst_mast_assets.records.due_cells import due_cells
 from jwst_mast_assets.records.history import read_history
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.listings import GONE_AFTER, Listings
 from jwst_mast_assets_tests.defs.conftest import DAY, messages, watch_only
+from jwst_mast_assets_tests.defs.running import execute
 
 TODAY = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
 CELL = Cell.from_key(DAY)
@@ -34,8 +34,7 @@ def clock(monkeypatch):
     """Sets the day of the runs to come."""
 
     def set_to(day):
-        for module in (obs_table, product_table):
-            monkeypatch.setattr(module, "utc_now", lambda: TODAY + dt.timedelta(days=day))
+        monkeypatch.setattr(steps, "utc_now", lambda: TODAY + dt.timedelta(days=day))
 
     return set_to
 
@@ -125,9 +124,7 @@ def test_a_file_is_gone_only_after_answers_on_several_days(own_archive, runner, 
             own_archive.catalogue._products[row["parent_obsid"]].remove(row)
 
     def gone():
-        job = build_defs().resolve_job_def("jwst_reprocessing")
-        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-        assert job.execute_in_process(instance=runner.instance, run_config=quiet).success
+        assert execute(runner.instance, "jwst_reprocessing").success
         return read_history(runner.store, "01138")["event"].eq("gone").any()
 
     def is_listed(day, job="jwst_query"):

@@ -19,6 +19,8 @@ from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.due_cells import DueCell
 from jwst_mast_assets.records.watched import WatchList
 from jwst_mast_assets_tests.defs.conftest import DAY
+from jwst_mast_assets_tests.defs.running import carry_out, execute
+from jwst_mast_assets_tests.defs.running import tick as look
 from jwst_mast_assets_tests.receiver import SECRET, Receiver
 
 pytest.importorskip("apprise", reason="the extra notify is not installed")
@@ -105,6 +107,43 @@ def test_reprocessed_files_are_reported(own_archive, runner, receiver, instance,
     (message,) = receiver.received
     assert message["title"].startswith("new data for 1138: 1 file, ")
     assert "1 file reprocessed: cal_ver 1.18.0 -> 1.19.2" in message["message"]
+
+
+def test_lists_that_are_suddenly_short_are_reported_once_a_day(archive, runner, receiver, instance, monkeypatch):
+    noted(runner.run(), instance)
+    send(instance)
+    later(monkeypatch, runner, 1.1)
+    receiver.received.clear()
+    archive.faults.add(Fault("short-list", match="Products", rows=1))
+    for _ in range(2):
+        told(runner.run(), instance)
+        later(monkeypatch, runner, 1.1)
+    (message,) = receiver.received
+    assert (message["title"], message["type"]) == ("MAST lists less of 1138 than before", "warning")
+    assert "What is on record is kept" in message["message"]
+
+
+def test_no_row_at_all_of_proposals_with_data_is_reported_and_believed_by_nothing(
+    archive, runner, receiver, instance, monkeypatch
+):
+    from jwst_mast_assets_tests.defs.test_sensors import tick as look
+
+    instance.delete_dynamic_partition("proposal", "01410")
+    WatchList(runner.store).add(["01138"])
+    noted(runner.run(), instance)
+    send(instance)
+    later(monkeypatch, runner, 1.1)
+    receiver.received.clear()
+    archive.faults.add(Fault("short-list", match="Filtered", rows=0))
+    for _ in range(2):
+        skipped = look(instance)
+        assert "MAST lists fewer observations than before on 1 day(s)" in skipped.skip_message
+        send(instance)
+        later(monkeypatch, runner, 1.1)
+    (message,) = receiver.received
+    assert message["title"] == "MAST lists less of 1138 than before"
+    assert "0 of 30 observations of 01138 listed" in message["message"]
+    assert len(runner.table("obs_table")) == 30
 
 
 def test_a_failure_is_reported_with_its_reason_but_not_each_attempt(archive, runner, receiver, instance):
@@ -233,8 +272,7 @@ def test_a_daily_check_that_fails_is_reported(archive, runner, receiver, instanc
     assert runner.run().success
     WatchList(runner.store).add(["01138"])
     (runner.root / ".jwst_mast_assets" / "forgotten.json").write_text("damaged")
-    job = build_defs().resolve_job_def("jwst_upkeep")
-    told(job.execute_in_process(instance=instance, raise_on_error=False), instance)
+    told(execute(instance, "jwst_upkeep"), instance)
     (message,) = receiver.received
     assert message["title"] == "the daily look at the disk failed"
     assert "forgotten.json is damaged" in message["message"]
@@ -281,9 +319,6 @@ def test_the_notice_of_the_token_reads_the_config_file_at_each_tick(archive, ins
 def test_a_token_that_mast_refuses_is_reported_once_and_once_when_it_works_again(
     own_archive, instance, runner, receiver, monkeypatch
 ):
-    from jwst_mast_assets_tests.defs.test_sensors import carry_out
-    from jwst_mast_assets_tests.defs.test_sensors import tick as look
-
     catalogue = own_archive.catalogue
     catalogue.observations.clear()
     catalogue.add_observation(1138, 1, 59700.2, ["a1"], guide_stars=False)

@@ -8,6 +8,7 @@ import dagster as dg
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.pruning import prune
 from jwst_mast_assets_tests.defs.conftest import DAY
+from jwst_mast_assets_tests.defs.running import execute
 
 OTHER = "2022-04-14|01138"
 
@@ -54,8 +55,7 @@ def test_a_run_that_has_not_ended_is_kept(instance):
 
 def test_the_job_says_what_it_removed(archive, runner):
     runner.run(sca=["a1"])
-    job = build_defs().resolve_job_def("prune")
-    result = job.execute_in_process(instance=runner.instance)
+    result = execute(runner.instance, "prune")
     assert result.success
     said = [entry.user_message for entry in runner.instance.all_logs(result.run_id)]
     assert any(text.startswith("Removed 0 runs of before ") for text in said)

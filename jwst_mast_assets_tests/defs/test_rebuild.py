@@ -17,7 +17,7 @@ from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.attempts import AttemptLog
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
-from jwst_mast_assets_tests.defs.test_sensors import carry_out, reasons, tick
+from jwst_mast_assets_tests.defs.running import carry_out, reasons, tick
 
 OTHER = "2022-04-11|01138"
 ASSETS = ("obs_table", "product_table", "downloaded_files", "summary_table", "index_html")

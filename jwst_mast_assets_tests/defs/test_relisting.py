@@ -10,8 +10,8 @@ from jwst_mast_assets.records import relisting
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
+from jwst_mast_assets_tests.defs.running import carry_out, reasons
 from jwst_mast_assets_tests.defs.test_many_proposals import Daemon
-from jwst_mast_assets_tests.defs.test_sensors import carry_out, reasons
 
 NEW = "jw01138004001_02101_00001_nrca1_extra_uncal.fits"
 

@@ -18,16 +18,16 @@ from jwst_mast_assets.defs.resources import build_resources
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
-from jwst_mast_assets.records import store
+from jwst_mast_assets.records import store, table_places
 from jwst_mast_assets.records.history import manifest_at, read_history
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
 from jwst_mast_assets_tests.defs.conftest import DAY, Runner, watch_only
+from jwst_mast_assets_tests.defs.running import execute, run_requested
 
 OTHER_DAY = "2022-04-11|01138"
 CHANGED = ["jw01138004001_02101_00001_nrca1_uncal.fits", "jw01138004001_02101_00001_nrca3_uncal.fits"]
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +47,7 @@ def archive(own_archive):
 
 def look(instance):
     """The daily look: the metadata of ``reprocessed_files``."""
-    result = (
-        build_defs()
-        .resolve_job_def("jwst_reprocessing")
-        .execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
-    )
+    result = execute(instance, "jwst_reprocessing")
     assert result.success, [event.step_failure_data for event in result.all_events if event.is_step_failure]
     (event,) = result.asset_materializations_for_node("reprocessed_files")
     return {name: value.value for name, value in event.metadata.items()}
@@ -67,21 +63,6 @@ def tick(instance) -> Any:
     with dg.build_sensor_context(instance=instance, resources=build_resources(Config())) as context:
         result: Any = sensor()(context)
     return [] if isinstance(result, dg.SkipReason) else result.run_requests
-
-
-def carry_out(instance, requests):
-    """Run what was requested, as Dagster's daemon would."""
-    job = build_defs().resolve_job_def("jwst_download")
-    return [
-        job.execute_in_process(
-            instance=instance,
-            partition_key=request.partition_key,
-            tags=dict(request.tags),
-            raise_on_error=False,
-            run_config=QUIET,
-        )
-        for request in requests
-    ]
 
 
 def test_a_picture_that_mast_made_again_is_found_by_the_daily_look_and_fetched_once(archive, instance, runner, root):
@@ -138,7 +119,7 @@ def test_reprocessed_files_are_listed_requested_fetched_and_reported(archive, ru
     assert str(request.partition_key) == DAY
     assert request.tags[attempts.REASON] == sentence
     archive.clear_requests()
-    (run,) = carry_out(instance, [request])
+    (run,) = run_requested(instance, [request])
     assert run.success
     assert downloads(archive) == CHANGED
     after = {path.name: path.read_bytes() for path in root.rglob("*.fits")}
@@ -183,7 +164,7 @@ def test_a_change_stays_due_after_a_canceled_run_until_it_is_fetched(archive, ru
     monkeypatch.setattr(attempts, "FIRST_WAIT", dt.timedelta(0))
     (again,) = tick(instance)
     assert again.tags[attempts.ATTEMPT] == "2"
-    assert all(run.success for run in carry_out(instance, [again]))
+    assert all(run.success for run in run_requested(instance, [again]))
     assert tick(instance) == []
 
 
@@ -212,7 +193,7 @@ def test_a_failed_run_is_requested_again_with_growing_waits(archive, runner, ins
     for number, wait in (("1", 10), ("2", 40)):
         (request,) = tick(instance)
         assert request.tags[attempts.ATTEMPT] == number
-        (run,) = carry_out(instance, [request])
+        (run,) = run_requested(instance, [request])
         assert not run.success
         assert tick(instance) == []
         ended = instance.get_run_record_by_id(run.run_id).end_time
@@ -232,10 +213,10 @@ def test_one_tick_requests_some_and_the_next_ones_the_rest(archive, runner, inst
     look(instance)
     first = tick(instance)
     assert keys(first) == [OTHER_DAY]
-    carry_out(instance, first)
+    run_requested(instance, first)
     second = tick(instance)
     assert keys(second) == [DAY]
-    carry_out(instance, second)
+    run_requested(instance, second)
     assert tick(instance) == []
 
 
@@ -275,11 +256,7 @@ def test_superseded_associations_are_reported_and_recorded_once_and_stay(archive
 def test_mast_failing_fails_the_look_in_one_sentence(archive, runner, instance):
     runner.run()
     archive.faults.add(Fault("error", endpoint="invoke"))
-    result = (
-        build_defs()
-        .resolve_job_def("jwst_reprocessing")
-        .execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
-    )
+    result = execute(instance, "jwst_reprocessing")
     (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     assert "MAST answered the query" in str(failure.user_failure_data)
 
@@ -311,8 +288,7 @@ def test_one_instrument_s_keyword_service_fails_and_the_others_are_compared(arch
     assert set(changed_names(root)) == {CHANGED[0], miri}
     archive.faults.clear()
     archive.faults.add(Fault("error", match="Mast.Jwst.Filtered"))
-    job = build_defs().resolve_job_def("jwst_reprocessing")
-    assert not job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET).success
+    assert not execute(instance, "jwst_reprocessing").success
     assert set(changed_names(root)) == {CHANGED[0], miri}
 
 
@@ -364,13 +340,13 @@ def test_the_daily_look_reads_each_table_once_also_where_they_are_more_than_memo
     monkeypatch.setattr(store, "TABLES_KEPT", 1)
     monkeypatch.setattr(store, "FILES_KEPT", 1)
     reads: Counter[str] = Counter()
-    read = store.read_parquet
+    read = table_places.read_parquet
 
     def counted(path, remedy):
         reads[f"{path.parent.parent.name}/{path.name}"] += 1
         return read(path, remedy)
 
-    monkeypatch.setattr(store, "read_parquet", counted)
+    monkeypatch.setattr(table_places, "read_parquet", counted)
     look(instance)
     assets = ("obs_table", "product_table", "downloaded_files")
     assert reads == {f"{asset}/{key.partition('|')[0]}.parquet": 1 for asset in assets for key in (DAY, OTHER_DAY)}

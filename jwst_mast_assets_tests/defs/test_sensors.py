@@ -11,6 +11,14 @@ from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import attempts
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
+from jwst_mast_assets_tests.defs.running import (
+    CHECKS_OF_A_DOWNLOAD,
+    carry_out,
+    checks_evaluated,
+    days_of,
+    reasons,
+    tick,
+)
 
 
 @pytest.fixture
@@ -28,50 +36,15 @@ def root(tmp_path, monkeypatch):
     return tmp_path / "data"
 
 
-def tick(instance) -> Any:
-    """One tick of the sensor: its requests, or the reason why there are none."""
-    definitions = build_defs()
-    (sensor,) = [sensor for sensor in definitions.sensors or [] if sensor.name == "new_observations"]
-    with dg.build_sensor_context(
-        instance=instance, repository_def=definitions.get_repository_def(), resources=dict(definitions.resources or {})
-    ) as context:
-        return sensor(context)
-
-
-def carry_out(instance, result):
-    """Do what Dagster's daemon does with a tick's result: register, launch, run."""
-    for request in result.dynamic_partitions_requests or []:
-        instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
-    job = build_defs().resolve_job_def("jwst_download")
-    return [
-        job.execute_in_process(
-            instance=instance,
-            partition_key=request.partition_key,
-            tags=dict(request.tags),
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
-        for request in result.run_requests or []
-    ]
-
-
-def days_of(request: dg.RunRequest) -> list[str]:
-    """The partition keys that a request names: one, or those of a range that want a run."""
-    return [str(request.partition_key)] if request.partition_key else list(attempts.causes_of_run(request.tags))
-
-
-def reasons(result: Any) -> dict[str, str]:
-    """Why each partition is requested; days that share a run share its reasons."""
-    return {key: request.tags[attempts.REASON] for request in result.run_requests for key in days_of(request)}
-
-
 def test_days_with_data_are_requested_with_the_reason_and_then_nothing(archive, instance, root):
     result = tick(instance)
     assert "30 new observations" in reasons(result)[DAY]
     days = {key.split("|")[0] for key in reasons(result)}
     assert {"2022-04-10", "2022-04-11", "2022-04-14"} <= days
     assert "2022-04-12" not in days
-    assert all(run.success for run in carry_out(instance, result))
+    runs = carry_out(instance, result)
+    assert all(run.success for run in runs)
+    assert all(checks_evaluated(instance, run.run_id) == CHECKS_OF_A_DOWNLOAD for run in runs)
     assert (root / "01138" / "index.html").exists()
     archive.clear_requests()
     for _ in range(10):

@@ -18,7 +18,7 @@ from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
 from jwst_mast_assets_tests.defs.conftest import DAY, messages, watch_only
-from jwst_mast_assets_tests.defs.test_sensors import reasons, tick
+from jwst_mast_assets_tests.defs.running import execute, reasons, tick
 
 
 @pytest.fixture(autouse=True)
@@ -40,13 +40,7 @@ def told(skipped) -> str:
 
 def watch(instance, **config):
     """Run the job from the page; the run and its log lines."""
-    result = (
-        build_defs()
-        .resolve_job_def("watch_proposals")
-        .execute_in_process(
-            instance=instance, raise_on_error=False, run_config={"ops": {"watch_these": {"config": config}}}
-        )
-    )
+    result = execute(instance, "watch_proposals", run_config={"ops": {"watch_these": {"config": config}}})
     return result, "\n".join(entry.user_message for entry in instance.all_logs(result.run_id))
 
 
@@ -168,6 +162,8 @@ def test_a_warning_if_it_will_not_fit(archive, instance, root, monkeypatch):
     assert result.success
     assert "WARNING: they will not fit" in log
     assert "1 kB free in" in log
+    assert "WARNING: nothing is downloaded while less than 100 MB are free in" in log
+    assert "the first files within" not in log
 
 
 def test_a_number_typed_into_the_page_stops_nothing_and_is_named_in_the_tick(archive, instance, root):

@@ -9,6 +9,7 @@ import dagster as dg
 from dagster._core.execution.backfill import BulkActionStatus
 
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
+from jwst_mast_assets.embedded_archive.exchange import most_at_once
 
 PROPOSALS = ("01138", "01410")
 DAYS = [*(f"2022-04-{day:02d}" for day in range(1, 31) if day != 12), "2022-05-01"]
@@ -41,6 +42,13 @@ def assert_every_file_once(archive: EmbeddedArchive, root: Path, in_flight: Coll
     assert not list(root.rglob("*.part"))
     uris = [each.uri for each in requests]
     assert {uri for uri in uris if uris.count(uri) > 1} <= set(in_flight)
+
+
+def assert_few_at_once(archive: EmbeddedArchive, killed: float) -> None:
+    """Several requests at a time but never too many, neither before a process was killed nor afterwards."""
+    before = [each for each in archive.requests if each.time <= killed]
+    after = [each for each in archive.requests if each.time > killed]
+    assert 1 < max(most_at_once(before), most_at_once(after)) <= LIMIT
 
 
 def runs_of(instance: dg.DagsterInstance, backfill_id: str) -> list[dg.DagsterRun]:

@@ -18,7 +18,7 @@ from dagster._config import Shape, validate_config
 from packaging.requirements import Requirement
 
 from jwst_mast_assets.cli.main import main
-from jwst_mast_assets.cli.service import UNITS, units
+from jwst_mast_assets.cli.service import SYSTEMD_UNITS, units
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.executors import chosen_executor
 from jwst_mast_assets.defs.run_queue import ProposalQueue
@@ -96,7 +96,7 @@ def test_service_install_writes_units_that_systemd_accepts(account, capsys):
     assert main(["service", "install", "--user"]) == 0
     folder = account / ".config" / "systemd" / "user"
     written = sorted(folder.iterdir())
-    assert [path.stem for path in written] == sorted(f"jwst-mast-{name}" for name in UNITS)
+    assert [path.stem for path in written] == sorted(f"jwst-mast-{name}" for name in SYSTEMD_UNITS)
     assert "systemctl --user enable --now jwst-mast-code jwst-mast-web jwst-mast-daemon" in capsys.readouterr().out
     program = shutil.which("systemd-analyze")
     if program is None:
@@ -134,7 +134,7 @@ def plain(command):
 def test_compose_starts_what_the_units_start():
     services = read("compose/compose.yaml")["services"]
     texts = units(sys.executable, Path("/environment"), Path("/workspace.yaml"), 3000, 4266)
-    for name in UNITS:
+    for name in SYSTEMD_UNITS:
         line = next(line for line in texts[f"jwst-mast-{name}.service"].splitlines() if line.startswith("ExecStart="))
         assert plain(services[name]["command"]) == plain(line.removeprefix("ExecStart=").split())
     (server,) = read("compose/workspace.yaml")["load_from"]

@@ -25,14 +25,13 @@ from dagster_graphql.test.utils import execute_dagster_graphql
 
 from jwst_mast_assets.defs.lost_runs import end_lost_runs
 from jwst_mast_assets.defs.partitions import register_proposals
-from jwst_mast_assets.embedded_archive.exchange import most_at_once
 from jwst_mast_assets_tests.deploy.conftest import DEPLOY
 from jwst_mast_assets_tests.deploy.installation import LAUNCH_BACKFILL, REPOSITORY
 from jwst_mast_assets_tests.deploy.sixty_partitions import (
     KEYS,
-    LIMIT,
     PROPOSALS,
     assert_every_file_once,
+    assert_few_at_once,
     is_complete,
     runs_of,
     start_command,
@@ -126,6 +125,4 @@ def test_the_same_backfill_on_sqlite_and_one_machine_of_which_a_run_is_killed_ge
         assert [run.status for run in retried] == [dg.DagsterRunStatus.SUCCESS]
         assert all(run.status == dg.DagsterRunStatus.SUCCESS for run in runs if run.run_id != lost.run_id)
     assert_every_file_once(filled_archive, root, in_flight)
-    before = [each for each in filled_archive.requests if each.time <= moment]
-    after = [each for each in filled_archive.requests if each.time > moment]
-    assert 1 < max(most_at_once(before), most_at_once(after)) <= LIMIT
+    assert_few_at_once(filled_archive, moment)

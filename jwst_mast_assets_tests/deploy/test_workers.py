@@ -13,15 +13,14 @@ import dagster as dg
 from jwst_mast_assets.cli.dagster_process import WORKSPACE_OF_SERVER
 from jwst_mast_assets.defs import lost_runs
 from jwst_mast_assets.defs.partitions import register_proposals
-from jwst_mast_assets.embedded_archive.exchange import most_at_once
 from jwst_mast_assets_tests.defs.conftest import watch_only
 from jwst_mast_assets_tests.deploy.conftest import DEPLOY, copy_configuration
 from jwst_mast_assets_tests.deploy.installation import Installation, installation
 from jwst_mast_assets_tests.deploy.sixty_partitions import (
     KEYS,
-    LIMIT,
     PROPOSALS,
     assert_every_file_once,
+    assert_few_at_once,
     is_complete,
     runs_of,
     start_command,
@@ -98,11 +97,7 @@ def test_a_backfill_through_two_workers_of_which_one_is_killed_gets_every_file_o
             assert [run.status for run in retried] == [dg.DagsterRunStatus.SUCCESS]
             assert all(run.status == dg.DagsterRunStatus.SUCCESS for run in runs if run.run_id != lost)
     assert_every_file_once(filled_archive, root, in_flight)
-    before = [each for each in filled_archive.requests if each.time <= moment]
-    after = [each for each in filled_archive.requests if each.time > moment]
-    assert most_at_once(before) <= LIMIT
-    assert most_at_once(after) <= LIMIT
-    assert max(most_at_once(before), most_at_once(after)) > 1
+    assert_few_at_once(filled_archive, moment)
 
 
 def look_until_ended(instance: dg.DagsterInstance, run_id: str) -> None:

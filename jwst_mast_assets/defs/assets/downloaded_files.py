@@ -1,6 +1,5 @@
 """The asset of files on disk."""
 
-import datetime as dt
 import time
 
 import dagster as dg
@@ -23,15 +22,10 @@ from jwst_mast_assets.defs.progress import LoggedProgress
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import column_schema
 from jwst_mast_assets.downloads import Fetcher, Progress
-from jwst_mast_assets.mast.config import load_config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.sizes import human_bytes
-from jwst_mast_assets.records import holdings, reprocessing, upkeep
-from jwst_mast_assets.records.archive_identity import claim
-from jwst_mast_assets.records.forgotten import Forgotten
-from jwst_mast_assets.records.history import record_fetches
-from jwst_mast_assets.records.ledger import Ledger, selection_fingerprint
-from jwst_mast_assets.records.listings import Listings
-from jwst_mast_assets.records.status import here
+from jwst_mast_assets.records import reprocessing, upkeep
+from jwst_mast_assets.records.steps import Steps
 
 
 @partitioned_asset(
@@ -57,33 +51,20 @@ def downloaded_files(
     """
     with plain_failures(context):
         snapshot, start = jwst_config.snapshot(), time.monotonic()
-        config, store, cells = snapshot.config, snapshot.store, cells_of(context)
-        mast = archive.open(config)
-        known = here(store.read("downloaded_files", cells), config)
+        config, mast = snapshot.config, archive.open(snapshot.config)
+        steps = Steps(snapshot, mast, cells_of(context), context.run.run_id)
         with warnings_logged(context, mast):
-            product_table = Forgotten(store).left_out(product_table)
-            outdated, spoiled = reprocessing.outdated(store), upkeep.spoiled_files(store)
-            plan = downloads.plan_download(product_table, config, mast, known, snapshot.disk, outdated, spoiled)
+            to_fetch = steps.plan(product_table)
+        _, known, plan = to_fetch
         for warning in plan.warnings:
             context.log.warning(warning)
         context.log.info(f"{plan.n_files} files to fetch, {human_bytes(plan.n_bytes)}")
-        claim(store.root, mast.server)
         with warnings_logged(context, mast):
-            logged = LoggedProgress(context.log, progress)
-            table = downloads.download(product_table, config, mast, known, logged, plan, fetcher)
-        table = holdings.carry_over(table, known, product_table, config, context.run.run_id, snapshot.disk)
-        now = dt.datetime.now(dt.timezone.utc)
-        record_fetches(store, table, known, context.run.run_id, now)
-        # The ledger is for those who watch with the config file; a run with another selection is not theirs.
-        if selection_fingerprint(config) == selection_fingerprint(load_config()):
-            doubtful = {problem.cell for problem in Listings(store).open(cells)}
-            with_token = mast.token is not None
-            observations = store.read("obs_table", cells)
-            Ledger(store).record(cells, observations, table, config, now, doubtful, with_token)
+            table = steps.fetch(to_fetch, LoggedProgress(context.log, progress), fetcher=fetcher)
         totals = outcome(table, time.monotonic() - start)
         context.log.info(totals["outcome"])
         # Dagster's page shows them to everyone.
-        images = images_of(downloads.open_to_all(table, config, now))
+        images = images_of(downloads.open_to_all(table, config, utc_now()))
         # In the order in which a person reads it.
         shown = {"outcome": totals["outcome"], **images, "files": files_preview(table), **folder_of(table)}
         metadata = {**shown, **totals, "dagster/row_count": len(table)}

@@ -8,15 +8,9 @@ from jwst_mast_assets.defs.metadata import data_version, on_last_partition, part
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
-from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.exclusions import excluded_observations
-from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
-from jwst_mast_assets.mast.observations import query_observations
-from jwst_mast_assets.mast.partition_cells import proposals_of
-from jwst_mast_assets.records.archive_identity import claim
-from jwst_mast_assets.records.listings import Listings
-from jwst_mast_assets.records.moved import move_to_new_days
+from jwst_mast_assets.records.steps import Steps
 
 
 @partitioned_asset(
@@ -41,21 +35,16 @@ def obs_table(
     Most partitions stay grey, as JWST observes for a proposal on few days: only days with data are ever materialized.
     """
     with plain_failures(context):
-        config, store, cells = jwst_config.checked(), jwst_config.store(), cells_of(context)
-        mast = archive.open(config)
-        known = store.read("obs_table", cells)
+        snapshot, cells = jwst_config.snapshot(), cells_of(context)
+        config, mast = snapshot.config, archive.open(snapshot.config)
         with warnings_logged(context, mast):
-            listing = query_observations(mast, config, cells, known)
+            (table, listing, known), moved = Steps(snapshot, mast, cells).list_observations()
         for warning in mode_warnings(config, listing.table):
             context.log.warning(warning)
-        # Only now, so that a run that cannot ask MAST leaves no trace; and here, so that no later step finds it out.
-        make_folder(store.root)
-        if not store.folder.exists():
-            claim(store.root, mast.server)
-        table = Listings(store).settle("obs_table", cells, listing, known, utc_now())
-        listed = table[table["obsid"].isin(list(listing.listed))]
-        for day in move_to_new_days(store, listed, proposals_of(cells), config):
-            context.log.info(f"MAST has corrected the date of observations of {day}, which stand under another day now")
+        for day in moved:
+            context.log.info(
+                f"MAST has corrected the date of observations of {day}, which are listed under another day now"
+            )
         for problem in listing.open:
             context.log.warning(f"{problem.name}: {problem.why}; what is on record is kept")
         days = "1 day" if len(cells) == 1 else f"{len(cells)} days"

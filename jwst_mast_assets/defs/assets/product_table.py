@@ -9,18 +9,10 @@ from jwst_mast_assets.defs.metadata import data_version, on_last_partition, part
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warnings_logged
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
-from jwst_mast_assets.downloads import state_on_disk
 from jwst_mast_assets.mast import tables
-from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.exclusions import excluded_files
-from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
-from jwst_mast_assets.mast.products import query_products
 from jwst_mast_assets.mast.sizes import human_bytes
-from jwst_mast_assets.records.forgotten import Forgotten
-from jwst_mast_assets.records.holdings import one_place_each
-from jwst_mast_assets.records.listings import Listings
-from jwst_mast_assets.records.status import here
-from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.steps import Steps
 
 
 @partitioned_asset(
@@ -46,19 +38,11 @@ def product_table(
     """
     with plain_failures(context):
         snapshot, cells = jwst_config.snapshot(), cells_of(context)
-        config, store = snapshot.config, snapshot.store
-        mast = archive.open(config)
-        known = store.read("product_table", cells)
+        config, mast = snapshot.config, archive.open(snapshot.config)
         with warnings_logged(context, mast):
-            listing = query_products(mast, config, obs_table, known)
-        # A file on disk counts as recorded also where an earlier version has taken it off the list at once.
-        recorded = pd.concat([known, on_disk(store, cells)[known.columns]], ignore_index=True)
-        table = Listings(store).settle("product_table", cells, listing, recorded, utc_now())
+            table, listing, known = Steps(snapshot, mast, cells).list_products(obs_table)
         for problem in listing.open:
             context.log.warning(f"{problem.name}: {problem.why}; its recorded products are kept")
-        files = pd.concat([snapshot.recorded_files(proposal) for proposal in proposals_of(cells)], ignore_index=True)
-        table = table.assign(outfilename=one_place_each(table, here(files, config)))
-        table = Forgotten(store).left_out(table.assign(**state_on_disk(table, config, disk=snapshot.disk)))
         if mast.unusable_rows:
             context.log.warning(f"{mast.unusable_rows} rows of MAST have no file or observation and are left out")
         selected = table[tables.is_true(table["selected"])]
@@ -85,9 +69,3 @@ def product_table(
             metadata=on_last_partition(context, metadata),
             check_results=[columns_as_expected(mast, "products"), no_sudden_fall(listing, known)],
         )
-
-
-def on_disk(store: TableStore, cells: list[Cell]) -> pd.DataFrame:
-    """What is recorded of the files of some cells that are on disk."""
-    files = store.read("downloaded_files", cells)
-    return files[files["bytes_on_disk"].notna()]
