@@ -4,7 +4,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -61,6 +61,17 @@ def test_a_run_of_a_command_leaves_the_same_events_as_one_of_dagster(tmp_path: P
         assert theirs["ASSET_MATERIALIZATION", "2026-01-31"] == 1
         assert len(instance.get_materialized_partitions(counts.key)) == 31
         assert instance.get_latest_materialization_event(counts.key) is not None
+    assert tags_of(tmp_path / "ours") == tags_of(tmp_path / "theirs")
+
+
+def tags_of(home: Path) -> Counter[tuple[str, str, str]]:
+    """What Dagster looks events of assets up by: the day and the kind of tag of each."""
+    (index,) = home.rglob("index.db")
+    query = (
+        "SELECT dagster_event_type, partition, key FROM asset_event_tags JOIN event_logs ON event_logs.id = event_id"
+    )
+    with closing(sqlite3.connect(index)) as connection:
+        return Counter(connection.execute(query).fetchall())
 
 
 def test_the_days_of_an_asset_take_one_transaction_per_database(tmp_path: Path) -> None:
