@@ -159,7 +159,7 @@ def test_the_image_has_the_folders_extras_and_account_that_compose_counts_on():
     assert steps[-1] == ("USER", "jwst")
     compose = read("compose/compose.yaml")
     ours = {name: service for name, service in compose["services"].items() if "build" in service}
-    assert set(ours) == set(UNITS)
+    assert set(ours) == set(SYSTEMD_UNITS)
     for service in ours.values():
         build = service["build"]
         assert (DEPLOY / "compose" / build["context"] / build["dockerfile"]).samefile(DEPLOY / "compose" / "Dockerfile")
