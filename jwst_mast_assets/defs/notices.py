@@ -51,7 +51,7 @@ def notice_of_new_data(context: dg.RunStatusSensorContext) -> None:
         if notice:
             _keep(box, context.dagster_run, proposals, _kind(context.dagster_run, totals), notice)
         if (short := _short_lists(context.instance, context.dagster_run)) and notices.notice_addresses().urls:
-            box.note_short({proposals[0]: notices.short_list(proposals, short)}, dt.datetime.now(dt.timezone.utc))
+            box.note_short({proposals[0]: notices.short_list(proposals, short)}, utc_now())
 
 
 @dg.run_failure_sensor(
