@@ -5,7 +5,6 @@ files are verified before they get their names, records and history are kept in 
 shared with all other processes that use that folder.
 """
 
-import datetime as dt
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from jwst_mast_assets import downloads
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config, load_config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError, NothingRecorded
 from jwst_mast_assets.mast.exclusions import excluded_files, unmatched_values
@@ -124,7 +124,7 @@ def find(
     """
     config = _configured(config, propID, parameters)
     with _opened(archive, config) as mast:
-        found = find_observations(mast, config, _now())
+        found = find_observations(mast, config, utc_now())
         if observations:
             return to_astropy(found, tables.OBS_TABLE)
         products = query_products(mast, config, found, tables.empty(tables.PRODUCT_TABLE)).table
@@ -196,7 +196,7 @@ def download(
         if mast.token:
             mast.whoami()
         if chosen is None:
-            cells = cells_with_data(find_observations(mast, config, _now()))
+            cells = cells_with_data(find_observations(mast, config, utc_now()))
         else:
             cells = cells_with_data(_frame(files))
         steps = Steps(snapshot, mast, cells)
@@ -254,7 +254,7 @@ def holdings(propID: Any = None, /, *, config: Config | None = None, **parameter
     files = pd.concat([part for part in files if len(part)] or files[:1], ignore_index=True)
     changes = read_changes(snapshot.store)
     spoiled = spoiled_now(snapshot.store, files, snapshot.disk)
-    return to_astropy(files.assign(state=file_states(files, changes, _now(), spoiled)), HELD_TABLE)
+    return to_astropy(files.assign(state=file_states(files, changes, utc_now(), spoiled)), HELD_TABLE)
 
 
 def _configured(config: Config | None, proposals: Any, parameters: dict[str, Any]) -> Config:
@@ -303,7 +303,7 @@ def _with_states(
     table = tables.conform(files, tables.FILE_TABLE)
     if "dl_code" not in files or files["dl_code"].isna().all():
         table = table.assign(**downloads.state_on_disk(table, config, disk=snapshot.disk))
-    table = table.assign(state=file_states(table, read_changes(snapshot.store), _now()))
+    table = table.assign(state=file_states(table, read_changes(snapshot.store), utc_now()))
     return to_astropy(table[list(schema)], schema)
 
 
@@ -331,7 +331,3 @@ def _chosen(files: Any) -> frozenset[str]:
 
 def _only(products: pd.DataFrame, chosen: frozenset[str]) -> pd.DataFrame:
     return products.assign(selected=products["dataURI"].isin(list(chosen)).astype("boolean"))
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.timezone.utc)

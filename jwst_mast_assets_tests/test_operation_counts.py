@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import requests
 
@@ -18,7 +19,7 @@ from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
 from jwst_mast_assets.mast import adaptive
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.records import files, history, holdings, reprocessing, store
+from jwst_mast_assets.records import files, history, holdings, reprocessing, table_places
 
 ONE_DAY = ["--propID", "1138", "--date_select", "2022-04-10T00:00:00", "2022-04-10T23:59:59"]
 ONE_DAY += ["--filetypes", "_rate.jpg", "_uncal.fits", "--makewebpages", "--yes"]
@@ -69,7 +70,7 @@ def operations(counter: Operations, monkeypatch: pytest.MonkeyPatch) -> Iterator
         return reading
 
     read = counted(files.read_parquet)
-    for module in (history, reprocessing, store):
+    for module in (history, reprocessing, table_places):
         monkeypatch.setattr(module, "read_parquet", read)
     make_reports = holdings.make_reports
 
@@ -119,6 +120,9 @@ def test_a_command_of_one_partition_does_each_thing_once(
         batches = [request.params["obsid"] for request in archive.requests if request.service == "Mast.Caom.Products"]
         assert len(batches) == len(set(batches)) > 0
         assert asked["download"] == (60 if first else 0)
+        with dg.DagsterInstance.get() as instance:
+            # Nobody is asked in between, so listing and downloading are one run.
+            assert instance.get_runs_count() == (1 if first else 2)
         if first:
             assert operations.opened["01138/obsnum05/jw01138005001_02101_00001_nrca1_uncal.fits"] == 1
     # The tables for people would be the same, and no file of the user's is read.
@@ -166,6 +170,25 @@ def test_a_listing_takes_few_requests_for_many_observations(
     assert sum(batches) == observations
     assert batches[0] <= adaptive.FIRST_SIZE
     assert len(batches) <= most
+
+
+def test_products_that_were_requested_ahead_are_handed_out_once() -> None:
+    catalogue = Catalogue()
+    obsids = catalogue.add_observation(1138, 1, 60000.0, ("a1",), exposures=4, listed="exposures")
+    with EmbeddedArchive(catalogue) as mast:
+        archive = Archive(mast.url)
+        archive.request_products(obsids)
+        parts = [archive.products(obsids[:1]), archive.products(obsids[1:])]
+        assert [part["parent_obsid"].unique().tolist() for part in parts] == [obsids[:1], obsids[1:]]
+        assert len(mast.requests) == 1
+        # Who asks again doubts the first answer.
+        assert archive.products(obsids[:1])["dataURI"].tolist() == parts[0]["dataURI"].tolist()
+        assert len(mast.requests) == 2
+
+
+def test_mast_is_asked_before_dagster_is_imported() -> None:
+    program = "import sys, jwst_mast_assets.cli.asking; sys.exit('dagster' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_an_answer_of_mast_leaves_the_memory_as_soon_as_its_table_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,7 @@ class Command:
         KeyboardInterrupt
             If it was interrupted; see :meth:`interruption`.
         """
+        self.store.check()
         if len(self.config.propID) > 1:
             numbers = ", ".join(self.config.propID)
             self._say(f"{len(self.config.propID)} proposals: {numbers} (to choose observations, use --obsnums)")

@@ -5,17 +5,24 @@ into the same instance as the UI, then print the tables.
 """
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from jwst_mast_assets.cli.importing import without_collecting
 from jwst_mast_assets.cli.interrupts import Interrupts
 from jwst_mast_assets.cli.options import build_parser, config_of
 from jwst_mast_assets.cli.screen import CLOSED_PIPE, ignore_closed_pipe
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ConfigError, JwstMastError
+
+if TYPE_CHECKING:
+    from jwst_mast_assets.cli.asking import Asking
+    from jwst_mast_assets.cli.command import Command
 
 QUERY_TEXT = (
     "Query MAST for JWST observations and products; print and save tables. "
@@ -85,13 +92,8 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts, download: bool) 
         watch = download and arguments.watch_from_now_on
         if watch and not config.propID:
             raise ConfigError("--watch: name the proposals to watch with --propID")
-        # Imported late, so that --help and error messages appear at once, and Dagster while MAST is asked.
-        from jwst_mast_assets.cli.asking import Asking
-
-        asking = Asking(config)
-        from jwst_mast_assets.cli.command import Command
-
-        command = Command(asking, interrupts, assume_yes=arguments.yes, watch=watch, quiet=arguments.quiet)
+        asking, command_class = _asking(config)
+        command = command_class(asking, interrupts, assume_yes=arguments.yes, watch=watch, quiet=arguments.quiet)
         status = command.run(download and not config.skipdownload)
         sys.stdout.flush()
         return status
@@ -99,6 +101,17 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts, download: bool) 
         sentence = command.interruption() if command else "Interrupted. Run the same command again to resume."
         print(f"\n{sentence}", file=sys.stderr)
         return interrupts.status
+
+
+def _asking(config: Config) -> "tuple[Asking, type[Command]]":
+    """MAST is asked, and Dagster imported meanwhile. Both come late, so that --help and bad options answer at once."""
+    once = without_collecting() if "dagster" not in sys.modules else contextlib.nullcontext()
+    with once:
+        from jwst_mast_assets.cli.asking import Asking
+
+        asking = Asking(config)
+        from jwst_mast_assets.cli.command import Command
+    return asking, Command
 
 
 def _quiet(config: Config) -> None:

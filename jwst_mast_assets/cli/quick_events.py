@@ -61,28 +61,31 @@ class QuickEventLog(SqliteEventLogStorage):
                     super().store_event_batch(list(some))
 
     def _store_asset_events(self, events: list[EventLogEntry]) -> None:
-        """As Dagster stores each of them; but what it notes of an asset's last event, only of the last of these."""
+        """As Dagster stores each of them; but what it notes about an asset's last event only for the last of these."""
         rows = [self._event_to_row(event) for event in events]
         insert = SqlEventLogStorageTable.insert()
         with self.run_connection(events[0].run_id) as connection:
             connection.execute(insert, rows)
         with self.index_connection() as connection:
-            with_ids = insert.returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
-            ids = list(connection.execute(with_ids, rows).scalars())
+            connection.execute(insert, rows)
+            # Nobody else can have added any since, as the transaction holds the database.
+            number_of = SqlEventLogStorageTable.c.id
+            last_ids = sqlalchemy.select(number_of).order_by(number_of.desc()).limit(len(rows))
+            ids = sorted(connection.execute(last_ids).scalars())
             self._store_asset_event_tags(connection, events, ids)
             last = {(row["asset_key"], row["dagster_event_type"]): number for number, row in enumerate(rows)}
             for number in last.values():
                 self._store_asset_event(connection, events[number], ids[number])
 
     def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
-        """Whether a partition was added, asked until it was."""
+        """Whether a partition was added; looked up until it was."""
         key = partitions_def_name, partition_key
         if key not in self._partitions and super().has_dynamic_partition(*key):
             self._partitions.add(key)
         return key in self._partitions
 
     def has_table(self, table_name: str) -> bool:
-        """Whether the database has a table, asked until it does."""
+        """Whether the database has a table; looked up until it does."""
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables

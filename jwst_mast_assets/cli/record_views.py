@@ -1,7 +1,6 @@
 """What ``manifest``, ``diff``, ``status`` and ``calendar`` print."""
 
 import argparse
-import datetime as dt
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from jwst_mast_assets.cli.screen import as_lines, show, width_of_screen
 from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, load_config
-from jwst_mast_assets.mast.dates import day_of_mjd, moment
+from jwst_mast_assets.mast.dates import day_of_mjd, moment, utc_now
 from jwst_mast_assets.mast.errors import NothingRecorded
 from jwst_mast_assets.mast.file_states import NEED_ATTENTION, State
 from jwst_mast_assets.mast.names import proposal_key
@@ -83,7 +82,7 @@ def diff(arguments: argparse.Namespace) -> int:
     """``jwst-mast diff PROPOSAL DATE1 [DATE2]``."""
     _, store = folder_of(arguments)
     start = moment(arguments.date1)
-    end = moment(arguments.date2 or _now())
+    end = moment(arguments.date2 or utc_now())
     if start > end:
         raise ValueError(f"DATE1 is later than DATE2: {_short(start)} is after {_short(end)}; swap them")
     proposal, events = _history(store, arguments.proposal)
@@ -113,7 +112,7 @@ def status(arguments: argparse.Namespace) -> int:
     chosen = recorded_proposals(store) if arguments.all else _watched(store, config)
     proposals = named(store, arguments.proposal or chosen)
     disk = Disk()
-    table = status_of(store, proposals, config, _now(), disk)
+    table = status_of(store, proposals, config, utc_now(), disk)
     total = table.drop(columns=["proposal", "last_checked"]).sum()
     outcome = 1 if arguments.check and any(total[state] for state in NEED_ATTENTION) else 0
     if arguments.format != "text":
@@ -178,7 +177,7 @@ def _legend(total: "pd.Series[int]") -> list[str]:
 def _details(store: TableStore, proposals: Sequence[str], config: Config, disk: Disk) -> list[str]:
     """The files that are not on disk as in MAST, by state, with the recorded reason."""
     files = pd.concat([read_selected(store, proposal, config, disk) for proposal in proposals], ignore_index=True)
-    state = file_states(files, read_changes(store), _now(), spoiled_now(store, files, disk))
+    state = file_states(files, read_changes(store), utc_now(), spoiled_now(store, files, disk))
     lines = []
     for name in (*NEED_ATTENTION, State.WAITING, State.SUPERSEDED):
         rows = files[state == name].drop_duplicates("dataURI").sort_values("outfilename")
@@ -196,7 +195,7 @@ def calendar(arguments: argparse.Namespace) -> int:
     """``jwst-mast calendar [PROPOSAL...] [--all]``."""
     config, store = folder_of(arguments)
     files = [read_selected(store, proposal, config) for proposal in named(store, arguments.proposal)]
-    table = releases(pd.concat(files, ignore_index=True), _now(), past=arguments.all)
+    table = releases(pd.concat(files, ignore_index=True), utc_now(), past=arguments.all)
     if table.empty:
         print("No selected file is waiting for its release" + ("" if arguments.all else "; use --all to see past ones"))
         return 0
@@ -227,7 +226,7 @@ def folder_of(arguments: argparse.Namespace) -> tuple[Config, TableStore]:
     """The configuration and output folder for a command's options."""
     given = {name: value for name in ("outrootdir", "outsubdir") if (value := getattr(arguments, name)) is not None}
     config = load_config(arguments.configfile).merged(given, "command line")
-    return config, TableStore(config.root)
+    return config, TableStore.of(config)
 
 
 def _history(store: TableStore, given: str) -> tuple[str, pd.DataFrame]:
@@ -260,7 +259,3 @@ def _refuse(store: TableStore, unknown: Sequence[str], recorded: Sequence[str]) 
 
 def _short(when: str) -> str:
     return when[:19]
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.timezone.utc)

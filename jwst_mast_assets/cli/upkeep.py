@@ -1,13 +1,13 @@
-"""``jwst-mast heal``, ``forget`` and ``rebuild``: what puts an archive right, or says that it is right as it is."""
+"""``jwst-mast heal``, ``forget`` and ``rebuild``: what repairs an archive, or records that it is complete as it is."""
 
 import argparse
-import datetime as dt
 import sys
 from typing import TYPE_CHECKING
 
 from jwst_mast_assets.cli.options import Parser
 from jwst_mast_assets.cli.records import add_folder_options
 from jwst_mast_assets.mast.commands import suggest
+from jwst_mast_assets.mast.dates import utc_now
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def _heal(arguments: argparse.Namespace) -> int:
     config, store = folder_of(arguments)
     with open_instance() as instance:
         watched, busy = set(watched_proposals(instance, store, config)), under_way(instance).cells
-    now = dt.datetime.now(dt.timezone.utc)
+    now = utc_now()
     proposals = named(store, arguments.proposal) if arguments.proposal else with_files(store, watched)
     found = look_after(store, config, proposals, now, arguments.yes, arguments.read_all, busy)
     print(found)
@@ -100,14 +100,14 @@ def _forget(arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.records.forgotten import Forgotten
 
     config, store = folder_of(arguments)
-    now = dt.datetime.now(dt.timezone.utc)
+    now = utc_now()
     if arguments.undo:
         names, what = (
             Forgotten(store).undo(arguments.file, config, now),
             "no longer forgotten; fetched with the next run",
         )
     else:
-        names, what = Forgotten(store).add(arguments.file, now), "forgotten: nothing fetches it any more"
+        names, what = Forgotten(store).add(arguments.file, now), "forgotten: it will not be fetched again"
     for name in names:
         print(f"{name}: {what}")
     if not names:

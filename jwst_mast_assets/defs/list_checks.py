@@ -9,7 +9,7 @@ from jwst_mast_assets.mast.listing import Listing
 NO_SUDDEN_FALL = "no_sudden_fall"
 
 SHOWN = 25
-"""Lists that are named."""
+"""How many lists are named."""
 
 
 def list_check_specs(asset: str, columns: str, rows: str) -> list[dg.AssetCheckSpec]:

@@ -17,6 +17,7 @@ from jwst_mast_assets.defs.watching import unusable_keys, watched_proposals
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.mast.discovery import list_of_instrument
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.exclusions import excluded_observations
@@ -33,12 +34,12 @@ MOST_REQUESTS = 50
 """Runs that one tick requests; the rest follow as these end."""
 
 MOST_EXCLUDED = 5
-"""Proposals of which the configuration excludes everything that are named."""
+"""How many proposals are named for which the configuration excludes everything."""
 
 MOST_EMPTIED = 5
 """Proposals of which MAST lists nothing any more that have a notice each."""
 
-Result = dg.SensorResult | dg.SkipReason
+TickResult = dg.SensorResult | dg.SkipReason
 
 
 class Look:
@@ -60,7 +61,7 @@ class Look:
         self, instance: dg.DagsterInstance, config: Config, interval: float, cursor: str | None, now: dt.datetime
     ) -> None:
         self.instance, self.config, self.interval, self.now = instance, config, interval, now
-        self.ledger = Ledger(TableStore(config.root))
+        self.ledger = Ledger(TableStore.of(config))
         self.watched = watched_proposals(instance, self.ledger.store, config)
         self.before = _read(cursor)
         self.next = now
@@ -74,7 +75,7 @@ class Look:
     @property
     def cursor(self) -> str:
         """For the next tick."""
-        known = {"next": self.next.isoformat(timespec="seconds"), "watched": self._digest()}
+        known = {"next": iso_second(self.next), "watched": self._digest()}
         return json.dumps({**known, "all": self.before.get("all", "")} if self.config.watch == "all" else known)
 
     def waits(self) -> str | None:
@@ -93,7 +94,7 @@ class Look:
         self.next = self.now + dt.timedelta(seconds=self.interval)
         return self.cursor
 
-    def take(self, archive: Archive, end: float) -> tuple[Result, list[str]]:
+    def take(self, archive: Archive, end: float) -> tuple[TickResult, list[str]]:
         """Ask MAST until a time, of ``time.monotonic``.
 
         Returns
@@ -149,7 +150,7 @@ class Look:
         last = _moment(self.before.get("all"))
         if self.config.watch != "all" or (last and dt.timedelta() < self.now - last < self._interval() - self._slack()):
             return 0
-        self.before["all"] = self.now.isoformat(timespec="seconds")
+        self.before["all"] = iso_second(self.now)
         observations = list_of_instrument(archive, self.config, self.now)
         observations = observations[~observations["cell"].str[-5:].isin(self.watched)].reset_index(drop=True)
         self.found = set(observations["cell"].str[-5:])
@@ -160,7 +161,7 @@ class Look:
         many = rotation.interval > self.interval
         self.next = self.now if rotation.left or many else self.now + self._interval()
 
-    def _result(self, archive: Archive, rotation: Rotation, number: int) -> tuple[Result, list[str]]:
+    def _result(self, archive: Archive, rotation: Rotation, number: int) -> tuple[TickResult, list[str]]:
         skipped = unusable_keys(self.instance)
         minutes = max(1, round(rotation.interval / 60))
         skipped += [

@@ -22,6 +22,8 @@ import dagster as dg
 import filelock
 from dagster._core.storage.runs import SqliteRunStorage
 
+from jwst_mast_assets.mast.dates import utc_now
+
 FOLDER = "jwst_mast_assets_runs"
 GRACE = dt.timedelta(minutes=1)
 """A run this young is left alone: it may be about to take its lock, or to report its end."""
@@ -128,7 +130,7 @@ def end_lost_runs(
     looks : mapping, optional
         From :func:`count_looks`; without it, only runs of this machine are ended.
     """
-    now = dt.datetime.now(dt.timezone.utc)
+    now = utc_now()
     lost = []
     statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     for record in instance.get_run_records(dg.RunsFilter(statuses=statuses)):
@@ -188,7 +190,7 @@ class _Heartbeat:
         self._storage.set_cursor_values({self._key: ""})
 
     def _beat(self) -> None:
-        now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds")
+        now = utc_now().isoformat(timespec="milliseconds")
         self._storage.set_cursor_values({self._key: json.dumps({"host": HOST, "pid": os.getpid(), "at": now})})
 
     def _go_on(self) -> None:

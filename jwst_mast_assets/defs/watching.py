@@ -155,7 +155,7 @@ def watch(
     """
     keys, unreadable = _numbers(given)
     check_folder_is_set(config)
-    store = TableStore(config.root)
+    store = TableStore.of(config)
     adopt_registered(instance, store)
     try:
         found = survey(open_archive(config.root), config, store, keys)
@@ -172,7 +172,7 @@ def watch(
 
 
 def _numbers(given: Sequence[str | int]) -> tuple[list[str], list[str]]:
-    """The proposals, five digits each, sorted, and a sentence for each text that is none; not all may be like that."""
+    """The proposals, five digits each, sorted, and a sentence for each text that is not one; at least one must be."""
     if not given:
         raise ConfigError("proposals: name at least one, for example ['1138']")
     keys: set[str] = set()
@@ -188,7 +188,7 @@ def _numbers(given: Sequence[str | int]) -> tuple[list[str], list[str]]:
 
 
 def _doubt(one: Survey) -> str | None:
-    """Why a proposal is better not watched."""
+    """Why a proposal should not be watched."""
     if one.problem:
         return f"MAST did not answer for it ({one.problem})"
     if not one.known:

@@ -24,6 +24,7 @@ from jwst_mast_assets.mast.values import (
     Pixels,
     Text,
     Words,
+    as_bucket,
     as_file_mode,
     as_instrument,
     as_proposals,
@@ -327,6 +328,12 @@ class Config(pydantic.BaseModel):
         description="Days within which every file on disk is read again to find spoiled ones, a share each day. 0: "
         "never.",
     )
+    tablerootdir: Annotated[str | None, BeforeValidator(as_bucket), Role.PIPELINE] = Field(
+        default=None,
+        description="Where the internal tables are: s3://BUCKET/PREFIX, with outsubdir below it and the keys in AWS's "
+        "environment variables. Empty: in the output folder.",
+        examples=["s3://my-bucket/jwst"],
+    )
     first_day: Annotated[dt.date, Role.PIPELINE] = Field(
         default=dt.date(2021, 8, 1),
         description="First day of the partitions (read when Dagster loads the code location).",
@@ -405,6 +412,12 @@ class Config(pydantic.BaseModel):
         outrootdir = self.outrootdir or self.environment_root or "."
         folder = Path(fill_in(outrootdir, "outrootdir")) / fill_in(self.outsubdir or "", "outsubdir")
         return Path(os.path.abspath(folder.expanduser()))
+
+    @property
+    def tables_url(self) -> str | None:
+        """``<tablerootdir>/<outsubdir>``; None if the tables are in the output folder. Raises as `root`."""
+        below = os.path.normpath("/" + fill_in(self.outsubdir or "", "outsubdir")).strip("/")
+        return self.tablerootdir and f"{self.tablerootdir}/{below}".rstrip("/")
 
 
 def parameters_with(*roles: Role) -> tuple[str, ...]:

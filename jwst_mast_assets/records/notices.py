@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jwst_mast_assets.mast.archive import TOKEN_PAGE
 from jwst_mast_assets.mast.config import Config, load_config
+from jwst_mast_assets.mast.connection import TOKEN_PAGE
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.store import STATE_FOLDER

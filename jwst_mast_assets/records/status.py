@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -150,7 +149,7 @@ def status(
             "proposal": proposal,
             "observations": of_proposal.observations,
             "forgotten": Forgotten(store).number(proposal),
-            "last_checked": _last_checked(store.folder / "obs_table" / proposal, checked.get(proposal)),
+            "last_checked": _last_checked(store, proposal, checked.get(proposal)),
         }
         for proposal in wanted
         for known in [(selected or {}).get(proposal)]
@@ -178,8 +177,10 @@ def _counts(
     }
 
 
-def _last_checked(folder: Path, compared: str | None) -> str | None:
+def _last_checked(store: TableStore, proposal: str, compared: str | None) -> str | None:
     """When a run last asked for the observations, or the sensor compared its list, whichever was later."""
-    asked = [dt.datetime.fromtimestamp(path.stat().st_mtime, dt.timezone.utc) for path in folder.glob("*.parquet")]
-    times = [*asked, *([dt.datetime.fromisoformat(compared)] if compared else [])]
+    times = [
+        *store.written("obs_table", proposal).values(),
+        *([dt.datetime.fromisoformat(compared)] if compared else []),
+    ]
     return f"{max(times):%Y-%m-%dT%H:%M:%S}" if times else None

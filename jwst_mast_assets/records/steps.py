@@ -93,7 +93,7 @@ class Steps:
         listing = query_observations(self.archive, self.config, self.cells, known)
         # Only now, so that a run that cannot ask MAST leaves no trace; and here, so that no later step finds it out.
         make_folder(self.store.root)
-        if not self.store.folder.exists():
+        if not self.store.exists():
             claim(self.store.root, self.archive.server)
         table = Listings(self.store).settle("obs_table", self.cells, listing, known, utc_now())
         listed = table[table["obsid"].isin(list(listing.listed))]

@@ -16,7 +16,7 @@ from jwst_mast_assets.downloads import FETCHED, Code, Plan, audit, give_modes
 from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.dates import moment
+from jwst_mast_assets.mast.dates import iso_second, moment
 from jwst_mast_assets.records.files import write_parquet
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
@@ -31,7 +31,7 @@ FEW = 10
 LONGEST_CREDIT = 7.0
 """Days whose share is read at once after a pause."""
 
-COLUMNS = ("cell", "dataURI", "productFilename", "outfilename", "bytes_on_disk", "mtime", "md5", "recorded_mtime")
+LOOKED_AT = ("cell", "dataURI", "productFilename", "outfilename", "bytes_on_disk", "mtime", "md5", "recorded_mtime")
 
 
 class Findings(NamedTuple):
@@ -119,7 +119,7 @@ def look_after(
     _record(store, bad)
     write_parquet(store.folder / TABLE, table)
     marked = Ledger(store).mark_due(reasons, config, now)
-    scanned = dict.fromkeys(proposals, now.isoformat(timespec="seconds"))
+    scanned = dict.fromkeys(proposals, iso_second(now))
     kept = {proposal: counts for proposal, counts in notes["held"].items() if proposal not in proposals}
     notes |= {"scanned": {**notes["scanned"], **scanned}, "held": {**kept, **held}}
     write_notes(store, notes)
@@ -180,8 +180,8 @@ def _expected(store: TableStore, config: Config, proposals: Sequence[str]) -> pd
         wanted = tables.is_true(files["selected"]) & files["bytes_on_disk"].notna()
         wanted &= ~files["dataURI"].isin(forgotten) & ~selection.is_excluded(files["productFilename"], config)
         rows = files.assign(recorded_mtime=files["mtime"])[wanted]
-        parts.append(rows[list(COLUMNS)].assign(proposal=proposal))
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*COLUMNS, "proposal"])
+        parts.append(rows[list(LOOKED_AT)].assign(proposal=proposal))
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*LOOKED_AT, "proposal"])
     table = table.sort_values("recorded_mtime", kind="stable")
     kinds = {"bytes_on_disk": "Int64", "mtime": "Float64", "recorded_mtime": "Float64"}
     return table.astype({name: kinds.get(name, "string") for name in table}).reset_index(drop=True)
@@ -213,7 +213,7 @@ def _share(
     credit = min(credit, max(LONGEST_CREDIT * per_day, float(size.iloc[0])))
     chosen = queue[size.cumsum() <= credit]
     left = credit - float(chosen["bytes_on_disk"].sum())
-    notes["read"] = {"at": now.isoformat(timespec="seconds"), "bytes_left": round(left)}
+    notes["read"] = {"at": iso_second(now), "bytes_left": round(left)}
     return chosen
 
 

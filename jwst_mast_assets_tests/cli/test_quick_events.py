@@ -4,7 +4,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -61,6 +61,17 @@ def test_a_run_of_a_command_leaves_the_same_events_as_one_of_dagster(tmp_path: P
         assert theirs["ASSET_MATERIALIZATION", "2026-01-31"] == 1
         assert len(instance.get_materialized_partitions(counts.key)) == 31
         assert instance.get_latest_materialization_event(counts.key) is not None
+    assert tags_of(tmp_path / "ours") == tags_of(tmp_path / "theirs")
+
+
+def tags_of(home: Path) -> Counter[tuple[str, str, str]]:
+    """What Dagster looks events of assets up by: the day and the kind of tag of each."""
+    (index,) = home.rglob("index.db")
+    query = (
+        "SELECT dagster_event_type, partition, key FROM asset_event_tags JOIN event_logs ON event_logs.id = event_id"
+    )
+    with closing(sqlite3.connect(index)) as connection:
+        return Counter(connection.execute(query).fetchall())
 
 
 def test_the_days_of_an_asset_take_one_transaction_per_database(tmp_path: Path) -> None:
@@ -79,6 +90,33 @@ def test_the_days_of_an_asset_take_one_transaction_per_database(tmp_path: Path) 
     # 31 days; without batches more than two commits each.
     assert commits[f"{run_id}.db"] < 31
     assert commits["index.db"] < 31
+
+
+def test_the_events_of_an_asset_take_one_statement_per_database(tmp_path: Path) -> None:
+    inserts: Counter[str] = Counter()
+
+    def executed(connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("INSERT INTO event_logs"):
+            inserts[str(connection.engine.url.database).rpartition("/")[2]] += 1  # type: ignore[attr-defined]
+
+    with opened(tmp_path / "home", quicker=True) as instance, batched_events():
+        month(instance)
+        event.listen(Engine, "before_cursor_execute", executed)
+        try:
+            run_id = month(instance)
+        finally:
+            event.remove(Engine, "before_cursor_execute", executed)
+        assert len(instance.get_materialized_partitions(counts.key)) == 31
+    # What is planned for 31 days, and what was made; and the run's own events, some of them in both.
+    others = sum(number for (_, day), number in recorded_of(tmp_path / "home", run_id).items() if day is None)
+    assert inserts[f"{run_id}.db"] == 2 + others
+    assert inserts["index.db"] <= 2 + others
+
+
+def recorded_of(home: Path, run_id: str) -> Counter[tuple[str | None, str | None]]:
+    """The events of a run, read as Dagster's page reads them."""
+    with opened(home, quicker=False) as instance:
+        return recorded(instance, run_id)
 
 
 def test_a_batch_that_cannot_be_stored_leaves_nothing_of_it(tmp_path: Path) -> None:
