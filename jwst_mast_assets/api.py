@@ -5,7 +5,6 @@ files are verified before they get their names, records and history are kept in 
 shared with all other processes that use that folder.
 """
 
-import datetime as dt
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +17,10 @@ from jwst_mast_assets import downloads
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config, load_config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError, NothingRecorded
-from jwst_mast_assets.mast.exclusions import excluded_files
+from jwst_mast_assets.mast.exclusions import excluded_files, unmatched_values
 from jwst_mast_assets.mast.names import proposal_key
 from jwst_mast_assets.mast.products import query_products
 from jwst_mast_assets.mast.shared_limits import shared_limits
@@ -32,11 +32,14 @@ from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.status import read_selected, recorded_proposals
 from jwst_mast_assets.records.steps import Steps
+from jwst_mast_assets.records.upkeep_notes import spoiled_now
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
 DATES = {"all_dates", "date_select", "lookbacktime"}
+
+TWICE = "propID is given twice; give the proposals as the first argument or as propID, not both"
 
 STATE: tables.Schema = {"state": tables.Column("string", "what the file is: present, stale, missing, waiting, ...")}
 
@@ -53,6 +56,7 @@ class JwstMastWarning(UserWarning):
 
 def find(
     propID: Any = None,  # noqa: N803
+    /,
     *,
     config: Config | None = None,
     archive: Archive | None = None,
@@ -120,12 +124,11 @@ def find(
     """
     config = _configured(config, propID, parameters)
     with _opened(archive, config) as mast:
-        found = find_observations(mast, config, _now())
+        found = find_observations(mast, config, utc_now())
         if observations:
             return to_astropy(found, tables.OBS_TABLE)
         products = query_products(mast, config, found, tables.empty(tables.PRODUCT_TABLE)).table
-        if sentence := excluded_files(products, found, config):
-            mast.warn(sentence)
+        _warn_of_selection(mast, products, found, config)
     products = products[tables.is_true(products["selected"])].drop_duplicates("dataURI", ignore_index=True)
     return _with_states(products, config, FOUND_TABLE)
 
@@ -181,6 +184,8 @@ def download(
         If the output folder cannot be written, or the disk has too little space.
     """
     if isinstance(files, (int, str, list, np.integer)):
+        if propID is not None:
+            raise ConfigError(TWICE)
         propID, files = files, None  # noqa: N806
     chosen = None if files is None else _chosen(files)
     if files is not None and propID is None:
@@ -191,7 +196,7 @@ def download(
         if mast.token:
             mast.whoami()
         if chosen is None:
-            cells = cells_with_data(find_observations(mast, config, _now()))
+            cells = cells_with_data(find_observations(mast, config, utc_now()))
         else:
             cells = cells_with_data(_frame(files))
         steps = Steps(snapshot, mast, cells)
@@ -201,10 +206,8 @@ def download(
         products = list_files(steps, None if chosen is None else lambda table: _only(table, chosen))
         if chosen is not None and (absent := chosen - set(products["dataURI"])):
             mast.warn(f"{len(absent)} of {len(chosen)} files are not in MAST's list for this instrument and obsmode")
-        if chosen is None and (
-            sentence := excluded_files(products, snapshot.store.read("obs_table", steps.cells), config)
-        ):
-            mast.warn(sentence)
+        if chosen is None:
+            _warn_of_selection(mast, products, snapshot.store.read("obs_table", steps.cells), config)
         to_fetch = steps.plan(products)
         for sentence in to_fetch.plan.warnings:
             mast.warn(sentence)
@@ -215,7 +218,7 @@ def download(
     return _with_states(table, config, HELD_TABLE, snapshot)
 
 
-def holdings(propID: Any = None, *, config: Config | None = None, **parameters: Any) -> "Table":  # noqa: N803
+def holdings(propID: Any = None, /, *, config: Config | None = None, **parameters: Any) -> "Table":  # noqa: N803
     """List what the output folder has of some proposals, and what is missing. Does not ask MAST.
 
     Parameters
@@ -250,7 +253,8 @@ def holdings(propID: Any = None, *, config: Config | None = None, **parameters: 
     files = [read_selected(snapshot.store, proposal, config, snapshot.disk) for proposal in wanted]
     files = pd.concat([part for part in files if len(part)] or files[:1], ignore_index=True)
     changes = read_changes(snapshot.store)
-    return to_astropy(files.assign(state=file_states(files, changes, _now())), HELD_TABLE)
+    spoiled = spoiled_now(snapshot.store, files, snapshot.disk)
+    return to_astropy(files.assign(state=file_states(files, changes, utc_now(), spoiled)), HELD_TABLE)
 
 
 def _configured(config: Config | None, proposals: Any, parameters: dict[str, Any]) -> Config:
@@ -258,15 +262,26 @@ def _configured(config: Config | None, proposals: Any, parameters: dict[str, Any
         raise ConfigError(f"config: must be a Config, not {type(config).__name__}")
     config = config if config is not None else load_config()
     given = dict(parameters)
+    if proposals is not None and "propID" in given:
+        raise ConfigError(TWICE)
+    proposals = given.pop("propID", proposals)
     if proposals is not None:
         # Otherwise an empty selection of the caller's would become every program of the last day.
         if isinstance(proposals, list) and not proposals:
             raise ConfigError("propID: the list is empty; name a proposal, or leave it out for every program")
         given["propID"] = proposals
-    config = config.merged(given, "parameter") if given else config
+    config = config.merged(given, "") if given else config
     if config.propID and not DATES & config.model_fields_set:
         config = config.merged({"all_dates": True})
     return config
+
+
+def _warn_of_selection(mast: Archive, products: pd.DataFrame, observations: pd.DataFrame, config: Config) -> None:
+    """Warn if the parameters exclude everything, or a value matches nothing."""
+    for sentence in unmatched_values(products, config):
+        mast.warn(sentence)
+    if sentence := excluded_files(products, observations, config):
+        mast.warn(sentence)
 
 
 @contextmanager
@@ -288,7 +303,7 @@ def _with_states(
     table = tables.conform(files, tables.FILE_TABLE)
     if "dl_code" not in files or files["dl_code"].isna().all():
         table = table.assign(**downloads.state_on_disk(table, config, disk=snapshot.disk))
-    table = table.assign(state=file_states(table, read_changes(snapshot.store), _now()))
+    table = table.assign(state=file_states(table, read_changes(snapshot.store), utc_now()))
     return to_astropy(table[list(schema)], schema)
 
 
@@ -316,7 +331,3 @@ def _chosen(files: Any) -> frozenset[str]:
 
 def _only(products: pd.DataFrame, chosen: frozenset[str]) -> pd.DataFrame:
     return products.assign(selected=products["dataURI"].isin(list(chosen)).astype("boolean"))
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.timezone.utc)

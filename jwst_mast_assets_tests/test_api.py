@@ -14,6 +14,7 @@ from jwst_mast_assets.mast.errors import ConfigError, NothingRecorded, WrongArch
 from jwst_mast_assets.records import history
 from jwst_mast_assets.records.store import TableStore
 
+TWICE = "propID is given twice; give the proposals as the first argument or as propID, not both"
 RATE = {"instrument": "nircam", "filetypes": ["_rate.fits"], "sca": ["a1"]}
 
 
@@ -112,6 +113,31 @@ def test_a_wrong_kind_of_argument_is_one_clear_sentence(archive: EmbeddedArchive
             download(row, config=config)
     with pytest.raises(ConfigError, match="config: must be a Config, not str"):
         find(2731, config="my.cfg")  # pyright: ignore[reportArgumentType]
+
+
+def test_messages_name_the_parameter_and_nothing_of_the_command_line(archive: EmbeddedArchive, config: Config) -> None:
+    for call, message in (
+        (lambda: Config(filetyps=[]), "unknown parameter 'filetyps'; did you mean 'filetypes'?"),  # pyright: ignore[reportCallIssue]
+        (lambda: Config(Nparallel=0), "Nparallel: should be greater than 0, not 0"),
+        (lambda: find(2731, config=config, instrumnt="x"), "unknown parameter 'instrumnt'; did you mean 'instrument'?"),
+        (lambda: find(2731, propID=1138), TWICE),
+        (lambda: download(2731, propID=1138), TWICE),
+        (lambda: holdings(2731, propID=1138), TWICE),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            call()
+        assert str(caught.value) == message
+
+
+def test_the_proposal_can_be_named(archive: EmbeddedArchive, config: Config) -> None:
+    assert len(find(propID=2731, config=config)) == len(find(2731, config=config)) == 6
+
+
+def test_values_that_match_nothing_are_warned_of_even_if_others_match(archive: EmbeddedArchive, config: Config) -> None:
+    with pytest.warns(JwstMastWarning, match="obsnums: 999 matches no observation that was found; proposal 02731 has"):
+        assert len(find(2731, config=config, obsnums=[1, 999])) == 4
+    with pytest.warns(JwstMastWarning, match="filetypes: 'rat' matches no file; did you mean '_rate.fits'"):
+        assert len(find(2731, config=config, filetypes=["uncal", "rat"])) == 6
 
 
 def test_an_empty_list_does_not_mean_every_program(archive: EmbeddedArchive, config: Config) -> None:

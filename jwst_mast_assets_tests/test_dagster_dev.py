@@ -18,6 +18,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets_tests.browsing import HOSTILE, Watched, chromium
+from jwst_mast_assets_tests.servers import quick_daemon
 
 REPOSITORY = Path(__file__).parents[1]
 SELECTOR = {"repositoryLocationName": "jwst_mast_assets", "repositoryName": "__repository__"}
@@ -100,7 +101,7 @@ def wait_for(what: Callable[[], Any], seconds: float) -> Any:
                 return found
         except OSError:
             pass
-        time.sleep(0.2)
+        time.sleep(0.5)
     raise AssertionError(f"waited {seconds} s in vain")
 
 
@@ -129,6 +130,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "DAGSTER_HOME": str(home),
             "MAST_SERVER": archive.url,
             "JWST_QUERY_CFGFILE": str(folder / "my.cfg"),
+            **quick_daemon(folder / "quick_daemon"),
         }
         program = str(Path(sys.executable).parent / "dagster")
         with socket.create_server(("127.0.0.1", 0)) as free:

@@ -19,7 +19,7 @@ from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
 from jwst_mast_assets.mast import adaptive
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.records import files, history, holdings, reprocessing, store
+from jwst_mast_assets.records import files, history, holdings, reprocessing, table_places
 
 ONE_DAY = ["--propID", "1138", "--date_select", "2022-04-10T00:00:00", "2022-04-10T23:59:59"]
 ONE_DAY += ["--filetypes", "_rate.jpg", "_uncal.fits", "--makewebpages", "--yes"]
@@ -70,7 +70,7 @@ def operations(counter: Operations, monkeypatch: pytest.MonkeyPatch) -> Iterator
         return reading
 
     read = counted(files.read_parquet)
-    for module in (history, reprocessing, store):
+    for module in (history, reprocessing, table_places):
         monkeypatch.setattr(module, "read_parquet", read)
     make_reports = holdings.make_reports
 

@@ -21,8 +21,9 @@ from jwst_mast_assets import __version__
 from jwst_mast_assets.downloads import Code, download
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
 from jwst_mast_assets.mast import layout, products, tables
-from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
+from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.connection import DEFAULT_SERVER
 from jwst_mast_assets.mast.keywords import instrument_of
 from jwst_mast_assets.mast.observations import describe_observations
 from jwst_mast_assets_tests.conftest import NOW

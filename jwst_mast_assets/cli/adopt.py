@@ -10,7 +10,7 @@ from jwst_mast_assets.cli.records import add_folder_options
 from jwst_mast_assets.mast.commands import suggest
 
 MOST_NAMED = 20
-"""Files that are named of each kind."""
+"""How many files of each kind are named."""
 
 
 def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -19,7 +19,7 @@ def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
         "adopt",
         help="take the files of an existing folder into the records, without fetching them again",
         description="Compare the files in a folder, for example one of jwst_mast_query, with MAST (by md5 where MAST "
-        "has a checksum, else by size) and take them into the records. Changes, moves and fetches no file.",
+        "has a checksum, else by size) and take them into the records. No file is changed, moved or fetched.",
     )
     adopt.add_argument("folder", metavar="FOLDER", help="the output folder, or a folder in it")
     adopt.add_argument("-v", "--verbose", action="store_true", help="name every file")

@@ -1,6 +1,5 @@
 """What a command asks MAST at its start, in a thread: the answers arrive while Dagster is imported and prepared."""
 
-import datetime as dt
 import math
 import threading
 from concurrent.futures import Future
@@ -10,7 +9,7 @@ import pandas as pd
 from jwst_mast_assets.mast import selection
 from jwst_mast_assets.mast.archive import OBS_COLUMNS
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.dates import mjd_of
+from jwst_mast_assets.mast.dates import mjd_of, utc_now
 from jwst_mast_assets.mast.discovery import find_observations
 from jwst_mast_assets.mast.shared_limits import shared_limits
 from jwst_mast_assets.records.archive_identity import open_archive
@@ -37,7 +36,7 @@ class Asking:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.now = dt.datetime.now(dt.timezone.utc)
+        self.now = utc_now()
         self.archive = open_archive(config.root, limits=shared_limits(config))
         self.archive.max_queries = config.max_queries
         self._found: Future[tuple[pd.DataFrame, list[str]]] = Future()

@@ -20,6 +20,7 @@ from jwst_mast_assets.cli.progress import TqdmProgress
 from jwst_mast_assets.cli.quick_events import batched_events, quick
 from jwst_mast_assets.cli.runs import Result, materialize, open_instance, ranges
 from jwst_mast_assets.definitions import build_defs
+from jwst_mast_assets.defs.lost_runs import end_lost_runs
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.defs.quick_sqlite import quick_sqlite
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, known_config, opened
@@ -30,7 +31,7 @@ from jwst_mast_assets.mast.config import Config, parameters_with
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
 from jwst_mast_assets.mast.errors import ConfigError
-from jwst_mast_assets.mast.exclusions import excluded_files, excluded_observations
+from jwst_mast_assets.mast.exclusions import excluded_files, excluded_observations, unmatched_values
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.parameter_roles import Role
@@ -101,6 +102,7 @@ class Command:
         KeyboardInterrupt
             If it was interrupted; see :meth:`interruption`.
         """
+        self.store.check()
         if len(self.config.propID) > 1:
             numbers = ", ".join(self.config.propID)
             self._say(f"{len(self.config.propID)} proposals: {numbers} (to choose observations, use --obsnums)")
@@ -125,6 +127,7 @@ class Command:
             # Dagster needs the keys for a run; only --watch has proposals watched.
             adopt_registered(instance, self.store)
             register_proposals(instance, proposals_of(cells), self.config.first_day)
+            end_lost_runs(instance, "Its process is gone; noticed by the next command.")
             if self.watch and (new := WatchList(self.store).add(proposals_of(cells))):
                 self._say(f"watched from now on: {' '.join(new)}")
             if download and self._asks_nobody() and len(ranges(cells)) == 1:
@@ -175,8 +178,8 @@ class Command:
         done = ""
         if self._to_download:
             self.snapshot.list_again()
-            chosen, there = self._on_disk(self._read(self._to_download))
-            done = f"; {int(there.sum())} of {len(chosen)} files are complete"
+            chosen, code = self._on_disk(self._read(self._to_download))
+            done = f"; {int((code == downloads.Code.EXISTS).sum())} of {len(chosen)} files are complete"
         return f"Interrupted{done}. Run the same command again to resume."
 
     def _shown_assets(self) -> list[str]:
@@ -265,6 +268,8 @@ class Command:
 
     def _print_listed(self, recorded: PartitionTables) -> bool:
         """Print what was listed; returns whether anything is selected."""
+        for sentence in unmatched_values(recorded.products, self.config):
+            print(f"WARNING: {sentence}", file=sys.stderr)
         if excluded := excluded_files(recorded.products, recorded.observations, self.config):
             self._say(f"### Nothing is selected: {excluded}.")
             return False
@@ -285,7 +290,7 @@ class Command:
             if "outfilename" in table:
                 folder = f"{self.config.root}/"
                 table = table.assign(outfilename=table["outfilename"].str.removeprefix(folder))
-            self._say(*screen.as_lines(table, screen.width_of_screen(), FIRST_COLUMNS))
+            self._say(*screen.as_lines(table, screen.width_of_screen(), FIRST_COLUMNS), wrap=False)
 
     def _save_tables(self, recorded: PartitionTables, run_ids: Sequence[str] = ()) -> None:
         if self.config.savetables:
@@ -301,16 +306,18 @@ class Command:
                 self._say(f"page: {folder / 'index.html'}")
 
     def _on_disk(self, recorded: PartitionTables) -> tuple[pd.DataFrame, pd.Series]:
-        """The selected products, and whether their files are there."""
-        products = recorded.products.drop_duplicates("dataURI")
-        chosen = products[tables.is_true(products["selected"])]
+        """The selected products, and the ``dl_code`` of their files."""
+        # A file is selected if any of the days that list it selects it.
+        products = recorded.products
+        chosen = products[tables.is_true(products["selected"])].drop_duplicates("dataURI")
         look = self.config.model_copy(update={"skip_check_if_outfile_exists": False})
-        state = downloads.state_on_disk(chosen, look, recorded.files, self.snapshot.disk)["dl_code"]
-        return chosen, tables.is_true(state == downloads.Code.EXISTS)
+        return chosen, downloads.state_on_disk(chosen, look, recorded.files, self.snapshot.disk)["dl_code"]
 
     def _to_fetch(self, recorded: PartitionTables) -> pd.DataFrame:
         """The selected products that will be requested, as far as is known without MAST's checksums."""
-        chosen, there = self._on_disk(recorded)
+        chosen, code = self._on_disk(recorded)
+        again = downloads.companions_of(chosen["productFilename"], code == downloads.Code.BAD_SIZE)
+        there = tables.is_true(code == downloads.Code.EXISTS) & ~again
         missing = chosen[~(there & (not self.config.clobber))]
         if self.archive.token:
             return missing
@@ -414,10 +421,11 @@ class Command:
             f"from {dates.min()} to {dates.max()}; get them with --all_dates, or --date_select {dates.min()}+"
         )
 
-    def _say(self, *lines: str) -> None:
+    def _say(self, *lines: str, wrap: bool = True) -> None:
+        width = screen.width_of_screen() if wrap else None
         if not self.quiet:
             for line in lines:
-                print(line, flush=True)
+                print("\n".join(screen.wrapped(line, width)), flush=True)
 
 
 def _completed(results: Sequence[Result]) -> bool:

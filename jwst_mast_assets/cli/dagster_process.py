@@ -94,7 +94,7 @@ def _interrupt_when_the_parent_is_gone() -> None:
 
 
 def main() -> None:
-    """Be ``python -m dagster`` with the arguments given, for as long as the parent lives."""
+    """Act as ``python -m dagster`` with the arguments given, for as long as the parent lives."""
     threading.Thread(target=_interrupt_when_the_parent_is_gone, daemon=True).start()
     try:
         runpy.run_module("dagster", run_name="__main__", alter_sys=True)

@@ -7,7 +7,7 @@ from jwst_mast_assets.mast.dates import day_of_mjd
 from jwst_mast_assets.mast.sizes import counted
 
 MOST_FAILED = 25
-"""Failed files that are named."""
+"""How many failed files are named."""
 
 
 def exclusive_sentences(files: pd.DataFrame, with_token: bool) -> list[str]:

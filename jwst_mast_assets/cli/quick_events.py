@@ -61,7 +61,7 @@ class QuickEventLog(SqliteEventLogStorage):
                     super().store_event_batch(list(some))
 
     def _store_asset_events(self, events: list[EventLogEntry]) -> None:
-        """As Dagster stores each of them; but what it notes of an asset's last event, only of the last of these."""
+        """As Dagster stores each of them; but what it notes about an asset's last event only for the last of these."""
         rows = [self._event_to_row(event) for event in events]
         insert = SqlEventLogStorageTable.insert()
         with self.run_connection(events[0].run_id) as connection:
@@ -78,14 +78,14 @@ class QuickEventLog(SqliteEventLogStorage):
                 self._store_asset_event(connection, events[number], ids[number])
 
     def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
-        """Whether a partition was added, asked until it was."""
+        """Whether a partition was added; looked up until it was."""
         key = partitions_def_name, partition_key
         if key not in self._partitions and super().has_dynamic_partition(*key):
             self._partitions.add(key)
         return key in self._partitions
 
     def has_table(self, table_name: str) -> bool:
-        """Whether the database has a table, asked until it does."""
+        """Whether the database has a table; looked up until it does."""
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables

@@ -1,7 +1,6 @@
 """What ``manifest``, ``diff``, ``status`` and ``calendar`` print."""
 
 import argparse
-import datetime as dt
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from jwst_mast_assets.cli.screen import as_lines, show, width_of_screen
 from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, load_config
-from jwst_mast_assets.mast.dates import day_of_mjd, moment
+from jwst_mast_assets.mast.dates import day_of_mjd, moment, utc_now
 from jwst_mast_assets.mast.errors import NothingRecorded
 from jwst_mast_assets.mast.file_states import NEED_ATTENTION, State
 from jwst_mast_assets.mast.names import proposal_key
@@ -28,7 +27,7 @@ from jwst_mast_assets.records.status import read_selected, recorded_proposals
 from jwst_mast_assets.records.status import status as status_of
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.upkeep import held_sentence
-from jwst_mast_assets.records.upkeep_notes import read_notes
+from jwst_mast_assets.records.upkeep_notes import read_notes, spoiled_now
 from jwst_mast_assets.records.watched import WatchList
 
 FIRST_COLUMNS = ("path", "change", "public from (UTC)", "proposal", "files", "present", "missing", "failed", "waiting")
@@ -36,7 +35,7 @@ FIRST_COLUMNS += ("stale", "size", "on disk", "state", "cal_ver")
 """Columns that are kept longest on a narrow terminal."""
 
 
-RARE = (State.REFUSED, State.SUPERSEDED, State.GONE, "forgotten")
+RARE = (State.SPOILED, State.REFUSED, State.SUPERSEDED, State.GONE, "forgotten")
 """Columns that ``status`` shows only where there are some."""
 
 LEGEND = (*(state for state in State if state != State.PRESENT), "queued", "not_comparable", "forgotten")
@@ -83,7 +82,7 @@ def diff(arguments: argparse.Namespace) -> int:
     """``jwst-mast diff PROPOSAL DATE1 [DATE2]``."""
     _, store = folder_of(arguments)
     start = moment(arguments.date1)
-    end = moment(arguments.date2 or _now())
+    end = moment(arguments.date2 or utc_now())
     if start > end:
         raise ValueError(f"DATE1 is later than DATE2: {_short(start)} is after {_short(end)}; swap them")
     proposal, events = _history(store, arguments.proposal)
@@ -111,20 +110,20 @@ def status(arguments: argparse.Namespace) -> int:
         show([f"{store.root}", "", "Nothing is recorded yet.", *_notes(store, to_come)])
         return int(arguments.check)
     chosen = recorded_proposals(store) if arguments.all else _watched(store, config)
-    proposals = _proposals(store, arguments.proposal or chosen)
+    proposals = named(store, arguments.proposal or chosen)
     disk = Disk()
-    table = status_of(store, proposals, config, _now(), disk)
+    table = status_of(store, proposals, config, utc_now(), disk)
     total = table.drop(columns=["proposal", "last_checked"]).sum()
     outcome = 1 if arguments.check and any(total[state] for state in NEED_ATTENTION) else 0
     if arguments.format != "text":
-        show([FORMATS[arguments.format](table).rstrip("\n")])
+        show([FORMATS[arguments.format](table).rstrip("\n")], wrap=False)
         return outcome
     shown = pd.concat([table, pd.DataFrame([{"proposal": "total", **total}]).astype({"proposal": "string"})])
     columns = [name for name in STATUS_TABLE if name not in RARE or total[name]]
     shown = shown[columns].assign(**{name: shown[name].map(human_bytes) for name in ("bytes", "bytes_to_come")})
     shown = shown.rename(columns={"bytes": "on disk", "bytes_to_come": "to come", "last_checked": "last checked (UTC)"})
     lines = [f"{store.root}", "", *_table(shown), *_legend(total)]
-    compared = _table(last_comparisons(store, proposals))
+    compared = _table(last_comparisons(store, proposals), indent=2)
     lines += ["", "last compared (UTC):", *(f"  {line}" for line in compared)]
     if not arguments.proposal:
         others = sorted(set(recorded_proposals(store)) - set(proposals))
@@ -178,7 +177,7 @@ def _legend(total: "pd.Series[int]") -> list[str]:
 def _details(store: TableStore, proposals: Sequence[str], config: Config, disk: Disk) -> list[str]:
     """The files that are not on disk as in MAST, by state, with the recorded reason."""
     files = pd.concat([read_selected(store, proposal, config, disk) for proposal in proposals], ignore_index=True)
-    state = file_states(files, read_changes(store), _now())
+    state = file_states(files, read_changes(store), utc_now(), spoiled_now(store, files, disk))
     lines = []
     for name in (*NEED_ATTENTION, State.WAITING, State.SUPERSEDED):
         rows = files[state == name].drop_duplicates("dataURI").sort_values("outfilename")
@@ -195,8 +194,8 @@ def _details(store: TableStore, proposals: Sequence[str], config: Config, disk: 
 def calendar(arguments: argparse.Namespace) -> int:
     """``jwst-mast calendar [PROPOSAL...] [--all]``."""
     config, store = folder_of(arguments)
-    files = [read_selected(store, proposal, config) for proposal in _proposals(store, arguments.proposal)]
-    table = releases(pd.concat(files, ignore_index=True), _now(), past=arguments.all)
+    files = [read_selected(store, proposal, config) for proposal in named(store, arguments.proposal)]
+    table = releases(pd.concat(files, ignore_index=True), utc_now(), past=arguments.all)
     if table.empty:
         print("No selected file is waiting for its release" + ("" if arguments.all else "; use --all to see past ones"))
         return 0
@@ -218,15 +217,16 @@ def calendar(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _table(table: pd.DataFrame) -> list[str]:
-    return as_lines(table, width_of_screen(), FIRST_COLUMNS)
+def _table(table: pd.DataFrame, indent: int = 0) -> list[str]:
+    width = width_of_screen()
+    return as_lines(table, width - indent if width else None, FIRST_COLUMNS)
 
 
 def folder_of(arguments: argparse.Namespace) -> tuple[Config, TableStore]:
     """The configuration and output folder for a command's options."""
     given = {name: value for name in ("outrootdir", "outsubdir") if (value := getattr(arguments, name)) is not None}
     config = load_config(arguments.configfile).merged(given, "command line")
-    return config, TableStore(config.root)
+    return config, TableStore.of(config)
 
 
 def _history(store: TableStore, given: str) -> tuple[str, pd.DataFrame]:
@@ -238,7 +238,7 @@ def _history(store: TableStore, given: str) -> tuple[str, pd.DataFrame]:
     return proposal, events
 
 
-def _proposals(store: TableStore, given: Sequence[str]) -> list[str]:
+def named(store: TableStore, given: Sequence[str]) -> list[str]:
     """The given proposals, which must have records; if none are given, all that have."""
     recorded = recorded_proposals(store)
     wanted = sorted({proposal_key(proposal) for proposal in given})
@@ -259,7 +259,3 @@ def _refuse(store: TableStore, unknown: Sequence[str], recorded: Sequence[str]) 
 
 def _short(when: str) -> str:
     return when[:19]
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.timezone.utc)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.sizes import counted, human_bytes
 
 STARTED = dg.DagsterRunStatus.STARTED
@@ -27,7 +28,7 @@ class RunWatch:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance = instance
-        self._since = dt.datetime.now(dt.timezone.utc)
+        self._since = utc_now()
         self._told: dict[str, dg.DagsterRunStatus] = {}
 
     def lines(self) -> Iterator[str]:

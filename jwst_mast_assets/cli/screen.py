@@ -63,6 +63,15 @@ def as_lines(table: "pd.DataFrame", width: int | None = None, first: Sequence[st
     return [*lines, *textwrap.wrap(f"(no room for: {', '.join(left_out)})", width or 80)] if left_out else lines
 
 
+def wrapped(line: str, width: int | None) -> list[str]:
+    """A sentence as lines that fit the screen; a word or path that is longer than a line stays whole, to be copied."""
+    if width is None or len(line) <= width:
+        return [line]
+    text = line.lstrip("\n")
+    lines = textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return [*([""] * (len(line) - len(text))), *lines]
+
+
 def _tabulate(*arguments: Any, **options: Any) -> str:
     import tabulate
 
@@ -101,10 +110,11 @@ def _is_size(column: "pd.Series") -> bool:
     return bool((column != "-").any() and column.str.fullmatch(r"-|\d[\d.]* [kMGT]?B").all())
 
 
-def show(lines: Sequence[str]) -> None:
-    """Print lines; if the reader has gone, as with ``| head``, exit silently."""
+def show(lines: Sequence[str], wrap: bool = True) -> None:
+    """Print lines, which a terminal gets wrapped; if the reader has gone, as with ``| head``, exit silently."""
+    width = width_of_screen() if wrap else None
     try:
-        print("\n".join(lines), flush=True)
+        print("\n".join(part for line in lines for part in wrapped(line, width)), flush=True)
     except BrokenPipeError:
         ignore_closed_pipe()
 

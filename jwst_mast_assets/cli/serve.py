@@ -63,8 +63,8 @@ def _rebuild_if_lost(config: Config) -> None:
     from jwst_mast_assets.defs.rebuild import is_blank, rebuild
     from jwst_mast_assets.records.store import TableStore
 
-    store = TableStore(config.root)
-    if not store.folder.exists():
+    store = TableStore.of(config)
+    if not store.exists():
         return
     with open_instance() as instance:
         if is_blank(instance):

@@ -10,18 +10,22 @@ from jwst_mast_assets.cli.dagster_process import WORKSPACE_OF_SERVER
 from jwst_mast_assets.cli.options import Parser
 from jwst_mast_assets.mast.errors import ConfigError
 
-UNITS = ("code", "web", "daemon")
+SYSTEMD_UNITS = ("code", "web", "daemon")
 """The services ``jwst-mast-code``: the code, and the runs it launches; ``-web``: Dagster's page; ``-daemon``: sensors,
 schedules and the queue."""
 
 KEPT = (
     *("DAGSTER_HOME", "JWSTDOWNLOAD_OUTDIR", "JWST_QUERY_CFGFILE", "MAST_SERVER", "JWST_EXECUTOR", "PATH"),
+    *("AWS_ENDPOINT_URL", "AWS_REGION"),
     *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"),
 )
 """Variables whose present values go into the environment file."""
 
-SECRET = ("JWST_POSTGRES_URL", "MAST_API_TOKEN", "JWST_NOTIFY_URLS")
+SECRET = ("JWST_POSTGRES_URL", "MAST_API_TOKEN", "JWST_NOTIFY_URLS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """Variables that the user adds to it."""
+
+LOG_FORMATS = ("colored", "json")
+"""Dagster's, the first being its default."""
 
 UNIT = """[Unit]
 Description=jwst_mast_assets: {description}
@@ -47,6 +51,12 @@ def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     install.add_argument("--user", action="store_true", help="as services of your own account (required)")
     install.add_argument("--port", type=int, default=3000, help="port of Dagster's page (default %(default)s)")
     install.add_argument("--code-port", type=int, default=4266, help="port of the code (default %(default)s)")
+    install.add_argument(
+        "--log-format",
+        choices=LOG_FORMATS,
+        default=LOG_FORMATS[0],
+        help="of the services' logs (default %(default)s); json: one object per line",
+    )
     install.add_argument("--folder", type=Path, help="folder for the units (default ~/.config/systemd/user)")
     install.set_defaults(run=run_install)
 
@@ -75,19 +85,22 @@ def run_install(arguments: argparse.Namespace) -> int:
     kept = _write_environment(environment, {**os.environ, "DAGSTER_HOME": str(home)})
     folder = arguments.folder or configuration / "systemd" / "user"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in units(sys.executable, environment, workspace, arguments.port, arguments.code_port).items():
+    ports = arguments.port, arguments.code_port
+    for name, text in units(sys.executable, environment, workspace, *ports, arguments.log_format).items():
         (folder / name).write_text(text, encoding="utf-8")
         print(f"Wrote {folder / name}")
     print(f"{'Kept' if kept else 'Wrote'} {environment}; add to it what is secret: {', '.join(SECRET)}")
     print("Start them, now and whenever the server starts:")
     print("  loginctl enable-linger")
     print("  systemctl --user daemon-reload")
-    print(f"  systemctl --user enable --now {' '.join(f'jwst-mast-{name}' for name in UNITS)}")
+    print(f"  systemctl --user enable --now {' '.join(f'jwst-mast-{name}' for name in SYSTEMD_UNITS)}")
     print(f"Dagster's page: http://127.0.0.1:{arguments.port}")
     return 0
 
 
-def units(python: str, environment: Path, workspace: Path, port: int, code_port: int) -> dict[str, str]:
+def units(
+    python: str, environment: Path, workspace: Path, port: int, code_port: int, log_format: str = LOG_FORMATS[0]
+) -> dict[str, str]:
     """The text of each unit, by file name.
 
     Parameters
@@ -100,7 +113,10 @@ def units(python: str, environment: Path, workspace: Path, port: int, code_port:
         The workspace file, which names the code's port.
     port, code_port : int
         Of Dagster's page and of the code.
+    log_format : str
+        One of `LOG_FORMATS`.
     """
+    logs = "" if log_format == LOG_FORMATS[0] else f" --log-format {log_format}"
     location = "-m jwst_mast_assets.definitions --location-name jwst_mast_assets"
     commands = {
         "code": ("code and runs", f"-m dagster code-server start -h 127.0.0.1 -p {code_port} {location}"),
@@ -112,7 +128,7 @@ def units(python: str, environment: Path, workspace: Path, port: int, code_port:
             description=description,
             after="" if name == "code" else " jwst-mast-code.service",
             environment=_quoted(environment, spaces=False),
-            command=f"{_quoted(Path(python))} {command}",
+            command=f"{_quoted(Path(python))} {command}{logs}",
         )
         for name, (description, command) in commands.items()
     }

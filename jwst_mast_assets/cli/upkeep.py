@@ -1,11 +1,19 @@
-"""``jwst-mast heal``, ``forget`` and ``rebuild``: what puts an archive right, or says that it is right as it is."""
+"""``jwst-mast heal``, ``forget`` and ``rebuild``: what repairs an archive, or records that it is complete as it is."""
 
 import argparse
-import datetime as dt
+import sys
+from typing import TYPE_CHECKING
 
 from jwst_mast_assets.cli.options import Parser
 from jwst_mast_assets.cli.records import add_folder_options
 from jwst_mast_assets.mast.commands import suggest
+from jwst_mast_assets.mast.dates import utc_now
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from jwst_mast_assets.mast.config import Config
+    from jwst_mast_assets.records.store import TableStore
 
 
 def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -29,24 +37,18 @@ def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _heal(arguments: argparse.Namespace) -> int:
-    from jwst_mast_assets.cli.record_views import folder_of
+    from jwst_mast_assets.cli.record_views import folder_of, named
     from jwst_mast_assets.cli.runs import open_instance
     from jwst_mast_assets.defs.attempts import under_way
     from jwst_mast_assets.defs.watching import watched_proposals
-    from jwst_mast_assets.mast.names import proposal_key
-    from jwst_mast_assets.records.upkeep import held_sentence, look_after, watched_and_recorded
+    from jwst_mast_assets.mast.sizes import counted
+    from jwst_mast_assets.records.upkeep import held_sentence, look_after, with_files
 
     config, store = folder_of(arguments)
     with open_instance() as instance:
         watched, busy = set(watched_proposals(instance, store, config)), under_way(instance).cells
-    given = {proposal_key(proposal) for proposal in arguments.proposal}
-    if unwatched := sorted(given - watched):
-        raise ValueError(
-            f"{', '.join(unwatched)}: not watched, so nothing would fetch the files; "
-            f"watch it with: {suggest(f'proposals add {unwatched[0]}')}"
-        )
-    now = dt.datetime.now(dt.timezone.utc)
-    proposals = watched_and_recorded(store, given or watched)
+    now = utc_now()
+    proposals = named(store, arguments.proposal) if arguments.proposal else with_files(store, watched)
     found = look_after(store, config, proposals, now, arguments.yes, arguments.read_all, busy)
     print(found)
     for row in found.bad.itertuples():
@@ -55,10 +57,42 @@ def _heal(arguments: argparse.Namespace) -> int:
         print(f"  {line}")
     for proposal, counts in found.held.items():
         print(held_sentence(proposal, counts, suggest(f"heal {proposal} --yes")))
-    if found.marked:
-        days = f"{len(found.marked)} day{'s' * (len(found.marked) > 1)}"
-        print(f"{days} will be downloaded again while {suggest('serve')} runs")
-    return 1 if len(found.bad) or found.blocked else 0
+    kept = [key for key in found.marked if key[-5:] in watched]
+    if kept:
+        print(f"{counted(len(kept), 'day')} will be downloaded again while {suggest('serve')} runs")
+    unwatched = sorted(set(proposals) - watched)
+    of_others = found.bad["cell"].str[-5:].isin(unwatched)
+    held = (found.bad["problem"] == "missing") & found.bad["cell"].str[-5:].isin(list(found.held))
+    left = _restore(found.bad[of_others & ~held], config, store, unwatched) if unwatched else 0
+    return 1 if (held | ~of_others).any() or left or found.blocked else 0
+
+
+def _restore(bad: "pd.DataFrame", config: "Config", store: "TableStore", proposals: list[str]) -> int:
+    """Fetch what no run would, as the proposals are not watched; returns how many files could not be fetched."""
+    import pandas as pd
+
+    from jwst_mast_assets.cli.outcome import failed_lines
+    from jwst_mast_assets.downloads import FETCHED
+    from jwst_mast_assets.mast.shared_limits import shared_limits
+    from jwst_mast_assets.mast.sizes import counted
+    from jwst_mast_assets.records.archive_identity import open_archive
+    from jwst_mast_assets.records.restoring import failed_before, restore
+
+    bad = pd.concat([bad, failed_before(store, proposals)], ignore_index=True).drop_duplicates("dataURI")
+    if bad.empty:
+        return 0
+    token = config.token.get_secret_value() if config.token else None
+    archive = open_archive(config.root, token=token, limits=shared_limits(config))
+    files = restore(bad, config, archive)
+    for sentence in archive.unsaid():
+        print(f"WARNING: {sentence}", file=sys.stderr)
+    fetched = files["dl_code"].isin(FETCHED)
+    print(f"{counted(int(fetched.sum()), 'file')} of {', '.join(proposals)} fetched again (not watched)")
+    for line in failed_lines(files[~fetched]):
+        print(line, file=sys.stderr)
+    if gone := len(bad) - len(files):
+        print(f"{counted(gone, 'file')} cannot be fetched: MAST no longer lists {'it' if gone == 1 else 'them'}")
+    return len(bad) - int(fetched.sum())
 
 
 def _forget(arguments: argparse.Namespace) -> int:
@@ -66,14 +100,14 @@ def _forget(arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.records.forgotten import Forgotten
 
     config, store = folder_of(arguments)
-    now = dt.datetime.now(dt.timezone.utc)
+    now = utc_now()
     if arguments.undo:
         names, what = (
             Forgotten(store).undo(arguments.file, config, now),
             "no longer forgotten; fetched with the next run",
         )
     else:
-        names, what = Forgotten(store).add(arguments.file, now), "forgotten: nothing fetches it any more"
+        names, what = Forgotten(store).add(arguments.file, now), "forgotten: it will not be fetched again"
     for name in names:
         print(f"{name}: {what}")
     if not names:

@@ -10,6 +10,7 @@ import dagster as dg
 
 from jwst_mast_assets.defs.failures import Situation, Verdict, mended, verdict_of
 from jwst_mast_assets.defs.partitions import RANGE_START, SINGLE_KEY, cells_of_run
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.attempts import AttemptLog
@@ -25,7 +26,7 @@ BY, RANGE_OF, CAUSES = "jwst/by", "jwst/range_of", "jwst/causes"
 FIRST_WAIT = dt.timedelta(minutes=10)
 LONGEST_WAIT = dt.timedelta(days=7)
 MOST_ATTEMPTS = 12
-"""After as many, over about seven weeks, only a change in MAST or a person has the partition tried again. After a
+"""After this many, over about seven weeks, the partition is tried again only if MAST changes or a person asks. After a
 permanent failure there is no second attempt until what caused it has changed."""
 
 CAUSES_PER_QUERY = 200
@@ -48,7 +49,7 @@ class UnderWay(NamedTuple):
     """Runs that are queued or running."""
 
     requested_by: Mapping[str, int]
-    """How many runs each sensor or schedule has requested; runs that people launch take nobody's share."""
+    """How many runs each sensor or schedule has requested; runs that people launch count for none of them."""
     cells: set[str]
     """Partition keys that they will bring up to date."""
 
@@ -95,7 +96,7 @@ def tries_so_far(
     for chunk in _chunks(sorted({item.cause for item in items})):
         for record in instance.get_run_records(dg.RunsFilter(job_name=job, tags={CAUSE: chunk})):
             _add(found, record, {record.dagster_run.tags.get(SINGLE_KEY, ""): record.dagster_run.tags[CAUSE]})
-    since = dt.datetime.now(dt.timezone.utc) - REMEMBERED
+    since = utc_now() - REMEMBERED
     for chunk in _chunks(proposals):
         of_ranges = dg.RunsFilter(job_name=job, tags={RANGE_OF: chunk}, created_after=since)
         for record in instance.get_run_records(of_ranges):

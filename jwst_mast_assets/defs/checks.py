@@ -16,6 +16,7 @@ from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.table_io import check_recorded
 from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.listing import OpenList
 from jwst_mast_assets.mast.observations import NO_SUCH_PROGRAM
 from jwst_mast_assets.records.freshness import last_comparisons
@@ -121,7 +122,7 @@ def _not_compared(instance: dg.DagsterInstance, jwst_config: JwstConfig) -> tupl
     """The watched proposals that were not compared with MAST lately, and what the page shows of the check."""
     config, store = jwst_config.checked(), jwst_config.store()
     checked = Ledger(store).checked()
-    limit = dt.datetime.now(dt.timezone.utc) - dt.timedelta(hours=config.freshness_hours)
+    limit = utc_now() - dt.timedelta(hours=config.freshness_hours)
     watched = watched_proposals(instance, store, config)
     stale = [
         proposal

@@ -1,7 +1,5 @@
 """The configuration of the sensors and schedules, outside any run."""
 
-from pathlib import Path
-
 import dagster as dg
 
 from jwst_mast_assets.mast.config import Config, load_config
@@ -18,17 +16,20 @@ def daemon_config(instance: dg.DagsterInstance) -> Config:
     Raises
     ------
     ConfigError
-        If the file is bad, or no output folder is set.
+        If the file is bad, no output folder is set, or the tables are another folder's.
+    TablesUnreachable
+        If the tables are in a bucket that cannot be reached.
     OutputError
         If the output folder that was used last is not there, or empty: its disk is not mounted.
     """
     config = load_config()
     check_folder_is_set(config)
-    store = TableStore(config.root)
+    store = TableStore.of(config)
+    store.check()
     last = instance.get_latest_materialization_event(dg.AssetKey("downloaded_files"))
-    if last is not None and last.asset_materialization is not None and not store.folder.exists():
+    if last is not None and last.asset_materialization is not None and not store.exists():
         path = last.asset_materialization.metadata.get("path")
-        if path is not None and Path(str(path.value)).parent == store.folder:
+        if path is not None and str(path.value) == store.where("downloaded_files"):
             raise OutputError(
                 f"The output folder {config.root} has lost its contents; is its disk mounted? To start over in an "
                 f"empty folder, create the folder {store.folder}"

@@ -29,10 +29,10 @@ OLD_SETUP, OLD_NEEDS = "jwst/setup", "jwst/needs"
 """Their names in the runs of the previous version."""
 
 OUTAGE = "jwst/outage"
-"""Tag of a run that failed by what makes every run fail: ``disk`` or ``mast``; see ``outbox.OUTAGES``."""
+"""Tag of a run that failed for a reason that makes every run fail: ``disk`` or ``mast``; see ``outbox.OUTAGES``."""
 
 PERMANENT, TRANSIENT = "permanent", "transient"
-FOLDER = "folder"
+NEEDS_FOLDER = "folder"
 FAILED_FILES = "failed_files"
 """Name of the metadata value that counts the files with which a run failed."""
 
@@ -68,7 +68,7 @@ def classify(error: JwstMastError) -> Verdict:
     if isinstance(error, NoRoom) or (isinstance(cause, OSError) and cause.errno in DISK_FULL_ERRORS):
         return Verdict(True, str(getattr(error, "needs", 0) or LEAST_ROOM), outage="disk")
     outage = "mast" if isinstance(error, ArchiveUnavailable) else ""
-    return Verdict(error.permanent, FOLDER if isinstance(error, OutputError) else "", outage=outage)
+    return Verdict(error.permanent, NEEDS_FOLDER if isinstance(error, OutputError) else "", outage=outage)
 
 
 def classify_files(failed: pd.DataFrame) -> Verdict:
@@ -152,7 +152,7 @@ def mended(verdict: Verdict, now: Situation) -> bool:
         return True
     if verdict.needs.isdecimal():
         return now.free >= int(verdict.needs)
-    return verdict.needs == FOLDER and now.writable
+    return verdict.needs == NEEDS_FOLDER and now.writable
 
 
 def setup_of(config: Config | None) -> str:
@@ -165,7 +165,10 @@ def setup_of(config: Config | None) -> str:
     """
     values = config.model_dump(mode="json") if config else None
     token = os.environ.get("MAST_API_TOKEN") or (config.token.get_secret_value() if config and config.token else "")
-    around = [os.environ.get(name, "") for name in ("MAST_SERVER", "JWSTDOWNLOAD_OUTDIR")]
+    names = ["MAST_SERVER", "JWSTDOWNLOAD_OUTDIR"]
+    if config and config.tablerootdir:
+        names += ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION"]
+    around = [os.environ.get(name, "") for name in names]
     text = json.dumps([values, token, around, __version__], sort_keys=True, default=str)
     return hashlib.sha256(b"jwst_mast_assets setup " + text.encode()).hexdigest()[:12]
 

@@ -6,8 +6,10 @@ import pandas as pd
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.listing import Listing
 
+NO_SUDDEN_FALL = "no_sudden_fall"
+
 SHOWN = 25
-"""Lists that are named."""
+"""How many lists are named."""
 
 
 def list_check_specs(asset: str, columns: str, rows: str) -> list[dg.AssetCheckSpec]:
@@ -15,7 +17,7 @@ def list_check_specs(asset: str, columns: str, rows: str) -> list[dg.AssetCheckS
     kept = "If not, even after retries, the recorded ones are kept until they have been missing on several days."
     return [
         dg.AssetCheckSpec("columns_as_expected", asset=asset, description=columns),
-        dg.AssetCheckSpec("no_sudden_fall", asset=asset, description=f"{rows} {kept}"),
+        dg.AssetCheckSpec(NO_SUDDEN_FALL, asset=asset, description=f"{rows} {kept}"),
     ]
 
 
@@ -34,7 +36,7 @@ def no_sudden_fall(listing: Listing, known: pd.DataFrame) -> dg.AssetCheckResult
     """Whether MAST lists as many rows as are on record."""
     short = [f"{problem.name}: {problem.why}" for problem in listing.open]
     return dg.AssetCheckResult(
-        check_name="no_sudden_fall",
+        check_name=NO_SUDDEN_FALL,
         passed=not short,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"before": known[listing.key].nunique(), "now": len(listing.listed), "short": short[:SHOWN]},

@@ -17,12 +17,15 @@ from jwst_mast_assets.defs.watching import unusable_keys, watched_proposals
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.mast.discovery import list_of_instrument
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.exclusions import excluded_observations
-from jwst_mast_assets.records.due_cells import DueCell, due_cells, fallen
+from jwst_mast_assets.records.due_cells import DueCell, due_cells, emptied, fallen
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.looking import look
+from jwst_mast_assets.records.notices import notice_addresses, short_list
+from jwst_mast_assets.records.outbox import Outbox
 from jwst_mast_assets.records.pace import Rotation
 from jwst_mast_assets.records.relisting import Relisting
 from jwst_mast_assets.records.store import TableStore
@@ -31,9 +34,12 @@ MOST_REQUESTS = 50
 """Runs that one tick requests; the rest follow as these end."""
 
 MOST_EXCLUDED = 5
-"""Proposals of which the configuration excludes everything that are named."""
+"""How many proposals are named for which the configuration excludes everything."""
 
-Result = dg.SensorResult | dg.SkipReason
+MOST_EMPTIED = 5
+"""Proposals of which MAST lists nothing any more that have a notice each."""
+
+TickResult = dg.SensorResult | dg.SkipReason
 
 
 class Look:
@@ -55,20 +61,21 @@ class Look:
         self, instance: dg.DagsterInstance, config: Config, interval: float, cursor: str | None, now: dt.datetime
     ) -> None:
         self.instance, self.config, self.interval, self.now = instance, config, interval, now
-        self.ledger = Ledger(TableStore(config.root))
+        self.ledger = Ledger(TableStore.of(config))
         self.watched = watched_proposals(instance, self.ledger.store, config)
         self.before = _read(cursor)
         self.next = now
         self.due: dict[DueCell, None] = {}
         self.with_data: set[str] = set()
         self.fell: list[str] = []
+        self.emptied: dict[str, int] = {}
         self.excluded: list[str] = []
         self.found: set[str] = set()
 
     @property
     def cursor(self) -> str:
         """For the next tick."""
-        known = {"next": self.next.isoformat(timespec="seconds"), "watched": self._digest()}
+        known = {"next": iso_second(self.next), "watched": self._digest()}
         return json.dumps({**known, "all": self.before.get("all", "")} if self.config.watch == "all" else known)
 
     def waits(self) -> str | None:
@@ -87,7 +94,7 @@ class Look:
         self.next = self.now + dt.timedelta(seconds=self.interval)
         return self.cursor
 
-    def take(self, archive: Archive, end: float) -> tuple[Result, list[str]]:
+    def take(self, archive: Archive, end: float) -> tuple[TickResult, list[str]]:
         """Ask MAST until a time, of ``time.monotonic``.
 
         Returns
@@ -117,6 +124,7 @@ class Look:
             of_due = observations["proposal_id"].isin({int(item.cell.proposal) for item in due})
             self.with_data.update(observations.loc[of_due, "cell"])
             self.fell += fallen(observations, recorded)
+            self.emptied |= emptied(observations, recorded)
             self._note_excluded(observations)
             return {item.cell.proposal for item in due}
 
@@ -142,7 +150,7 @@ class Look:
         last = _moment(self.before.get("all"))
         if self.config.watch != "all" or (last and dt.timedelta() < self.now - last < self._interval() - self._slack()):
             return 0
-        self.before["all"] = self.now.isoformat(timespec="seconds")
+        self.before["all"] = iso_second(self.now)
         observations = list_of_instrument(archive, self.config, self.now)
         observations = observations[~observations["cell"].str[-5:].isin(self.watched)].reset_index(drop=True)
         self.found = set(observations["cell"].str[-5:])
@@ -153,7 +161,7 @@ class Look:
         many = rotation.interval > self.interval
         self.next = self.now if rotation.left or many else self.now + self._interval()
 
-    def _result(self, archive: Archive, rotation: Rotation, number: int) -> tuple[Result, list[str]]:
+    def _result(self, archive: Archive, rotation: Rotation, number: int) -> tuple[TickResult, list[str]]:
         skipped = unusable_keys(self.instance)
         minutes = max(1, round(rotation.interval / 60))
         skipped += [
@@ -168,6 +176,7 @@ class Look:
             archive.warn(
                 f"MAST lists fewer observations than before on {len(self.fell)} day(s), {self.fell[0]} among them"
             )
+        self._note_emptied()
         asked, new = self._requests(skipped)
         skipped += asked.skipped
         if self.ledger.store.state.exists():
@@ -206,6 +215,19 @@ class Look:
             with_data=self.with_data,
         )
         return asked, new
+
+    def _note_emptied(self) -> None:
+        """Have it reported that MAST lists nothing at all of proposals that have data."""
+        if not self.emptied or not notice_addresses().urls or not self.ledger.store.state.exists():
+            return
+        told = {key: [f"0 of {number} observations of {key} listed"] for key, number in self.emptied.items()}
+        if len(told) > MOST_EMPTIED:
+            # One notice, not one each: MAST is more likely to have lost them all.
+            lists = [sentence for sentences in told.values() for sentence in sentences]
+            notices = {"": short_list(sorted(told), lists[:MOST_EMPTIED])}
+        else:
+            notices = {key: short_list([key], sentences) for key, sentences in told.items()}
+        Outbox(self.ledger.store).note_short(notices, self.now)
 
     def _still_said(self, rotation: Rotation) -> list[str]:
         """What earlier ticks skipped of proposals that this one did not ask about."""

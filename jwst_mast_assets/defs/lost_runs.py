@@ -22,6 +22,8 @@ import dagster as dg
 import filelock
 from dagster._core.storage.runs import SqliteRunStorage
 
+from jwst_mast_assets.mast.dates import utc_now
+
 FOLDER = "jwst_mast_assets_runs"
 GRACE = dt.timedelta(minutes=1)
 """A run this young is left alone: it may be about to take its lock, or to report its end."""
@@ -116,6 +118,8 @@ def end_lost_runs(
 ) -> list[str]:
     """Mark runs whose process is gone as failed, so that they are retried; returns their ids.
 
+    One that was being canceled, as after Ctrl-C, is canceled.
+
     Parameters
     ----------
     instance : DagsterInstance
@@ -126,18 +130,20 @@ def end_lost_runs(
     looks : mapping, optional
         From :func:`count_looks`; without it, only runs of this machine are ended.
     """
-    now = dt.datetime.now(dt.timezone.utc)
+    now = utc_now()
     lost = []
-    for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+    statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    for record in instance.get_run_records(dg.RunsFilter(statuses=statuses)):
         run = record.dagster_run
+        canceling = run.status == dg.DagsterRunStatus.CANCELING
         beat, times = (looks or {}).get(run.run_id, ("", 0))
         began = dt.datetime.fromtimestamp(record.start_time or now.timestamp(), dt.timezone.utc)
-        old_enough = now - began > (GRACE if grace is None else grace)
+        old_enough = canceling or now - began > (GRACE if grace is None else grace)
         # A lock says it at once, but only on its own machine.
         here = not beat or _host(beat) == HOST
         if (old_enough and here and is_lost(instance, run.run_id)) or times >= SILENT_LOOKS:
             where = f" It ran on {_host(beat)}." if beat else ""
-            instance.report_run_failed(run, reason + where)
+            (instance.report_run_canceled if canceling else instance.report_run_failed)(run, reason + where)
             lock_path(instance, run.run_id).unlink(missing_ok=True)
             if beat:
                 instance.daemon_cursor_storage.set_cursor_values({_key(run.run_id): ""})
@@ -184,7 +190,7 @@ class _Heartbeat:
         self._storage.set_cursor_values({self._key: ""})
 
     def _beat(self) -> None:
-        now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds")
+        now = utc_now().isoformat(timespec="milliseconds")
         self._storage.set_cursor_values({self._key: json.dumps({"host": HOST, "pid": os.getpid(), "at": now})})
 
     def _go_on(self) -> None:

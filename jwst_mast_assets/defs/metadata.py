@@ -30,7 +30,7 @@ FILE_ROWS = 25
 """Rows of a preview of files."""
 
 MARKUP = re.compile(r"([\\`*\[\]<&|~])")
-"""What means something to Markdown or HTML in the cell of a table; underscores within a word do not."""
+"""Characters that Markdown or HTML would interpret in a table's cell; underscores within a word are not interpreted."""
 
 
 def partitioned_asset(**options: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
@@ -44,7 +44,7 @@ def on_last_partition(
 ) -> dict[str, Any]:
     """What the materialization of each partition of a run says.
 
-    Dagster records one per partition, for ever. In a run of a range only the last one shows what is said of the run as
+    Dagster records one per partition, forever. In a run of a range only the last one shows what is said of the run as
     a whole; each of the others has the name of the last and, of some tables, the number of its own rows.
 
     Parameters

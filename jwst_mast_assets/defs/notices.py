@@ -11,10 +11,12 @@ from jwst_mast_assets.defs.attempts import ATTEMPT, REASON
 from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.failures import verdict_of
 from jwst_mast_assets.defs.jobs import jwst_download, jwst_query
+from jwst_mast_assets.defs.list_checks import NO_SUDDEN_FALL
 from jwst_mast_assets.defs.partitions import cells_of_run
 from jwst_mast_assets.defs.reprocessing import jwst_reprocessing
 from jwst_mast_assets.defs.resources import current_token
 from jwst_mast_assets.defs.upkeep import jwst_upkeep
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import proposals_of
 from jwst_mast_assets.records import notices
@@ -45,9 +47,11 @@ def notice_of_new_data(context: dg.RunStatusSensorContext) -> None:
     notice = notices.new_data(proposals, totals, page)
     with _logged(context):
         box = _outbox(context.instance)
-        box.work_again(dt.datetime.now(dt.timezone.utc))
+        box.work_again(utc_now())
         if notice:
             _keep(box, context.dagster_run, proposals, _kind(context.dagster_run, totals), notice)
+        if (short := _short_lists(context.instance, context.dagster_run)) and notices.notice_addresses().urls:
+            box.note_short({proposals[0]: notices.short_list(proposals, short)}, dt.datetime.now(dt.timezone.utc))
 
 
 @dg.run_failure_sensor(
@@ -67,7 +71,7 @@ def notice_of_failure(context: dg.RunFailureSensorContext) -> None:
     with _logged(context):
         box, outage = _outbox(context.instance), verdict_of(stored.tags).outage
         if outage:
-            box.fail(outage, reasons[0], run.run_id, dt.datetime.now(dt.timezone.utc))
+            box.fail(outage, reasons[0], run.run_id, utc_now())
         elif run.job_name in DAILY:
             why = "\n".join([*reasons, "It is tried again today.", f"Run {run.run_id}"])
             notice = notices.Notice(f"{DAILY[run.job_name]} failed", why, "failure")
@@ -90,7 +94,7 @@ def notices_to_send(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         if not addresses.urls:
             return dg.SkipReason(OFF)
         box = _outbox(context.instance)
-        sent, problems = box.deliver(lambda notice: notices.send(notice, addresses), dt.datetime.now(dt.timezone.utc))
+        sent, problems = box.deliver(lambda notice: notices.send(notice, addresses), utc_now())
     except JwstMastError as error:
         return dg.SkipReason(f"Skipped: {error}")
     for problem in problems:
@@ -106,7 +110,7 @@ def notices_to_send(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 )
 def notice_of_token(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Sends a message when the MAST token is about to expire."""
-    now = dt.datetime.now(dt.timezone.utc)
+    now = utc_now()
     try:
         if not (token := current_token()):
             return dg.SkipReason("No token is set.")
@@ -128,7 +132,7 @@ def notice_of_token(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
 
 def _outbox(instance: dg.DagsterInstance) -> Outbox:
-    return Outbox(TableStore(daemon_config(instance).root))
+    return Outbox(TableStore.of(daemon_config(instance)))
 
 
 @contextmanager
@@ -144,7 +148,7 @@ def _keep(box: Outbox, run: dg.DagsterRun, proposals: Sequence[str], kind: str, 
     """Have a notice sent, where notices are on."""
     if notices.notice_addresses().urls:
         news = [News(run.run_id, proposals[0], kind, notice.title, notice.body)]
-        box.add(news, dt.datetime.now(dt.timezone.utc))
+        box.add(news, utc_now())
 
 
 def _kind(run: dg.DagsterRun, totals: Mapping[str, Any]) -> str:
@@ -168,6 +172,17 @@ def _totals(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[dict[str,
         if event and event.asset_key.path[-1] == "index_html" and "page" in event.metadata:
             page = str(event.metadata["page"].value)
     return totals, page
+
+
+def _short_lists(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
+    """The lists of a run that were shorter than what is on record."""
+    told = []
+    for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        check = record.asset_check_evaluation
+        if check and check.check_name == NO_SUDDEN_FALL and not check.passed:
+            lists: Any = check.metadata["short"].value
+            told += map(str, lists)
+    return told
 
 
 def _cells(context: dg.RunStatusSensorContext | dg.RunFailureSensorContext) -> tuple[list[str], str]:

@@ -8,6 +8,7 @@ import dagster as dg
 from jwst_mast_assets.mast import names
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import load_config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import ConfigError, UnknownProposal
 from jwst_mast_assets.mast.partition_cells import Cell
 
@@ -124,8 +125,8 @@ def keys_of_run(tags: Mapping[str, str], instance: dg.DagsterInstance) -> list[s
 def let_the_range_win(run: dg.DagsterRun) -> None:
     """Make Dagster, too, use a run's range if its tags also name a single cell.
 
-    Its events, which make partitions green in the page, would else all name that one cell. Only this process's copy
-    of the run changes.
+    Its events, which make partitions green in the page, would otherwise all name that one cell. Only this process's
+    copy of the run changes.
     """
     if run.tags.get(RANGE_START) and isinstance(run.tags, dict):
         for tag in (SINGLE_KEY, f"{SINGLE_KEY}/day", f"{SINGLE_KEY}/{PROPOSAL}"):
@@ -213,7 +214,7 @@ def check_grid(n_proposals: int, first_day: dt.date) -> None:
     ConfigError
         If not.
     """
-    n_days = (dt.datetime.now(dt.timezone.utc).date() - first_day).days + 1
+    n_days = (utc_now().date() - first_day).days + 1
     if n_proposals * n_days > MAX_PARTITIONS:
         raise ConfigError(
             f"{n_proposals} proposals x {n_days} days are {n_proposals * n_days:,} partitions, more than the "

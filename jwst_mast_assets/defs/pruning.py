@@ -1,4 +1,4 @@
-"""What keeps Dagster's own records from growing for ever. Nothing about the files depends on what it removes."""
+"""What keeps Dagster's own records from growing forever. Nothing about the files depends on what it removes."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -11,7 +11,9 @@ import pydantic
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
-CHUNK = 500
+from jwst_mast_assets.mast.dates import utc_now
+
+RUNS_AT_A_TIME = 500
 """Runs or records that are asked for at a time."""
 
 DAYS = 180
@@ -65,8 +67,8 @@ def runs_that_show(instance: dg.DagsterInstance) -> set[str]:
         latest = instance.get_latest_materialization_event(key)
         found |= {latest.run_id} if latest else set()
         ids = list(instance.get_latest_storage_id_by_partition(key, dg.DagsterEventType.ASSET_MATERIALIZATION).values())
-        for start in range(0, len(ids), CHUNK):
-            chunk = ids[start : start + CHUNK]
+        for start in range(0, len(ids), RUNS_AT_A_TIME):
+            chunk = ids[start : start + RUNS_AT_A_TIME]
             records = instance.fetch_materializations(
                 dg.AssetRecordsFilter(asset_key=key, storage_ids=chunk), limit=len(chunk)
             ).records
@@ -77,7 +79,7 @@ def runs_that_show(instance: dg.DagsterInstance) -> set[str]:
 def _ended_before(instance: dg.DagsterInstance, before: dt.datetime) -> Iterator[str]:
     wanted = dg.RunsFilter(statuses=list(FINISHED_STATUSES), created_before=before)
     cursor = None
-    while ids := instance.get_run_ids(wanted, cursor=cursor, limit=CHUNK):
+    while ids := instance.get_run_ids(wanted, cursor=cursor, limit=RUNS_AT_A_TIME):
         yield from ids
         cursor = ids[-1]
 
@@ -93,7 +95,7 @@ def _remove_database(instance: dg.DagsterInstance, run_id: str) -> None:
 @dg.op(out=dg.Out(dg.Nothing))
 def remove_old_runs(context: dg.OpExecutionContext, config: PruneConfig) -> None:
     """Removes Dagster's records of old runs. The files, their tables and history are not touched."""
-    before = dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=config.days)
+    before = utc_now() - dt.timedelta(days=config.days)
     done = prune(context.instance, before)
     context.log.info(
         f"Removed {done.runs} runs of before {before:%Y-%m-%d} with their logs; kept {done.logs} that were the last of "

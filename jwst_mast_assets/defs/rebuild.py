@@ -1,16 +1,16 @@
-"""A Dagster home made again from an output folder, after the old one was deleted or for a second machine."""
+"""A Dagster home rebuilt from an output folder, after the old one was deleted or for a second machine."""
 
-import datetime as dt
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import dagster as dg
-import pyarrow.parquet as pq
+import pandas as pd
 
 from jwst_mast_assets.defs.partitions import register_proposals, registered_proposals
 from jwst_mast_assets.downloads import FAILURES
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
@@ -68,7 +68,7 @@ def rebuild(instance: dg.DagsterInstance, store: TableStore, config: Config) -> 
         # That version watched every proposal that was a partition key, and the keys are gone.
         watched.start(registered_proposals(instance) or Ledger(store).proposals())
     recorded = store.cells("obs_table")
-    today = dt.datetime.now(dt.timezone.utc).date()
+    today = utc_now().date()
     cells = [cell for cell in recorded if config.first_day <= cell.day <= today]
     new = register_proposals(instance, [*proposals_of(cells), *watched.read()], config.first_day)
     count = 0
@@ -84,30 +84,32 @@ def _materializations(
     store: TableStore, config: Config, name: str, cells: list[Cell]
 ) -> Iterator[dg.AssetMaterialization]:
     """The materializations of an asset that the folder proves, for some cells."""
-    for cell in cells:
-        # A page is made after its day's downloads.
-        path = store.path("downloaded_files" if name == PAGE else name, cell)
-        page = config.root / cell.proposal / "index.html"
-        if not path.exists() or (name == PAGE and not page.exists()):
+    # A page is made after its day's downloads.
+    asset = "downloaded_files" if name == PAGE else name
+    for proposal in proposals_of(cells):
+        page = config.root / proposal / "index.html"
+        if name == PAGE and not page.exists():
             continue
-        if name in ("downloaded_files", PAGE) and _failed(store, cell):
-            # Green means done: a day with files that failed is left to its next run.
-            continue
-        recorded = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.timezone.utc)
-        where = page if name == PAGE else store.folder / name
-        rows = {} if name == PAGE else {"dagster/row_count": pq.read_metadata(path).num_rows}
-        yield dg.AssetMaterialization(
-            name,
-            partition=dg.MultiPartitionKey({"day": str(cell.day), "proposal": cell.proposal}),
-            metadata={
-                "rebuilt": REBUILT,
-                "recorded": dg.MetadataValue.timestamp(recorded),
-                "path": dg.MetadataValue.path(str(where)),
-                **rows,
-            },
-        )
+        written, table = store.written(asset, proposal), store.read_proposal(asset, proposal)
+        # Green means done: a day with files that failed is left to its next run.
+        failed = _failed(table) if asset == "downloaded_files" else set()
+        number = table["cell"].value_counts()
+        for cell in cells:
+            if cell.proposal != proposal or cell not in written or cell.key in failed:
+                continue
+            rows = {} if name == PAGE else {"dagster/row_count": int(number.get(cell.key, 0))}
+            yield dg.AssetMaterialization(
+                name,
+                partition=dg.MultiPartitionKey({"day": str(cell.day), "proposal": proposal}),
+                metadata={
+                    "rebuilt": REBUILT,
+                    "recorded": dg.MetadataValue.timestamp(written[cell]),
+                    "path": dg.MetadataValue.path(str(page) if name == PAGE else store.where(name)),
+                    **rows,
+                },
+            )
 
 
-def _failed(store: TableStore, cell: Cell) -> bool:
-    files = store.read("downloaded_files", [cell])
-    return bool((tables.is_true(files["selected"]) & files["dl_code"].isin(FAILURES)).any())
+def _failed(files: pd.DataFrame) -> set[str]:
+    """The partition keys with files that failed."""
+    return set(files.loc[tables.is_true(files["selected"]) & files["dl_code"].isin(FAILURES), "cell"])

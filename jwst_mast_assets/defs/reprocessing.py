@@ -28,7 +28,7 @@ from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
 from jwst_mast_assets.records.store import TableStore
 
-HOUR = 5
+START_HOUR = 5
 """Of the day (UTC) at which all files are compared."""
 
 MOST_REPLACEMENTS = 20
@@ -48,7 +48,7 @@ def jwst_reprocessing() -> None:
 @dg.schedule(
     name="daily_reprocessing",
     job=jwst_reprocessing,
-    cron_schedule=daily_with_repeats(HOUR),
+    cron_schedule=daily_with_repeats(START_HOUR),
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Each morning (UTC) all files on disk are compared with what MAST has now; again the same day if that "
@@ -64,7 +64,7 @@ def daily_reprocessing(
     except JwstMastError as error:
         return dg.SkipReason(f"Skipped: {error}")
     now = context.scheduled_execution_time
-    reason = done_or_under_way(context.instance, jwst_reprocessing.name, HOUR, now)
+    reason = done_or_under_way(context.instance, jwst_reprocessing.name, START_HOUR, now)
     silent = read_silent(TableStore(root))
     if reason == DONE and silent.is_due(now):
         # Done for the others; of these instruments nothing was compared.
@@ -123,7 +123,7 @@ def _requests(
     instance: dg.DagsterInstance, config: Config, first_day: dt.date, now: dt.datetime
 ) -> tuple[Requests, int]:
     """What to request, and how many files of watched proposals are still stale."""
-    store = TableStore(config.root)
+    store = TableStore.of(config)
     watched = set(watched_proposals(instance, store, config))
     changed = {Cell.from_key(key): changes for key, changes in changes_by_cell(read_changes(store)).items()}
     stale = {
@@ -158,7 +158,7 @@ def _still_stale(store: TableStore, cell: Cell, changes: pd.DataFrame) -> pd.Dat
     recorded = files.set_index("dataURI")
     now = changes["dataURI"].map(recorded["md5"].fillna(recorded["checksum"])).astype("string")
     same = tables.is_true(now == changes["old_md5"]) | (now.isna() & changes["old_md5"].isna())
-    # Of a file that was compared by what the server says of it, its time tells whether it was fetched since.
+    # For a file that was compared by what the server says about it, its time shows whether it was fetched since.
     mtime = changes["dataURI"].map(recorded["mtime"]).astype("Float64")
     same &= (mtime == changes["old_mtime"]).fillna(True) | changes["old_mtime"].isna()
     return changes[same.astype(bool) & changes["dataURI"].isin(recorded.index)]

@@ -18,8 +18,10 @@ from jwst_mast_assets.defs.partitions import let_the_range_win
 from jwst_mast_assets.defs.quick_sqlite import quick_sqlite
 from jwst_mast_assets.defs.table_io import table_io_manager
 from jwst_mast_assets.downloads import Event, fetch_all
-from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
+from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config, load_config, parameters_with
+from jwst_mast_assets.mast.connection import DEFAULT_SERVER
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.shared_limits import shared_limits
@@ -71,7 +73,7 @@ class JwstConfig(dg.ConfigurableResource):
             forget_failure(context.instance, context.run)
             # What is wrong with the configuration or the folder is for a step to say.
             with suppress(JwstMastError):
-                note_attempt(context.run.tags, self.store(), dt.datetime.now(dt.timezone.utc))
+                note_attempt(context.run.tags, self.store(), utc_now())
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """The run, or this process's part of it, has ended."""

@@ -37,7 +37,7 @@ def build_schedules(first_day: dt.date) -> list[dg.ScheduleDefinition]:
         now = context.scheduled_execution_time.astimezone(dt.timezone.utc)
         try:
             config = daemon_config(context.instance)
-            watched = watched_proposals(context.instance, TableStore(config.root), config)
+            watched = watched_proposals(context.instance, TableStore.of(config), config)
             if not watched:
                 return dg.SkipReason(f"No proposal is watched. Watch some with: {suggest('proposals add 1138')}")
             since = max(first_day, day_of_mjd(mjd_of(now) - config.lookbacktime))

@@ -17,7 +17,7 @@ TABLE = dg.PythonObjectDagsterType(pd.DataFrame)
 
 
 class TableIOManager(dg.IOManager):
-    """Stores an asset's table cell by cell below the run's output folder.
+    """Stores an asset's table cell by cell, below the run's output folder or in a bucket.
 
     See :class:`jwst_mast_assets.records.store.TableStore` for the places.
     """
@@ -29,7 +29,7 @@ class TableIOManager(dg.IOManager):
         with plain_failures_of(context.step_context.instance, context.step_context.run_id):
             cells, _ = cells_of_run(context.step_context.dagster_run.tags, context.step_context.instance)
             store.write(asset, obj, cells)
-        context.add_output_metadata({"path": dg.MetadataValue.path(str(store.folder / asset))})
+        context.add_output_metadata({"path": dg.MetadataValue.path(store.where(asset))})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Read the table of an upstream asset for the cells of the run."""
@@ -43,7 +43,7 @@ class TableIOManager(dg.IOManager):
 
 @dg.io_manager(required_resource_keys={"jwst_config"})
 def table_io_manager(_context: dg.InitResourceContext) -> TableIOManager:
-    """Tables as typed Parquet, one file per cell, below the output folder."""
+    """Tables as typed Parquet, one file per cell, below the output folder or in a bucket."""
     return TableIOManager()
 
 

@@ -1,6 +1,5 @@
 """What looks for missing and spoiled files every day; the sensor new_observations then requests their days."""
 
-import datetime as dt
 from typing import Any
 
 import dagster as dg
@@ -14,11 +13,12 @@ from jwst_mast_assets.defs.metadata import preview
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast.commands import suggest
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.sizes import human_bytes
-from jwst_mast_assets.records.upkeep import held_sentence, look_after, watched_and_recorded
+from jwst_mast_assets.records.upkeep import held_sentence, look_after, with_files
 
-HOUR = 4
+START_HOUR = 4
 """Of the day, UTC."""
 
 
@@ -37,8 +37,8 @@ def look_at_disk(context: dg.OpExecutionContext, config: LookAtDisk, jwst_config
     with plain_failures_of(context.instance, context.run_id):
         settings, store = jwst_config.checked(), jwst_config.store()
         check_folder_is_set(settings)
-        proposals = watched_and_recorded(store, watched_proposals(context.instance, store, settings))
-        now = dt.datetime.now(dt.timezone.utc)
+        proposals = with_files(store, watched_proposals(context.instance, store, settings))
+        now = utc_now()
         busy = under_way(context.instance).cells
         found = look_after(store, settings, proposals, now, config.accept_losses, config.read_all, busy)
     context.log.info(f"{found}")
@@ -71,7 +71,7 @@ def jwst_upkeep() -> None:
 @dg.schedule(
     name="daily_upkeep",
     job=jwst_upkeep,
-    cron_schedule=daily_with_repeats(HOUR),
+    cron_schedule=daily_with_repeats(START_HOUR),
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Each morning (UTC) missing and spoiled files are looked for; again the same day if that failed.",
@@ -82,7 +82,7 @@ def daily_upkeep(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.Sk
         daemon_config(context.instance)
     except JwstMastError as error:
         return dg.SkipReason(f"Skipped: {error}")
-    if reason := done_or_under_way(context.instance, jwst_upkeep.name, HOUR, context.scheduled_execution_time):
+    if reason := done_or_under_way(context.instance, jwst_upkeep.name, START_HOUR, context.scheduled_execution_time):
         return dg.SkipReason(reason)
     return dg.RunRequest()
 

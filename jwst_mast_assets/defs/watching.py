@@ -10,7 +10,7 @@ import dagster as dg
 import pydantic
 
 from jwst_mast_assets.defs.daemon_config import check_folder_is_set
-from jwst_mast_assets.defs.failures import Verdict, failure, plain_failures_of
+from jwst_mast_assets.defs.failures import LEAST_ROOM, Verdict, failure, plain_failures_of
 from jwst_mast_assets.defs.home import is_to_be_adopted, note_adopted
 from jwst_mast_assets.defs.partitions import PROPOSAL, odd_keys, proposal_keys, register_proposals, registered_proposals
 from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig
@@ -155,7 +155,7 @@ def watch(
     """
     keys, unreadable = _numbers(given)
     check_folder_is_set(config)
-    store = TableStore(config.root)
+    store = TableStore.of(config)
     adopt_registered(instance, store)
     try:
         found = survey(open_archive(config.root), config, store, keys)
@@ -172,7 +172,7 @@ def watch(
 
 
 def _numbers(given: Sequence[str | int]) -> tuple[list[str], list[str]]:
-    """The proposals, five digits each, sorted, and a sentence for each text that is none; not all may be like that."""
+    """The proposals, five digits each, sorted, and a sentence for each text that is not one; at least one must be."""
     if not given:
         raise ConfigError("proposals: name at least one, for example ['1138']")
     keys: set[str] = set()
@@ -188,7 +188,7 @@ def _numbers(given: Sequence[str | int]) -> tuple[list[str], list[str]]:
 
 
 def _doubt(one: Survey) -> str | None:
-    """Why a proposal is better not watched."""
+    """Why a proposal should not be watched."""
     if one.problem:
         return f"MAST did not answer for it ({one.problem})"
     if not one.known:
@@ -209,8 +209,13 @@ def _told(found: Sequence[Survey], accepted: Sequence[str], config: Config) -> l
             unknown = "" if one.known else " has no program of this number, and"
             told.append(f"{one.proposal}: watched; MAST{unknown} has no data for it yet")
             continue
-        when = f"; {soon}" if one.bytes_to_fetch else ""
+        when = f"; {soon}" if one.bytes_to_fetch and free >= LEAST_ROOM else ""
         told.append(f"{one}; free: {human_bytes(free)}{when}")
+    if free < LEAST_ROOM:
+        told.append(
+            f"WARNING: nothing is downloaded while less than {human_bytes(LEAST_ROOM)} are free in {config.root}: "
+            f"{human_bytes(free)} are"
+        )
     to_fetch = sum(one.bytes_to_fetch for one in found if one.proposal in accepted)
     if to_fetch > free:
         told.append(

@@ -3,6 +3,7 @@
 from jwst_mast_assets.downloads.access import give_modes, open_to_all
 from jwst_mast_assets.downloads.audit import audit, failures, not_provided_yet, summary
 from jwst_mast_assets.downloads.codes import AWAITED, CODES, FAILURES, FETCHED, PRESENT, Code, Meaning
+from jwst_mast_assets.downloads.companions import companions_of
 from jwst_mast_assets.downloads.engine import Event, Fetcher, Progress, download, fetch_all
 from jwst_mast_assets.downloads.fetch import Outcome
 from jwst_mast_assets.downloads.on_disk import state_on_disk
@@ -23,6 +24,7 @@ __all__ = [
     "Plan",
     "Progress",
     "audit",
+    "companions_of",
     "download",
     "failures",
     "fetch_all",

@@ -36,7 +36,7 @@ WAITS = Waits()
 """The default for downloads."""
 
 
-class Pace:
+class SharedPause:
     """When the server wants no requests: shared by all downloads of a run."""
 
     def __init__(self, stop: threading.Event) -> None:

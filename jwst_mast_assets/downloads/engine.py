@@ -1,6 +1,5 @@
 """A run: check the plan, fetch its files several at a time, and return a table of the results."""
 
-import datetime as dt
 import logging
 import os
 import queue
@@ -26,6 +25,7 @@ from jwst_mast_assets.downloads.transfer import Connection
 from jwst_mast_assets.mast import layout, tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.shared_limits import shared_limits
 
 log = logging.getLogger("jwst_mast_assets.downloads")
@@ -111,7 +111,7 @@ def download(
             archive.whoami()
         outcomes = (fetcher or fetch_all)(plan.to_fetch, config, archive, progress)
     table = _table(products, config, plan, outcomes, known)
-    give_modes(table, config, dt.datetime.now(dt.timezone.utc))
+    give_modes(table, config, utc_now())
     return table
 
 
@@ -123,7 +123,7 @@ class _Run:
         self.stop = threading.Event()
         self.disk_full = threading.Event()
         self._sources = sources(config, archive, [(item.uri, item.name) for item in items if not item.exclusive])
-        self._paces = {source.name: backoff.Pace(self.stop) for source in self._sources}
+        self._paces = {source.name: backoff.SharedPause(self.stop) for source in self._sources}
         self._local = threading.local()
         self._connections: list[Connection] = []
 

@@ -1,6 +1,5 @@
 """What a run will fetch, and why: from the table of products, the disk, MAST's checksums and earlier runs."""
 
-import datetime as dt
 import logging
 import os
 import shutil
@@ -21,7 +20,7 @@ from jwst_mast_assets.downloads.verify import file_md5
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.dates import iso_of_mjd, mjd_of
+from jwst_mast_assets.mast.dates import iso_of_mjd, mjd_of, utc_now
 from jwst_mast_assets.mast.errors import ArchiveError, ConfigError, NoRoom
 from jwst_mast_assets.mast.keywords import UNKNOWN, Keywords, ask_keywords
 from jwst_mast_assets.mast.sizes import human_bytes
@@ -187,7 +186,7 @@ def plan_download(
     if outdated and not config.skip_check_filesize:
         _add_outdated(items, outdated)
     _add_spoiled(items, spoiled or {})
-    now = mjd_of(dt.datetime.now(dt.timezone.utc))
+    now = mjd_of(utc_now())
     for item in [item for item in items.values() if item.reason]:
         if item.exclusive and item.release and item.release > now and not archive.token:
             kept = "; the older version is kept" if item.found else ""
@@ -219,7 +218,7 @@ def _items(products: pd.DataFrame, config: Config) -> dict[str, Item]:
     chosen = tables.conform(chosen, tables.PRODUCT_TABLE)[columns].drop_duplicates("dataURI")
     items: dict[str, Item] = {}
     owners: dict[str, str] = {}
-    chosen["closed"] = is_exclusive(chosen, dt.datetime.now(dt.timezone.utc))
+    chosen["closed"] = is_exclusive(chosen, utc_now())
     chosen["problem"] = filesystem.bad_names(chosen["outfilename"], config.root)
     for uri, name, path, size, rights, release, closed, problem in tables.plain(chosen).itertuples(
         index=False, name=None

@@ -19,8 +19,8 @@ log = logging.getLogger("jwst_mast_assets.downloads")
 
 ENDPOINT = "https://s3.amazonaws.com"
 
-EXPOSURE = re.compile(r"jw(\d{5})(\d{6})_")
-LEVEL3 = re.compile(r"jw(\d{5})-([a-z]\d+)_([ts])")
+EXPOSURE_NAME = re.compile(r"jw(\d{5})(\d{6})_")
+LEVEL3_NAME = re.compile(r"jw(\d{5})-([a-z]\d+)_([ts])")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Source:
     archive: Archive
     looked_up: Mapping[str, str] = field(default_factory=dict)
     """Keys in the cloud according to MAST, by dataURI."""
+    endpoint: str = ENDPOINT
+    """Server of the cloud."""
 
     @property
     def label(self) -> str:
@@ -45,9 +47,8 @@ class Source:
         """Addresses to try in turn; none if the path cannot be derived from the name."""
         if self.name == "mast":
             return [f"{self.archive.download_url}?uri={quote(uri, safe='')}"]
-        endpoint = (os.environ.get("AWS_ENDPOINT_URL") or ENDPOINT).rstrip("/")
         told = [self.looked_up[uri]] if uri in self.looked_up else []
-        return [f"{endpoint}/{BUCKET}/{quote(key)}" for key in dict.fromkeys([*told, *s3_keys(name)])]
+        return [f"{self.endpoint}/{BUCKET}/{quote(key)}" for key in dict.fromkeys([*told, *s3_keys(name)])]
 
 
 def sources(config: Config, archive: Archive, files: Iterable[tuple[str, str]] = ()) -> list[Source]:
@@ -69,13 +70,17 @@ def sources(config: Config, archive: Archive, files: Iterable[tuple[str, str]] =
             looked_up = archive.cloud_paths([uri for uri, name in files if not name_says_key(name)])
         except ArchiveError as error:
             log.warning("MAST does not say where some files are in the cloud: %s", error)
-    return [Source(name, archive, looked_up) for name in places]
+    # That server is for the tables, where they are in a bucket.
+    other = None if config.tablerootdir else os.environ.get("AWS_ENDPOINT_URL")
+    return [Source(name, archive, looked_up, (other or ENDPOINT).rstrip("/")) for name in places]
 
 
 def name_says_key(name: str) -> bool:
     """Whether the path follows from the name: not for sources, associations and pools."""
-    match = LEVEL3.match(name)
-    return bool(EXPOSURE.match(name) or (match and match[3] == "t")) and not name.endswith(("_asn.json", "_pool.csv"))
+    match = LEVEL3_NAME.match(name)
+    return bool(EXPOSURE_NAME.match(name) or (match and match[3] == "t")) and not name.endswith(
+        ("_asn.json", "_pool.csv")
+    )
 
 
 def s3_keys(name: str) -> list[str]:
@@ -86,9 +91,9 @@ def s3_keys(name: str) -> list[str]:
     ``jw02282010001_02101_00001_nrca1_cal.fits`` is at ``jwst/public/jw02282/jw02282010001/``, and
     ``jw02727-o002_t062_nircam_clear-f277w_i2d.fits`` at ``jwst/public/jw02727/L3/t/o002/``.
     """
-    if match := EXPOSURE.match(name):
+    if match := EXPOSURE_NAME.match(name):
         return [f"jwst/public/jw{match[1]}/jw{match[1]}{match[2]}/{name}"]
-    if match := LEVEL3.match(name):
+    if match := LEVEL3_NAME.match(name):
         kinds = [match[3], *({"t", "s"} - {match[3]})]
         return [f"jwst/public/jw{match[1]}/L3/{kind}/{match[2]}/{name}" for kind in kinds]
     return []

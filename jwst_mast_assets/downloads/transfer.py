@@ -9,7 +9,7 @@ from typing import NamedTuple
 import requests
 from urllib3.exceptions import HTTPError
 
-from jwst_mast_assets.downloads.backoff import Pace, Waits, seconds_asked
+from jwst_mast_assets.downloads.backoff import SharedPause, Waits, seconds_asked
 from jwst_mast_assets.downloads.codes import Code
 from jwst_mast_assets.downloads.partial import Origin, Partial, Stopped
 from jwst_mast_assets.mast.shared_limits import GaveUp, SharedLimits
@@ -76,7 +76,7 @@ class Connection:
     server: str
     """The name of the other end in messages."""
     session: requests.Session
-    pace: Pace
+    pace: SharedPause
     waits: Waits
     stop: threading.Event
     limits: SharedLimits

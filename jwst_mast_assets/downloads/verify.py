@@ -19,7 +19,7 @@ from PIL import Image
 from jwst_mast_assets.downloads import fits_headers
 
 READ_SIZE = 1 << 20
-PICTURES = (".jpg", ".jpeg", ".png")
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
 """They cannot be opened if their end is missing."""
 HTML = re.compile(rb"\A\s*(?:\xef\xbb\xbf)?\s*<\?xml|<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
 """An HTML page may start with comments; ``<?xml`` also occurs inside good images."""
@@ -104,7 +104,7 @@ def verify(path: str, expected: Expected, md5: str, level: str, length_confirmed
 
 def too_short(name: str, size: int, listed: int | None) -> bool:
     """Whether a file is shorter than in MAST's table and only an md5 could show that it is complete."""
-    return listed is not None and size < listed and not name.lower().endswith(PICTURES)
+    return listed is not None and size < listed and not name.lower().endswith(PICTURE_ENDINGS)
 
 
 def file_md5(path: str, stop: threading.Event | None = None) -> str | None:
@@ -255,7 +255,7 @@ CHECKS: dict[str, Callable[[str], str | None]] = {
     "_asn.json": _association,
     "_pool.csv": _pool,
     ".fits": _fits,
-    **dict.fromkeys(PICTURES, _picture),
+    **dict.fromkeys(PICTURE_ENDINGS, _picture),
     ".json": _json,
     ".ecsv": _ecsv,
     ".csv": _csv,

@@ -20,7 +20,7 @@ INVOKE_KINDS = (
     "gone-column", "short-list", "pages",
 )  # fmt: skip
 ANY_KINDS = ("slow", "status", "html", "redirect")
-KINDS = (*ANY_KINDS, *DOWNLOAD_KINDS, *INVOKE_KINDS)
+FAULT_KINDS = (*ANY_KINDS, *DOWNLOAD_KINDS, *INVOKE_KINDS)
 HOSTILE_NAMES = ("../../escaped.fits", "/tmp/absolute.fits", "nul\0inside.fits", "long" * 80 + ".fits")
 
 
@@ -98,8 +98,8 @@ class Fault:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"no fault is called {self.kind!r}; there are {', '.join(KINDS)}")
+        if self.kind not in FAULT_KINDS:
+            raise ValueError(f"no fault is called {self.kind!r}; there are {', '.join(FAULT_KINDS)}")
         if self.endpoint is None:
             self.endpoint = "invoke" if self.kind in INVOKE_KINDS else "download"
         if self.endpoint not in ENDPOINTS:

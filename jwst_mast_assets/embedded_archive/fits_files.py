@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jwst_mast_assets.embedded_archive.pictures import Pixels, star_field
+from jwst_mast_assets.embedded_archive.pictures import PixelArray, star_field
 
 BLOCK = 2880
 PRIMARY_HEADER_SIZE = 2 * BLOCK
@@ -159,7 +159,7 @@ class GeneratedFile:
         return mark + self._base[len(mark) :]
 
 
-def _pixels(extension: Extension, seed: str, version: int) -> Pixels:
+def _pixels(extension: Extension, seed: str, version: int) -> PixelArray:
     side = extension.shape[-1]
     if extension.bitpix == 8 or len(extension.shape) < 2 or extension.shape[-2] != side:
         ramp = np.arange(math.prod(extension.shape), dtype="f8").reshape(extension.shape)

@@ -15,7 +15,7 @@ Envelope = dict[str, Any]
 Types = dict[str, str]
 
 DEFAULT_PAGE_SIZE = 50_000
-INSTRUMENTS = ("Nircam", "Nirspec", "Niriss", "Miri", "Fgs", "GuideStar")
+KEYWORD_SERVICES = ("Nircam", "Nirspec", "Niriss", "Miri", "Fgs", "GuideStar")
 _COUNT = "COUNT_BIG(*)"
 _ANY_CAPITALS = ("instrument_name", "instrume")
 
@@ -114,7 +114,7 @@ def _rows(service: str, catalogue: Catalogue, filters: Iterable[Mapping[str, Any
     if service == "Mast.Caom.Filtered":
         return catalogue.observations
     instrument = service.rpartition(".")[2]
-    if service.startswith("Mast.Jwst.Filtered.") and instrument in INSTRUMENTS:
+    if service.startswith("Mast.Jwst.Filtered.") and instrument in KEYWORD_SERVICES:
         return catalogue.keyword_rows(instrument, _file_names(filters, catalogue))
     raise MashupError(f"Service '{service}' does not exist")
 

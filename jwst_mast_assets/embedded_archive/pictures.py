@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-Pixels = np.ndarray[Any, Any]
+PixelArray = np.ndarray[Any, Any]
 
 _QUALITIES = (85, 70, 50, 30, 10)
 
@@ -21,7 +21,7 @@ def seeded_generator(seed: str) -> np.random.Generator:
 
 
 @lru_cache(maxsize=64)
-def star_field(seed: str, side: int) -> Pixels:
+def star_field(seed: str, side: int) -> PixelArray:
     """An image of stars and galaxies over a noisy background.
 
     Parameters
@@ -42,7 +42,7 @@ def star_field(seed: str, side: int) -> Pixels:
 
 
 @lru_cache(maxsize=32)
-def _sky(seed: str, side: int) -> Pixels:
+def _sky(seed: str, side: int) -> PixelArray:
     """Stars, spiral and elliptical galaxies and faint gas in three bands, long wavelength first: (3, side, side)."""
     random = seeded_generator(seed)
     bands = np.zeros((3, side, side), "f4")
@@ -63,7 +63,7 @@ def _sky(seed: str, side: int) -> Pixels:
     return bands
 
 
-def _add_galaxy(bands: Pixels, axis: Pixels, random: np.random.Generator) -> None:
+def _add_galaxy(bands: PixelArray, axis: PixelArray, random: np.random.Generator) -> None:
     """A bulge, redder than its disk, with two spiral arms in most."""
     x, y = random.uniform(0.12, 0.88, 2)
     size, turn, flat = random.uniform(0.02, 0.07), random.uniform(0, np.pi), random.uniform(0.35, 1)
@@ -77,7 +77,7 @@ def _add_galaxy(bands: Pixels, axis: Pixels, random: np.random.Generator) -> Non
         band += light * (of_bulge * bulge + of_disk * disk)
 
 
-def _add_spikes(bands: Pixels, axis: Pixels, x: float, y: float, flux: float) -> None:
+def _add_spikes(bands: PixelArray, axis: PixelArray, x: float, y: float, flux: float) -> None:
     """The six spikes of a bright star, as a hexagonal mirror makes them."""
     dx, dy = axis[None, :] - x, axis[:, None] - y
     reach = 0.012 + 0.02 * min(1.0, flux / 80)
@@ -141,7 +141,7 @@ def spectrum_png(seed: str, size: int, version: int = 0) -> bytes:
     return content[:end] + chunk + content[end:]
 
 
-def _tone_mapped(field: Pixels, version: int) -> Pixels:
+def _tone_mapped(field: PixelArray, version: int) -> PixelArray:
     stretched = np.arcsinh(np.clip(field - 0.75, 0, None) * (3 + 0.2 * version))
     return (255 * np.clip(stretched / 4.5, 0, 1)).astype("u1")
 

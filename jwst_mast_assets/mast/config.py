@@ -8,7 +8,7 @@ import datetime as dt
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
 from pydantic import BeforeValidator, Field
@@ -24,6 +24,7 @@ from jwst_mast_assets.mast.values import (
     Pixels,
     Text,
     Words,
+    as_bucket,
     as_file_mode,
     as_instrument,
     as_proposals,
@@ -327,10 +328,32 @@ class Config(pydantic.BaseModel):
         description="Days within which every file on disk is read again to find spoiled ones, a share each day. 0: "
         "never.",
     )
+    tablerootdir: Annotated[str | None, BeforeValidator(as_bucket), Role.PIPELINE] = Field(
+        default=None,
+        description="Where the internal tables are: s3://BUCKET/PREFIX, with outsubdir below it and the keys in AWS's "
+        "environment variables. Empty: in the output folder.",
+        examples=["s3://my-bucket/jwst"],
+    )
     first_day: Annotated[dt.date, Role.PIPELINE] = Field(
         default=dt.date(2021, 8, 1),
         description="First day of the partitions (read when Dagster loads the code location).",
     )
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **values: Any) -> None:
+            """Check the values.
+
+            Raises
+            ------
+            ConfigError
+                For an unknown name or a bad value.
+            """
+            _check_names(values)
+            try:
+                super().__init__(**values)
+            except pydantic.ValidationError as error:
+                raise ConfigError(in_one_sentence(error, parameters_with(Role.SECRET))) from None
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], source: str = "configuration") -> "Config":
@@ -341,7 +364,7 @@ class Config(pydantic.BaseModel):
         values : mapping
             Parameters that differ from the defaults. A single value can be given for a list of one.
         source : str
-            Their origin, for messages (``config file x.cfg``).
+            Their origin, for messages (``config file x.cfg``); empty where that goes without saying.
 
         Raises
         ------
@@ -349,15 +372,13 @@ class Config(pydantic.BaseModel):
             For an unknown name or a bad value.
         """
         known = _respelled(values)
-        for name in known:
-            if name not in cls.model_fields:
-                raise ConfigError(f"{source}: unknown parameter {name!r}{nearest(str(name), cls.model_fields)}")
         late = parameters_with(Role.FILLED_IN_LATE)
+        _check_names(known, source)
         known = {name: value if name in late else filled_in(value, name) for name, value in known.items()}
         try:
             return cls(**known)
-        except pydantic.ValidationError as error:
-            raise ConfigError(f"{source}: {in_one_sentence(error, parameters_with(Role.SECRET))}") from None
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}" if source else str(error)) from None
 
     def merged(self, values: Mapping[str, Any], source: str = "configuration") -> "Config":
         """The same configuration with some parameters replaced, checked again."""
@@ -392,10 +413,23 @@ class Config(pydantic.BaseModel):
         folder = Path(fill_in(outrootdir, "outrootdir")) / fill_in(self.outsubdir or "", "outsubdir")
         return Path(os.path.abspath(folder.expanduser()))
 
+    @property
+    def tables_url(self) -> str | None:
+        """``<tablerootdir>/<outsubdir>``; None if the tables are in the output folder. Raises as `root`."""
+        below = os.path.normpath("/" + fill_in(self.outsubdir or "", "outsubdir")).strip("/")
+        return self.tablerootdir and f"{self.tablerootdir}/{below}".rstrip("/")
+
 
 def parameters_with(*roles: Role) -> tuple[str, ...]:
     """The parameters that have one of some roles."""
     return tuple(name for name, field in Config.model_fields.items() if not roles_of(field).isdisjoint(roles))
+
+
+def _check_names(values: Mapping[str, Any], source: str = "") -> None:
+    for name in values:
+        if name not in Config.model_fields:
+            where = f"{source}: " if source else ""
+            raise ConfigError(f"{where}unknown parameter {name!r}{nearest(str(name), Config.model_fields)}")
 
 
 def _respelled(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,11 @@ def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.timezone.utc)
 
 
+def iso_second(moment: dt.datetime) -> str:
+    """ISO text to the second, as in records: ``2026-03-01T06:00:03+00:00``."""
+    return moment.isoformat(timespec="seconds")
+
+
 def mjd_of(moment: dt.datetime) -> float:
     """MJD (days, UTC) of an aware datetime."""
     return (moment - MJD_EPOCH) / dt.timedelta(days=1)

@@ -45,6 +45,21 @@ class OutputError(JwstMastError):
     """The output folder cannot be used: not writable, locked, or a file is in the way."""
 
 
+class TablesUnreachable(JwstMastError):
+    """The place of the tables does not answer, which says nothing about what is recorded there."""
+
+    permanent = False
+
+
+class TablesRefused(TablesUnreachable):
+    """The place of the tables gives no access to them, or does not exist."""
+
+    @property
+    def exit_status(self) -> int:
+        """2: what is wrong is not in the config file, so a run may be tried again, but a person has to act."""
+        return 2
+
+
 class NoRoom(OutputError):
     """The disk is full, or has less free space than needed.
 

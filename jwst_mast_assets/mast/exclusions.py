@@ -5,6 +5,7 @@ rarely what was meant.
 """
 
 import datetime as dt
+import difflib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,6 +17,9 @@ from jwst_mast_assets.mast.config import Config
 
 MOST_NAMED = 12
 """Values that a sentence lists."""
+
+CLOSE = 0.8
+"""How similar a file type must be to count as mistyped: ``rat`` and ``rate`` are, ``cal`` and ``uncal`` are not."""
 
 ALL_FILES: Mapping[str, Any] = {
     "instrument": None,
@@ -97,6 +101,41 @@ def excluded_files(products: pd.DataFrame, observations: pd.DataFrame, config: C
     of = f" of {' and '.join(there)}" if there else ""
     number = "file" if len(files) == 1 else "files"
     return f"{_subject(files)} {len(files)} {number}{of}; {_blame(culprits, config)}"
+
+
+def unmatched_values(products: pd.DataFrame, config: Config) -> list[str]:
+    """Single values of ``obsnums`` and ``filetypes`` that match nothing, and so may be mistyped.
+
+    Parameters
+    ----------
+    products : DataFrame
+        Columns of ``tables.PRODUCT_TABLE``: all that MAST lists.
+    config : Config
+
+    Returns
+    -------
+    list of str
+        ``obsnums: 999 matches no observation that was found; proposal 01138 has 1, 2, 3``, and
+        ``filetypes: 'rat' matches no file; did you mean '_rate.fits'?``. A file type that is not there but is spelled
+        unlike those that are is not listed: not every proposal has every type.
+    """
+    if products.empty:
+        return []
+    told = []
+    lost = [number for number in config.obsnums if not selection.has_obsnum(products, [number]).any()]
+    if lost and len(lost) < len(config.obsnums):
+        matches = "matches" if len(lost) == 1 else "match"
+        there = _listed([str(number) for number in sorted(products["obsnum"].dropna().unique())])
+        numbers = ", ".join(map(str, lost))
+        told.append(f"obsnums: {numbers} {matches} no observation that was found; {_subject(products)} {there}")
+    types = [str(name) for name in products["filetype"].dropna().unique()]
+    spelled = {name.removeprefix("_").removesuffix(".fits"): name for name in types} | {name: name for name in types}
+    for filetype in config.filetypes:
+        pattern = selection.filetype_pattern([filetype])
+        if pattern and not tables.is_true(products["productFilename"].str.contains(pattern)).any():
+            close = difflib.get_close_matches(filetype.lower(), list(spelled), n=1, cutoff=CLOSE)
+            told += [f"filetypes: {filetype!r} matches no file; did you mean {spelled[close[0]]!r}?"] if close else []
+    return told
 
 
 def _culprits(keeps: Mapping[str, pd.Series]) -> list[str]:

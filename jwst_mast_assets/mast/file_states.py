@@ -12,6 +12,7 @@ class State(str, Enum):
 
     PRESENT = "present"
     STALE = "stale"
+    SPOILED = "spoiled"
     SUPERSEDED = "superseded"
     GONE = "gone"
     MISSING = "missing"
@@ -31,6 +32,7 @@ class State(str, Enum):
 MEANINGS = {
     State.PRESENT: "on disk, and what MAST has as far as is known",
     State.STALE: "on disk, but MAST has another version of it",
+    State.SPOILED: "on disk, but no longer what was downloaded: changed, cut or damaged since",
     State.SUPERSEDED: "on disk, but MAST has a newer file under another name",
     State.GONE: "on disk, but MAST no longer lists it",
     State.MISSING: "not on disk",
@@ -39,10 +41,10 @@ MEANINGS = {
     State.WAITING: "not released by MAST yet: exclusive access, or public only just now",
 }
 
-ON_DISK = (State.PRESENT, State.STALE, State.SUPERSEDED, State.GONE)
+ON_DISK = (State.PRESENT, State.STALE, State.SPOILED, State.SUPERSEDED, State.GONE)
 """States of files that are on disk."""
 
-NEED_ATTENTION = (State.FAILED, State.REFUSED, State.MISSING, State.STALE)
+NEED_ATTENTION = (State.FAILED, State.REFUSED, State.MISSING, State.SPOILED, State.STALE)
 """States of files that the next run should change."""
 
 URGENCY = (*NEED_ATTENTION, State.WAITING, State.GONE, State.SUPERSEDED, State.PRESENT)

@@ -33,7 +33,7 @@ SCA_ALIASES = {"a5": "along", "b5": "blong", "nrca5": "along", "nrcb5": "blong"}
 SCA_ALIASES |= {detector: detector.removeprefix("nrc") for detector in DETECTORS if detector.startswith("nrc")}
 """Full names of NIRCam's detectors; its long-wave ones are its fifth."""
 
-OBSNUMS = (r"^jw\d{5}(\d{3})\d{3}(?:[_.]|$)", r"^jw\d{5}-o(\d{3})(?:[_.]|$)")
+OBSNUM_PATTERNS = (r"^jw\d{5}(\d{3})\d{3}(?:[_.]|$)", r"^jw\d{5}-o(\d{3})(?:[_.]|$)")
 VISIT = r"^jw\d{8}(\d{3})(?:[_.]|$)"
 SCA = rf"_({'|'.join(sorted(DETECTORS, key=len, reverse=True))})(?:_|\.|$)"
 COMPRESSED = r"(?:\.(?:gz|bz2|xz|zst|zip))?"
@@ -74,7 +74,7 @@ def obsnum(names: "pd.Series") -> "pd.Series":
     >>> obsnum(names).tolist()
     [4, <NA>]
     """
-    return extract(names, *OBSNUMS, ignore_case=True).astype("Int64")
+    return extract(names, *OBSNUM_PATTERNS, ignore_case=True).astype("Int64")
 
 
 def visit(names: "pd.Series") -> "pd.Series":

@@ -260,7 +260,10 @@ STATUS_TABLE: Schema = {
         state.value: Column("Int64", state.meaning)
         for state in (State.PRESENT, State.STALE, State.MISSING, State.FAILED, State.WAITING)
     },
-    **{state.value: Column("Int64", state.meaning) for state in (State.REFUSED, State.SUPERSEDED, State.GONE)},
+    **{
+        state.value: Column("Int64", state.meaning)
+        for state in (State.SPOILED, State.REFUSED, State.SUPERSEDED, State.GONE)
+    },
     "forgotten": Column("Int64", "files that jwst-mast forget excludes; not among the selected ones"),
     "queued": Column("Int64", "on disk, and queued by MAST to be processed again"),
     "not_comparable": Column("Int64", "on disk, but cannot be compared with MAST, so may be old"),

@@ -54,6 +54,19 @@ def as_file_mode(value: Any) -> Any:
     return mode
 
 
+def as_bucket(value: Any) -> Any:
+    """``s3://bucket`` or ``s3://bucket/prefix`` without a slash at its end, or None."""
+    value = none_if_blank(value)
+    if value is None:
+        return None
+    url = str(value).strip().rstrip("/")
+    if "@" in url:
+        raise ValueError("must not have keys in it; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w!*'().=-]+)*", url) or "/.." in url:
+        raise ValueError(f"must be s3://BUCKET or s3://BUCKET/PREFIX, or empty for the output folder; not {value!r}")
+    return url
+
+
 def lowered(value: Any) -> Any:
     """Lower-case text; other values unchanged."""
     return value.lower() if isinstance(value, str) else value

@@ -8,13 +8,14 @@ The embedded archive of ``jwst-mast demo`` and ``jwst-mast dev`` has another por
 ``"embedded": true`` is recorded with the server, and only these two commands may record the new one.
 """
 
-import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jwst_mast_assets.mast.archive import DEFAULT_SERVER, Archive
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.connection import DEFAULT_SERVER
+from jwst_mast_assets.mast.dates import iso_second, utc_now
 from jwst_mast_assets.mast.errors import ConfigError, OutputError, WrongArchive
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.records.store import STATE_FOLDER, TableStore
@@ -140,7 +141,7 @@ def _read(root: Path) -> dict[str, Any] | None:
 
 
 def _write(root: Path, server: str, **more: bool) -> None:
-    now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+    now = iso_second(utc_now())
     write_text(_path(root), json.dumps({"server": normalized(server), **more, "since": now}) + "\n")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.store import TableStore
 
@@ -55,7 +56,7 @@ class AttemptLog:
                     if key.endswith(f"|{proposal}"):
                         others = {name: last for name, last in known.get(key[:-6], {}).items() if name != cause}
                         newest = sorted(others.items(), key=lambda item: item[1][1])[-(MOST_CAUSES - 1) :]
-                        started = [attempt, now.isoformat(timespec="seconds")]
+                        started = [attempt, iso_second(now)]
                         known[key[:-6]] = {**dict(newest), cause: started}
                 write_json(self._path(proposal), known)
 

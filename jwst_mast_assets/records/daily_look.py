@@ -10,6 +10,7 @@ from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.current_keywords import silent_services, unanswered
+from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.records import reprocessing
 from jwst_mast_assets.records.comparisons import compare_with_mast, describe_ways, read_compared, write_compared
 from jwst_mast_assets.records.files import read_json, write_json
@@ -41,7 +42,7 @@ class Silent(NamedTuple):
         return bool(self.services) and not dt.timedelta() <= waited < FIRST_WAIT * 2 ** (self.looks - 1)
 
 
-class Look(NamedTuple):
+class DailyLook(NamedTuple):
     """What a look found."""
 
     changes: pd.DataFrame
@@ -61,7 +62,7 @@ class Look(NamedTuple):
 
 def look_for_changes(
     mast: Archive, store: TableStore, config: Config, proposals: Sequence[str], run_id: str, now: dt.datetime
-) -> Look:
+) -> DailyLook:
     """Compare all files on disk of some proposals with MAST, and record the changes in tables and history.
 
     Parameters
@@ -114,7 +115,7 @@ def look_for_changes(
             reprocessing.events_taken_back(table, manifest, comparable),
         ):
             record_events(store, proposal, news.assign(run_id=run_id))
-    return Look(
+    return DailyLook(
         table,
         files["dataURI"].nunique(),
         describe_ways(compared),
@@ -128,7 +129,7 @@ def look_for_changes(
 def note_silent(store: TableStore, services: Sequence[str], now: dt.datetime) -> None:
     """Write down which keyword services did not answer just now. Raises OutputError."""
     looks = read_silent(store).looks + 1 if services else 0
-    silent = Silent(list(services), looks, now.isoformat(timespec="seconds"))
+    silent = Silent(list(services), looks, iso_second(now))
     write_json(store.state / SILENT, silent._asdict())
 
 

@@ -81,6 +81,18 @@ def fallen(observations: pd.DataFrame, recorded: Recorded) -> list[str]:
     return [key for key, entry in recorded.entries.items() if found.get(key, ("", 0))[1] < entry.number]
 
 
+def emptied(observations: pd.DataFrame, recorded: Recorded) -> dict[str, int]:
+    """The proposals of which MAST lists nothing at all, though runs have seen observations, and how many.
+
+    Nothing is requested for them: MAST's answer is more likely wrong.
+    """
+    seen: dict[str, int] = {}
+    for key, entry in recorded.entries.items():
+        seen[key[-5:]] = seen.get(key[-5:], 0) + entry.number
+    listed = set(observations["cell"].str[-5:])
+    return {proposal: number for proposal, number in seen.items() if number and proposal not in listed}
+
+
 def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime) -> str:
     if entry is None:
         return _new(number)

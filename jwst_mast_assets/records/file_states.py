@@ -1,6 +1,7 @@
 """The state of each file, from its ``dl_code`` and what is known of MAST's versions."""
 
 import datetime as dt
+from collections.abc import Collection
 
 import pandas as pd
 
@@ -10,7 +11,9 @@ from jwst_mast_assets.mast.dates import mjd_of
 from jwst_mast_assets.mast.file_states import ON_DISK, State
 
 
-def file_states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) -> pd.Series:
+def file_states(
+    files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime, spoiled: Collection[str] = ()
+) -> pd.Series:
     """What each file is.
 
     Parameters
@@ -21,6 +24,8 @@ def file_states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) ->
         Columns of ``tables.CHANGE_TABLE``: what is known about MAST's versions, of any date.
     now : datetime
         Aware. A file that is not on disk and not public at that time is waiting.
+    spoiled : collection of str
+        dataURIs of files that were found spoiled when they were read, and have not changed since.
 
     Returns
     -------
@@ -33,6 +38,9 @@ def file_states(files: pd.DataFrame, changes: pd.DataFrame, now: dt.datetime) ->
     exclusive = tables.is_true(files["t_obs_release"] > mjd_of(now)) & (files["dataRights"].fillna("") != "PUBLIC")
     state = state.mask(tables.is_true(code == Code.NOT_THERE) & exclusive, State.WAITING.value)
     there = state.isin(ON_DISK)
+    # What was recorded has the size that MAST lists; the disk has another one.
+    cut = tables.is_true((code == Code.BAD_SIZE) & (files["bytes_on_disk"] == files["size"]))
+    state = state.mask(cut | (there & uri.isin(list(spoiled))), State.SPOILED.value)
     for kind in (State.GONE, State.SUPERSEDED):
         state = state.mask(there & uri.isin(changes.loc[changes["kind"] == kind, "dataURI"]), kind.value)
     return state.mask(there & _has_other_version(files, changes), State.STALE.value)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.mast.errors import NothingRecorded, OutputError
 from jwst_mast_assets.records.files import write_json
 from jwst_mast_assets.records.ledger import Ledger
@@ -66,7 +67,7 @@ class Forgotten:
         found = {uri: entry for name in files for uri, entry in self._find(name).items()}
         with self.store.locked("forgotten"):
             known = self.read()
-            new = {uri: {**entry, "at": now.isoformat(timespec="seconds")} for uri, entry in found.items()}
+            new = {uri: {**entry, "at": iso_second(now)} for uri, entry in found.items()}
             new = {uri: entry for uri, entry in new.items() if uri not in known}
             write_json(self.path, {**known, **new})
         return sorted(entry["file"] for entry in new.values())

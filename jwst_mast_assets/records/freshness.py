@@ -28,14 +28,14 @@ def last_comparisons(store: TableStore, proposals: Iterable[str]) -> pd.DataFram
         Columns of ``tables.FRESHNESS_TABLE``, one row per proposal; missing: never.
     """
     checked, scanned = Ledger(store).checked(), read_notes(store)["scanned"]
-    looked = _changed([store.folder / FILE])
+    looked = _changed(store.folder / FILE)
     named = read_compared(store)["productFilename"].str.extract(r"^jw(\d{5})")[0]
     compared = set(named.dropna())
     rows = [
         {
             "proposal": proposal,
-            "observations": _newest(_changed(_days(store, "obs_table", proposal)), checked.get(proposal)),
-            "products": _newest(_changed(_days(store, "product_table", proposal))),
+            "observations": _newest(_last(store, "obs_table", proposal), checked.get(proposal)),
+            "products": _newest(_last(store, "product_table", proposal)),
             "checksums": _newest(looked) if proposal in compared else None,
             "disk": _newest(scanned.get(proposal)),
         }
@@ -44,14 +44,15 @@ def last_comparisons(store: TableStore, proposals: Iterable[str]) -> pd.DataFram
     return tables.conform(pd.DataFrame(rows, columns=list(tables.FRESHNESS_TABLE)), tables.FRESHNESS_TABLE)
 
 
-def _days(store: TableStore, asset: str, proposal: str) -> list[Path]:
-    return list((store.folder / asset / proposal).glob("*.parquet"))
+def _last(store: TableStore, asset: str, proposal: str) -> str | None:
+    """When the newest table of a proposal was written, ISO."""
+    times = store.written(asset, proposal).values()
+    return max(times).isoformat() if times else None
 
 
-def _changed(paths: Iterable[Path]) -> str | None:
-    """When the newest of some files was written, ISO."""
-    times = [path.stat().st_mtime for path in paths if path.exists()]
-    return dt.datetime.fromtimestamp(max(times), dt.timezone.utc).isoformat() if times else None
+def _changed(path: Path) -> str | None:
+    """When a file was written, ISO."""
+    return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.timezone.utc).isoformat() if path.exists() else None
 
 
 def _newest(*times: str | None) -> str | None:

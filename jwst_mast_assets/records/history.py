@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from jwst_mast_assets.downloads.codes import FETCHED, Code
 from jwst_mast_assets.mast import tables
-from jwst_mast_assets.mast.dates import moment
+from jwst_mast_assets.mast.dates import moment, utc_now
 from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.names import proposal_key
 from jwst_mast_assets.mast.partition_cells import Cell
@@ -150,7 +150,7 @@ def record_events(store: TableStore, proposal: str, events: pd.DataFrame) -> int
     unknown = set(table["event"].dropna()) - set(EVENTS)
     if unknown or table[["event", "dataURI"]].isna().any(axis=None):
         raise ValueError(f"every event needs a dataURI and is one of {', '.join(EVENTS)}; not {sorted(unknown)}")
-    table["when"] = table["when"].fillna(moment(dt.datetime.now(dt.timezone.utc)))
+    table["when"] = table["when"].fillna(moment(utc_now()))
     table["proposal_id"] = table["proposal_id"].fillna(int(proposal))
     run = re.sub(r"\W", "", str(table["run_id"].fillna("").iloc[0]))[:8] or "none"
     _write(folder(store, proposal_key(proposal)), f"{re.sub(r'[-:.]', '', table['when'].max())}-{run}", table)

@@ -19,6 +19,7 @@ import pandas as pd
 from jwst_mast_assets.downloads import PRESENT, Code
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config, parameters_with
+from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.selection import observation_is_wanted
@@ -31,7 +32,7 @@ MEANING = 2
 """Raised where these parameters come to mean more files than before: what was complete is then looked at again. 2: file
 types with hyphens, files without a type, modes as MAST has them, and level 3 of several observations."""
 
-KINDS = ("fits", "jpg", "png", "ecsv", "json", "csv")
+ENDINGS = ("fits", "jpg", "png", "ecsv", "json", "csv")
 """Values of ``filetypes`` that mean all files with an ending."""
 
 MOST_SELECTIONS = 5
@@ -67,7 +68,7 @@ def selection_fingerprint(config: Config) -> str:
     if not config.exclude:
         # It was not there when the first fingerprints were recorded.
         del values["exclude"]
-    if config.obsmode or config.obsnums or any(kind in KINDS or "-" in kind for kind in config.filetypes):
+    if config.obsmode or config.obsnums or any(kind in ENDINGS or "-" in kind for kind in config.filetypes):
         values["meaning"] = MEANING
     return _digest(json.dumps(values, sort_keys=True, default=str))
 
@@ -159,7 +160,7 @@ class Ledger:
                             number,
                             cell.key not in missing and cell.key not in awaited,
                             None if release is None or pd.isna(release) else float(release),
-                            now.isoformat(timespec="seconds"),
+                            iso_second(now),
                             cell.key in wants_token,
                             int(awaited.get(cell.key, 0)),
                         )
@@ -189,7 +190,7 @@ class Ledger:
                 for key in sorted(key for key in reasons if key.endswith(f"|{proposal}")):
                     entry = known.get(key[:-6], {}).get(selection)
                     if entry and entry["complete"]:
-                        since = now.isoformat(timespec="seconds")
+                        since = iso_second(now)
                         entry |= {"complete": False, "due": reasons[key], "due_since": since}
                         marked.append(key)
         return marked
@@ -234,7 +235,7 @@ class Ledger:
 
     def note_checked(self, proposals: Iterable[str], now: dt.datetime) -> None:
         """Write down that MAST's list of some proposals was compared just now."""
-        checked = {**self.checked(), **dict.fromkeys(proposals, now.isoformat(timespec="seconds"))}
+        checked = {**self.checked(), **dict.fromkeys(proposals, iso_second(now))}
         self._write("checked.json", checked)
 
     def checked(self) -> dict[str, str]:

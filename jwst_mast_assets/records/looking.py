@@ -18,7 +18,7 @@ from jwst_mast_assets.records.pace import AT_ONCE, Rotation
 FAIR_SHARE = 0.6
 """A group that had less of the tick than this when the time was over is not to blame."""
 
-Result = TypeVar("Result")
+Value = TypeVar("Value")
 
 Handle = Callable[[list[str], pd.DataFrame], Collection[str]]
 """Takes a group and its observations; returns the proposals that have something due."""
@@ -99,7 +99,7 @@ def look(archive: Archive, config: Config, rotation: Rotation, seconds: float, h
     return number
 
 
-def within(seconds: float, work: Callable[[], Result]) -> Result:
+def within(seconds: float, work: Callable[[], Value]) -> Value:
     """The result of some work, done in a thread that is given up after a while.
 
     Raises
@@ -109,7 +109,7 @@ def within(seconds: float, work: Callable[[], Result]) -> Result:
     Exception
         As the work does.
     """
-    done: queue.SimpleQueue[tuple[Result | None, Exception | None]] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[Value | None, Exception | None]] = queue.SimpleQueue()
 
     def run() -> None:
         try:

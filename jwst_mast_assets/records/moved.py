@@ -70,5 +70,5 @@ def _move(store: TableStore, old: Cell, new: Cell, obsids: list[int]) -> None:
     observations = store.read("obs_table", [old])
     observations = observations[~observations["obsid"].isin(obsids)]
     store.write("obs_table", observations, [old])
-    if store.path("summary_table", old).exists():
+    if not store.missing("summary_table", [old]):
         store.write("summary_table", summaries_of_cells(observations, store.read("product_table", [old])), [old])

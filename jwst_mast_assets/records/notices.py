@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jwst_mast_assets.mast.archive import TOKEN_PAGE
 from jwst_mast_assets.mast.config import Config, load_config
+from jwst_mast_assets.mast.connection import TOKEN_PAGE
 from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.store import STATE_FOLDER
@@ -112,6 +112,12 @@ def failed(proposals: Sequence[str], days: str, reasons: Sequence[str], run_id: 
     """A download failed: which, and why."""
     why = "\n".join(dict.fromkeys(reasons)) or "The run ended without giving a reason."
     return Notice(f"download of {_numbers(proposals)} failed ({days})", f"{why}\nRun {run_id}", "failure")
+
+
+def short_list(proposals: Sequence[str], lists: Sequence[str]) -> Notice:
+    """MAST's list was shorter than what is on record, also when it was asked again; one sentence for each list."""
+    kept = "What is on record is kept, and the lists are asked for again."
+    return Notice(f"MAST lists less of {_numbers(proposals)} than before", "\n".join([*lists, kept]), "warning")
 
 
 class TokenState(NamedTuple):

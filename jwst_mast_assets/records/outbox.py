@@ -9,19 +9,23 @@ Kept in the output folder, ``<root>/.jwst_mast_assets/outbox.json``, until the r
 """
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jwst_mast_assets.mast.archive import TOKEN_PAGE
+from jwst_mast_assets.mast.connection import TOKEN_PAGE
+from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.notices import Notice
 from jwst_mast_assets.records.store import TableStore
 
-HOUR = dt.timedelta(hours=1)
+BETWEEN_NOTICES = dt.timedelta(hours=1)
 RETRY = dt.timedelta(minutes=10)
 """Time between two attempts to reach a receiver that is down."""
 
-KINDS = ("new", "released", "reprocessed", "healed", "failed")
+SHORT = "short list"
+"""Kind of the news that MAST lists less than before."""
+
+NEWS_KINDS = ("new", "released", "reprocessed", "healed", SHORT, "failed")
 """What news are about, in the order in which a notice names them."""
 
 OUTAGES = {"disk": "the disk is full", "mast": "MAST does not answer"}
@@ -62,8 +66,12 @@ class Outbox:
             for each in news:
                 if each.id not in box["done"]:
                     box["done"] = [*box["done"], each.id][-MOST_REMEMBERED:]
-                    box["news"].append({**each._asdict(), "at": _iso(now)})
+                    box["news"].append({**each._asdict(), "at": iso_second(now)})
             self._write(box)
+
+    def note_short(self, notices: Mapping[str, Notice], now: dt.datetime) -> None:
+        """Keep notices of short lists, by proposal: one a day for each, whoever finds it. Raises OutputError."""
+        self.add([News(f"short {now:%Y-%m-%d} {key}", key, SHORT, *each[:2]) for key, each in notices.items()], now)
 
     def fail(self, cause: str, why: str, event: str, now: dt.datetime) -> None:
         """Note a failure with one of the ``OUTAGES``: the first opens the outage. Raises OutputError."""
@@ -73,8 +81,8 @@ class Outbox:
                 box["done"] = [*box["done"], event][-MOST_REMEMBERED:]
                 known = box["outages"].get(cause)
                 if known is None or known["ended"]:
-                    known = {"since": _iso(now), "failures": 0, "told": False, "ended": None, "why": why}
-                box["outages"][cause] = {**known, "failures": known["failures"] + 1, "last": _iso(now)}
+                    known = {"since": iso_second(now), "failures": 0, "told": False, "ended": None, "why": why}
+                box["outages"][cause] = {**known, "failures": known["failures"] + 1, "last": iso_second(now)}
                 self._write(box)
 
     def work_again(self, now: dt.datetime) -> None:
@@ -84,7 +92,7 @@ class Outbox:
         with self.store.locked("outbox"):
             box = self._read()
             for cause, outage in box["outages"].items():
-                outage["ended"] = outage["ended"] or (_iso(now) if cause != TOKEN else None)
+                outage["ended"] = outage["ended"] or (iso_second(now) if cause != TOKEN else None)
             self._write(box)
 
     def note_token(self, accepted: bool | None, now: dt.datetime) -> None:
@@ -110,10 +118,11 @@ class Outbox:
         with self.store.locked("outbox"):
             box = self._read()
             if accepted is False:
-                opened = {"since": _iso(now), "failures": 1, "told": False, "ended": None, "last": _iso(now), "why": ""}
+                at = iso_second(now)
+                opened = {"since": at, "failures": 1, "told": False, "ended": None, "last": at, "why": ""}
                 box["outages"][TOKEN] = {**box["outages"].get(TOKEN, opened), "ended": None}
             elif accepted and box["outages"][TOKEN]["told"]:
-                box["outages"][TOKEN]["ended"] = _iso(now)
+                box["outages"][TOKEN]["ended"] = iso_second(now)
             else:
                 # Nobody was told that it had failed, or there is none any more.
                 del box["outages"][TOKEN]
@@ -157,7 +166,7 @@ class Outbox:
                     break
                 sent += 1
                 _settle(box, key, now)
-            box["tried"] = _iso(now) if problems else None
+            box["tried"] = iso_second(now) if problems else None
             if sent or problems:
                 self._write(box)
         return sent, problems
@@ -174,7 +183,7 @@ def _due(box: dict[str, Any], now: dt.datetime) -> list[tuple[str, Notice]]:
     """The notices that can be sent now, each with its cause or proposal."""
     due = [(cause, notice) for cause, outage in box["outages"].items() if (notice := _of_outage(cause, outage))]
     for proposal in dict.fromkeys(news["proposal"] for news in box["news"]):
-        if not _within(box["sent"].get(proposal), HOUR, now):
+        if not _within(box["sent"].get(proposal), BETWEEN_NOTICES, now):
             due.append((proposal, _of_proposal([news for news in box["news"] if news["proposal"] == proposal])))
     return due
 
@@ -204,14 +213,14 @@ def _of_token(outage: dict[str, Any]) -> Notice | None:
 
 def _of_proposal(news: list[dict[str, str]]) -> Notice:
     """One notice of all that is new of a proposal."""
-    counts = {kind: sum(each["kind"] == kind for each in news) for kind in KINDS}
+    counts = {kind: sum(each["kind"] == kind for each in news) for kind in NEWS_KINDS}
     told = {kind: count for kind, count in counts.items() if count}
-    kind = "failure" if set(told) == {"failed"} else "warning" if "failed" in told else "success"
+    kind = "failure" if set(told) == {"failed"} else "warning" if {"failed", SHORT} & set(told) else "success"
     if len(news) == 1:
         return Notice(news[0]["title"], news[0]["body"], kind)
     whose = news[0]["proposal"].lstrip("0") or "daily checks"
     title = f"{whose}: {', '.join(f'{count} {name}' for name, count in told.items())}"
-    in_order = sorted(news, key=lambda each: KINDS.index(each["kind"]))
+    in_order = sorted(news, key=lambda each: NEWS_KINDS.index(each["kind"]))
     parts = list(dict.fromkeys(f"{each['kind']}: {each['title']}\n{each['body']}" for each in in_order))
     more = [f"... and {len(parts) - MOST_PARTS} more"] if len(parts) > MOST_PARTS else []
     return Notice(title, "\n\n".join([*parts[:MOST_PARTS], *more]), kind)
@@ -220,7 +229,7 @@ def _of_proposal(news: list[dict[str, str]]) -> Notice:
 def _settle(box: dict[str, Any], key: str, now: dt.datetime) -> None:
     """Note that a notice was sent."""
     if key not in (*OUTAGES, TOKEN):
-        box["sent"][key] = _iso(now)
+        box["sent"][key] = iso_second(now)
         box["news"] = [news for news in box["news"] if news["proposal"] != key]
     elif box["outages"][key]["ended"]:
         del box["outages"][key]
@@ -231,7 +240,3 @@ def _settle(box: dict[str, Any], key: str, now: dt.datetime) -> None:
 def _within(at: str | None, span: dt.timedelta, now: dt.datetime) -> bool:
     """Whether a time is less than a span ago; one in the future is a clock's that was ahead, and counts for nothing."""
     return bool(at) and dt.timedelta(0) <= now - dt.datetime.fromisoformat(str(at)) < span
-
-
-def _iso(now: dt.datetime) -> str:
-    return now.isoformat(timespec="seconds")

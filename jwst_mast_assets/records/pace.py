@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from jwst_mast_assets.mast.dates import iso_second
+
 TARGET_SECONDS = 8.0
 """How long MAST should need for a group."""
 
@@ -251,7 +253,7 @@ class Rotation:
         """Note in the pace what the next tick has to know."""
         self.pace.suspects = [list(group) for group in self._suspects]
         if self.asked:
-            at = self._now.isoformat(timespec="seconds")
+            at = iso_second(self._now)
             self.pace.troubles |= {proposal: Trouble(at, why) for proposal, why in self.failed.items()}
 
     def _owed(self, everything: bool) -> list[str]:

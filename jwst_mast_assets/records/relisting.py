@@ -17,6 +17,7 @@ import pandas as pd
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.mast.errors import ArchiveUnavailable
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.products import describe_products
@@ -44,7 +45,7 @@ OBSERVATIONS_PER_QUERY = 5
 LEAST_SECONDS = 8.0
 """That must be left of a tick for another list."""
 
-BYTES_PER_DAY = 500_000_000
+RELISTED_BYTES_PER_DAY = 500_000_000
 """After which, on one day (UTC), only young days are asked about."""
 
 
@@ -63,7 +64,7 @@ class Overdue(NamedTuple):
         return self.interval <= dt.timedelta(days=1)
 
 
-class News(NamedTuple):
+class NewProducts(NamedTuple):
     """What is new in lists of products: dataURIs."""
 
     new: list[str]
@@ -154,10 +155,10 @@ class Relisting:
         """
         due: dict[str, DueCell] = {}
         left_over = LISTS_PER_TICK
-        chosen = [one for one in self._overdue if one.young or self.received < BYTES_PER_DAY]
+        chosen = [one for one in self._overdue if one.young or self.received < RELISTED_BYTES_PER_DAY]
         for one in sorted(chosen, key=lambda one: (one.young, one.lateness), reverse=True):
             key = one.cell.key
-            known = self.cells.get(key, {"at": _iso(self._since(one.cell))})
+            known = self.cells.get(key, {"at": iso_second(self._since(one.cell))})
             begun = int(known.get("asked", 0))
             uris = list(known["uris"]) if begun else []
             lost = list(known.get("lost", ())) if begun else []
@@ -169,7 +170,8 @@ class Relisting:
                     news = within(left, lambda some=part, of=one, to=connection: self._news(to, config, of, some))
                 except ArchiveUnavailable as error:
                     archive.warn(f"The products of {key} could not be listed again: {error}")
-                    known = {**known, "at": _iso(max(self.now - one.interval + AGAIN + EARLY, self._since(one.cell)))}
+                    again = max(self.now - one.interval + AGAIN + EARLY, self._since(one.cell))
+                    known = {**known, "at": iso_second(again)}
                     break
                 finally:
                     self.received += connection.received
@@ -177,7 +179,7 @@ class Relisting:
                 begun += len(part)
             whole = begun >= len(one.obsids)
             self.cells[key] = {
-                "at": _iso(self.now) if whole else known["at"],
+                "at": iso_second(self.now) if whole else known["at"],
                 "asked": 0 if whole else begun,
                 "uris": sorted(set(uris)),
                 "lost": sorted(set(lost)),
@@ -196,7 +198,7 @@ class Relisting:
         """A moment after the last run of a cell."""
         return dt.datetime.fromisoformat(self._entries[cell.key].at) + dt.timedelta(seconds=1)
 
-    def _news(self, archive: Archive, config: Config, one: Overdue, obsids: list[int]) -> News:
+    def _news(self, archive: Archive, config: Config, one: Overdue, obsids: list[int]) -> NewProducts:
         """What is new in the lists of some observations."""
         store: TableStore = self.ledger.store
         found = archive.products(obsids, max(config.batch_size or 0, OBSERVATIONS_PER_QUERY))
@@ -205,7 +207,7 @@ class Relisting:
         products = describe_products(found, observations, config)
         selected = products[tables.is_true(products["selected"])]
         recorded = known.loc[known["parent_obsid"].isin(obsids), "dataURI"]
-        return News(
+        return NewProducts(
             sorted(set(selected["dataURI"]) - set(known["dataURI"])), sorted(set(recorded) - set(found["dataURI"]))
         )
 
@@ -218,7 +220,3 @@ def _due(key: str, uris: list[str], lost: list[str]) -> list[DueCell]:
     told = [f"{counted(len(uris), 'new file')} of known observations"] if uris else []
     told += [f"{counted(len(lost), 'file')} no longer listed"] if lost else []
     return [DueCell(Cell.from_key(key), ", ".join(told), f"files{which}")]
-
-
-def _iso(moment: dt.datetime) -> str:
-    return moment.isoformat(timespec="seconds")

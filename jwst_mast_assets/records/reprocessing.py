@@ -19,7 +19,7 @@ from jwst_mast_assets.records.files import read_parquet, write_parquet
 from jwst_mast_assets.records.history import CURRENT, NEWS_OF_MAST
 from jwst_mast_assets.records.store import TableStore
 
-KINDS = {
+CHANGE_KINDS = {
     "content": "MAST has other bytes under the same name",
     "versions": "MAST records other versions; the bytes are the same, or cannot be compared",
     "superseded": "an association or pool of which MAST lists a newer one, under another time stamp",

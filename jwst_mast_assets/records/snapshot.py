@@ -31,7 +31,7 @@ class Snapshot:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.store = TableStore(config.root)
+        self.store = TableStore.of(config)
         self.disk = Disk()
         self._last: tuple[Hashable, Any] = (None, None)
 

@@ -1,8 +1,7 @@
 """The status of a proposal: what is on disk, what is missing and why, and when MAST was last asked."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import pandas as pd
@@ -20,6 +19,7 @@ from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import PartitionTables, TableStore
+from jwst_mast_assets.records.upkeep_notes import spoiled_now
 
 
 def recorded_proposals(store: TableStore) -> list[str]:
@@ -145,11 +145,11 @@ def status(
     checked, changes, compared = Ledger(store).checked(), read_changes(store), read_compared(store)
     rows = [
         {
-            **_counts(of_proposal.files, changes, compared, now),
+            **_counts(of_proposal.files, changes, compared, spoiled_now(store, of_proposal.files, disk), now),
             "proposal": proposal,
             "observations": of_proposal.observations,
             "forgotten": Forgotten(store).number(proposal),
-            "last_checked": _last_checked(store.folder / "obs_table" / proposal, checked.get(proposal)),
+            "last_checked": _last_checked(store, proposal, checked.get(proposal)),
         }
         for proposal in wanted
         for known in [(selected or {}).get(proposal)]
@@ -158,8 +158,10 @@ def status(
     return tables.conform(pd.DataFrame(rows, columns=list(STATUS_TABLE)), STATUS_TABLE)
 
 
-def _counts(files: pd.DataFrame, changes: pd.DataFrame, compared: pd.DataFrame, now: dt.datetime) -> dict[str, int]:
-    state = file_states(files, changes, now)
+def _counts(
+    files: pd.DataFrame, changes: pd.DataFrame, compared: pd.DataFrame, spoiled: Collection[str], now: dt.datetime
+) -> dict[str, int]:
+    state = file_states(files, changes, now, spoiled)
     on_disk = state.isin(ON_DISK)
     look = of_files_on_disk(compared, files)
     queued = tables.is_true(look["isStale"].astype("boolean").fillna(files["isStale"]))
@@ -175,8 +177,10 @@ def _counts(files: pd.DataFrame, changes: pd.DataFrame, compared: pd.DataFrame, 
     }
 
 
-def _last_checked(folder: Path, compared: str | None) -> str | None:
+def _last_checked(store: TableStore, proposal: str, compared: str | None) -> str | None:
     """When a run last asked for the observations, or the sensor compared its list, whichever was later."""
-    asked = [dt.datetime.fromtimestamp(path.stat().st_mtime, dt.timezone.utc) for path in folder.glob("*.parquet")]
-    times = [*asked, *([dt.datetime.fromisoformat(compared)] if compared else [])]
+    times = [
+        *store.written("obs_table", proposal).values(),
+        *([dt.datetime.fromisoformat(compared)] if compared else []),
+    ]
     return f"{max(times):%Y-%m-%dT%H:%M:%S}" if times else None

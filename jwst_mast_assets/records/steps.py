@@ -18,7 +18,7 @@ from jwst_mast_assets.mast.listing import Listing
 from jwst_mast_assets.mast.observations import query_observations
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.products import query_products
-from jwst_mast_assets.records import holdings, reprocessing, upkeep
+from jwst_mast_assets.records import holdings, reprocessing
 from jwst_mast_assets.records.archive_identity import claim
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.history import record_fetches
@@ -27,6 +27,7 @@ from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.moved import move_to_new_days
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.status import here
+from jwst_mast_assets.records.upkeep_notes import spoiled_files
 
 Choose = Callable[[pd.DataFrame], pd.DataFrame]
 """Takes a product table and returns it with another selection."""
@@ -92,7 +93,7 @@ class Steps:
         listing = query_observations(self.archive, self.config, self.cells, known)
         # Only now, so that a run that cannot ask MAST leaves no trace; and here, so that no later step finds it out.
         make_folder(self.store.root)
-        if not self.store.folder.exists():
+        if not self.store.exists():
             claim(self.store.root, self.archive.server)
         table = Listings(self.store).settle("obs_table", self.cells, listing, known, utc_now())
         listed = table[table["obsid"].isin(list(listing.listed))]
@@ -151,7 +152,7 @@ class Steps:
         """
         known = here(self.store.read("downloaded_files", self.cells), self.config)
         products = Forgotten(self.store).left_out(products)
-        outdated, spoiled = reprocessing.outdated(self.store), upkeep.spoiled_files(self.store)
+        outdated, spoiled = reprocessing.outdated(self.store), spoiled_files(self.store)
         disk = self.snapshot.disk
         plan = downloads.plan_download(products, self.config, self.archive, known, disk, outdated, spoiled)
         return ToFetch(products, known, plan)

@@ -1,12 +1,13 @@
-"""The tables on disk: one Parquet file per asset and cell, inside the output folder that they describe.
+"""The tables: one Parquet file per asset and cell, inside the output folder that they describe or in a bucket.
 
 ``<root>/.jwst_mast_assets/tables/<asset>/<PPPPP>/<YYYY-MM-DD>.parquet``. They belong to the data: a copied or
-moved output folder keeps its records, and those of two folders never mix.
+moved output folder keeps its records, and those of two folders never mix. With ``tablerootdir`` they are objects with
+the same names in a bucket (:mod:`jwst_mast_assets.records.table_bucket`).
 """
 
-import os
+import datetime as dt
 from collections import OrderedDict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +17,11 @@ import pandas as pd
 import pyarrow as pa
 
 from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import OutputError
 from jwst_mast_assets.mast.partition_cells import Cell
-from jwst_mast_assets.records.files import arrow_table, read_parquet, write_arrow
+from jwst_mast_assets.records.files import arrow_table
+from jwst_mast_assets.records.table_places import Folder, Found, TablePlace
 
 STATE_FOLDER = ".jwst_mast_assets"
 LOCK_TIMEOUT = 600.0
@@ -38,9 +41,6 @@ TABLES_KEPT = 12
 FILES_KEPT = 2000
 """Files whose content a store keeps in memory: a year of a proposal, four tables a day."""
 
-Stamp = tuple[str, int, int, int]
-"""A file's path, time of change, size and inode: if one of them differs, so may the content."""
-
 
 class PartitionTables(NamedTuple):
     """What runs have recorded of some partitions."""
@@ -54,24 +54,55 @@ class PartitionTables(NamedTuple):
 
 
 class TableStore:
-    """Reads and writes the tables of one output folder; what has not changed on disk is read once.
+    """Reads and writes the tables of one output folder; what has not changed is read once.
 
     Parameters
     ----------
     root : Path
         ``<outrootdir>/<outsubdir>``.
+    tables_url : str, optional
+        ``s3://bucket/prefix``; default: the tables are in the output folder.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, tables_url: str | None = None) -> None:
         self.root = root
         self.state = root / STATE_FOLDER
         self.folder = self.state / "tables"
-        self._kept: OrderedDict[tuple[str, tuple[Stamp, ...]], pd.DataFrame] = OrderedDict()
-        self._contents: OrderedDict[Stamp, pa.Table] = OrderedDict()
+        self.place: TablePlace = Folder(self.folder)
+        if tables_url:
+            # Not needed by those who have no bucket.
+            from jwst_mast_assets.records.table_bucket import Bucket
 
-    def path(self, asset: str, cell: Cell) -> Path:
-        """The path of a cell's table, which may not exist."""
-        return self.folder / asset / cell.proposal / f"{cell.day:%Y-%m-%d}.parquet"
+            self.place = Bucket(tables_url, self.state, self.locked)
+        self._kept: OrderedDict[tuple[str, tuple[Hashable, ...]], pd.DataFrame] = OrderedDict()
+        self._contents: OrderedDict[Hashable, pa.Table] = OrderedDict()
+
+    @classmethod
+    def of(cls, config: Config) -> "TableStore":
+        """The tables of a configuration's output folder, wherever they are."""
+        return cls(config.root, config.tables_url)
+
+    def check(self) -> None:
+        """Check that the tables can be reached, and are those of this output folder.
+
+        Raises
+        ------
+        ConfigError
+            If they are another output folder's, or elsewhere.
+        TablesUnreachable
+            If their server does not answer or refuses.
+        OutputError
+            If they are lost.
+        """
+        self.place.check()
+
+    def exists(self) -> bool:
+        """Whether any table was ever written. Raises as :meth:`check`."""
+        return self.place.exists()
+
+    def where(self, asset: str) -> str:
+        """The path or address of an asset's tables, for people."""
+        return self.place.where(asset)
 
     def write(self, asset: str, table: pd.DataFrame, cells: Collection[Cell]) -> None:
         """Write one file per cell, also for a cell without rows; one that is the same already stays as it is.
@@ -87,39 +118,46 @@ class TableStore:
         ------
         OutputError
             If the folder cannot be written or is full.
+        ConfigError, TablesUnreachable
+            As :meth:`check`.
         """
         rows = table.groupby("cell", sort=False).indices
         # Converted once, which takes longer than to divide it.
         content = arrow_table(table)
+        there = self.place.find(_name(asset, cell) for cell in cells)
         for cell in cells:
-            path = self.path(asset, cell)
+            name = _name(asset, cell)
             part = content.take(rows[cell.key]) if cell.key in rows else content.slice(0, 0)
-            if not self._is_written(path, part):
-                self._keep(_stamp(path, write_arrow(path, part)), part)
+            if not self._is_written(there.get(name), part):
+                self._keep(self.place.write(name, part, there.get(name)), part)
 
     def read(self, asset: str, cells: Collection[Cell]) -> pd.DataFrame:
-        """The rows of some cells; a cell never written has none."""
-        return self._read_all(asset, [self.path(asset, cell) for cell in cells])
+        """The rows of some cells; a cell never written has none. Raises as :meth:`check`."""
+        return self._read_all(asset, self.place.find(_name(asset, cell) for cell in cells))
 
     def missing(self, asset: str, cells: Collection[Cell]) -> list[Cell]:
-        """Those of some cells that were never written."""
-        return [cell for cell in cells if not self.path(asset, cell).exists()]
+        """Those of some cells that were never written. Raises as :meth:`check`."""
+        there = self.place.find(_name(asset, cell) for cell in cells)
+        return [cell for cell in cells if _name(asset, cell) not in there]
 
     def read_proposal(self, asset: str, proposal: str) -> pd.DataFrame:
-        """The rows of all days of a proposal."""
-        return self._read_all(asset, sorted((self.folder / asset / proposal).glob("*.parquet")))
+        """The rows of all days of a proposal. Raises as :meth:`check`."""
+        return self._read_all(asset, self.place.of_proposal(asset, proposal))
 
-    def versions(self, asset: str, proposal: str) -> tuple[Stamp, ...]:
-        """What changes when any table of a proposal is written: paths, times, sizes and inodes."""
-        paths = sorted((self.folder / asset / proposal).glob("*.parquet"))
-        return tuple(_stamp(path, path.stat()) for path in paths)
+    def versions(self, asset: str, proposal: str) -> tuple[Hashable, ...]:
+        """What changes when any table of a proposal is written."""
+        return tuple(found.stamp for found in self.place.of_proposal(asset, proposal).values())
+
+    def written(self, asset: str, proposal: str) -> dict[Cell, dt.datetime]:
+        """When the table of each day of a proposal was written (UTC)."""
+        return {
+            _cell(name): dt.datetime.fromtimestamp(found.changed, dt.timezone.utc)
+            for name, found in self.place.of_proposal(asset, proposal).items()
+        }
 
     def cells(self, asset: str) -> list[Cell]:
         """The cells that have been written."""
-        return [
-            Cell.from_key(f"{path.stem}|{path.parent.name}")
-            for path in sorted((self.folder / asset).glob("*/*.parquet"))
-        ]
+        return [_cell(name) for name in self.place.names(asset)]
 
     @contextmanager
     def locked(self, proposal: str) -> Iterator[None]:
@@ -137,44 +175,49 @@ class TableStore:
             raise OutputError(f"The folder {folder} cannot be created ({error.strerror})") from None
         try:
             with filelock.FileLock(folder / f"{proposal}.lock", timeout=LOCK_TIMEOUT):
+                self.place.list_again()
                 yield
         except filelock.Timeout as error:
             raise OutputError(
                 f"Another program has held {error.lock_file} for ten minutes; end it and run again"
             ) from None
 
-    def _read_all(self, asset: str, paths: list[Path]) -> pd.DataFrame:
-        there = [path for path in paths if path.exists()]
-        key = asset, tuple(_stamp(path, path.stat()) for path in there)
+    def _read_all(self, asset: str, there: Mapping[str, Found]) -> pd.DataFrame:
+        key = asset, tuple(found.stamp for found in there.values())
         if key not in self._kept:
-            self._kept[key] = _table(asset, [self._content(path) for path in there])
+            self._kept[key] = _table(asset, self._contents_of(there))
             if len(self._kept) > TABLES_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key].copy()
 
-    def _content(self, path: Path) -> pa.Table:
-        stamp = _stamp(path, path.stat())
-        if stamp not in self._contents:
-            self._keep(stamp, read_parquet(path, "run the job jwst_download for this proposal and day again"))
-        return self._contents[stamp]
+    def _contents_of(self, there: Mapping[str, Found]) -> list[pa.Table]:
+        known = {name: self._contents[found.stamp] for name, found in there.items() if found.stamp in self._contents}
+        unknown = {name: found for name, found in there.items() if name not in known}
+        for name, (stamp, content) in zip(unknown, self.place.read(unknown), strict=True):
+            self._keep(stamp, content)
+            known[name] = content
+        return [known[name] for name in there]
 
-    def _is_written(self, path: Path, table: pa.Table) -> bool:
-        """Whether a file that this store has read or written has just this content."""
-        try:
-            known = self._contents.get(_stamp(path, path.stat()))
-        except OSError:
-            return False
+    def _is_written(self, found: Found | None, table: pa.Table) -> bool:
+        """Whether a table that this store has read or written has just this content."""
+        known = None if found is None else self._contents.get(found.stamp)
         return known is not None and known.equals(table)
 
-    def _keep(self, stamp: Stamp, content: pa.Table) -> None:
+    def _keep(self, stamp: Hashable, content: pa.Table) -> None:
         self._contents[stamp] = content
         if len(self._contents) > FILES_KEPT:
             self._contents.popitem(last=False)
 
 
-def _stamp(path: Path, found: os.stat_result) -> Stamp:
-    return str(path), found.st_mtime_ns, found.st_size, found.st_ino
+def _name(asset: str, cell: Cell) -> str:
+    """The name of a cell's table, which may not exist."""
+    return f"{asset}/{cell.proposal}/{cell.day:%Y-%m-%d}.parquet"
+
+
+def _cell(name: str) -> Cell:
+    _, proposal, file = name.split("/")
+    return Cell.from_key(f"{file.removesuffix('.parquet')}|{proposal}")
 
 
 def _table(asset: str, found: list[pa.Table]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from jwst_mast_assets.mast.products import describe_products
 from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.records.store import TableStore
 
-MOST_OBSERVATIONS = 100
+SAMPLE_SIZE = 100
 """At most this many observations have their files listed; for larger proposals the totals are estimates."""
 
 
@@ -99,7 +99,7 @@ def _survey(archive: Archive, config: Config, store: TableStore, proposal: str, 
 
 def _surveyed(archive: Archive, config: Config, store: TableStore, proposal: str, observations: pd.DataFrame) -> Survey:
     wanted = observations[tables.is_true(observations["wanted"])]
-    step = max(1, -(-len(wanted) // MOST_OBSERVATIONS))
+    step = max(1, -(-len(wanted) // SAMPLE_SIZE))
     looked_at = wanted.iloc[::step]
     found = archive.products([int(obsid) for obsid in looked_at["obsid"]], config.batch_size)
     products = describe_products(found, looked_at, config).drop_duplicates("dataURI")

@@ -3,8 +3,6 @@
 Each day every recorded file of the watched proposals is looked for (its folder is listed once), and a share of them is
 read again, those first that were read longest ago: within ``reread_days`` every file is. Nothing is deleted here: the
 next run of a day fetches what is missing, and replaces a spoiled file once the new one is verified.
-
-What was read is in ``<root>/.jwst_mast_assets/tables/read_files.parquet``, columns of ``tables.READ_TABLE``.
 """
 
 import datetime as dt
@@ -18,14 +16,14 @@ from jwst_mast_assets.downloads import FETCHED, Code, Plan, audit, give_modes
 from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.dates import moment
-from jwst_mast_assets.records.files import read_parquet, write_parquet
+from jwst_mast_assets.mast.dates import iso_second, moment
+from jwst_mast_assets.records.files import write_parquet
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.status import here
 from jwst_mast_assets.records.store import TableStore
-from jwst_mast_assets.records.upkeep_notes import read_notes, write_notes
+from jwst_mast_assets.records.upkeep_notes import TABLE, read_again, read_notes, write_notes
 
 FEW = 10
 """So many missing files are restored even if they are most of a proposal's: someone deleted them one by one."""
@@ -33,8 +31,7 @@ FEW = 10
 LONGEST_CREDIT = 7.0
 """Days whose share is read at once after a pause."""
 
-TABLE = "read_files.parquet"
-COLUMNS = ("cell", "dataURI", "productFilename", "outfilename", "bytes_on_disk", "mtime", "md5", "recorded_mtime")
+LOOKED_AT = ("cell", "dataURI", "productFilename", "outfilename", "bytes_on_disk", "mtime", "md5", "recorded_mtime")
 
 
 class Findings(NamedTuple):
@@ -122,7 +119,7 @@ def look_after(
     _record(store, bad)
     write_parquet(store.folder / TABLE, table)
     marked = Ledger(store).mark_due(reasons, config, now)
-    scanned = dict.fromkeys(proposals, now.isoformat(timespec="seconds"))
+    scanned = dict.fromkeys(proposals, iso_second(now))
     kept = {proposal: counts for proposal, counts in notes["held"].items() if proposal not in proposals}
     notes |= {"scanned": {**notes["scanned"], **scanned}, "held": {**kept, **held}}
     write_notes(store, notes)
@@ -149,22 +146,6 @@ def held_sentence(proposal: str, counts: Sequence[int], command: str) -> str:
         f"{proposal}: {counts[0]} of {counts[1]} recorded files are missing on disk, so nothing is restored: is a disk "
         f"not mounted? If they are really lost: {command}"
     )
-
-
-def read_again(store: TableStore) -> pd.DataFrame:
-    """Which files were read again and when; columns of ``tables.READ_TABLE``. Raises OutputError."""
-    path = store.folder / TABLE
-    if not path.exists():
-        return tables.empty(tables.READ_TABLE)
-    found = read_parquet(path, "remove it; the files are then read again").to_pandas()
-    return tables.conform(found, tables.READ_TABLE)
-
-
-def spoiled_files(store: TableStore) -> dict[str, float]:
-    """The files that were found spoiled, by dataURI, and when those on disk were last changed; for a plan."""
-    table = read_again(store)
-    rows = table[table["problem"].notna() & table["mtime"].notna()]
-    return dict(zip(rows["dataURI"], rows["mtime"].astype(float), strict=True))
 
 
 def restored(plan: Plan, files: pd.DataFrame, known: pd.DataFrame) -> str:
@@ -199,8 +180,8 @@ def _expected(store: TableStore, config: Config, proposals: Sequence[str]) -> pd
         wanted = tables.is_true(files["selected"]) & files["bytes_on_disk"].notna()
         wanted &= ~files["dataURI"].isin(forgotten) & ~selection.is_excluded(files["productFilename"], config)
         rows = files.assign(recorded_mtime=files["mtime"])[wanted]
-        parts.append(rows[list(COLUMNS)].assign(proposal=proposal))
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*COLUMNS, "proposal"])
+        parts.append(rows[list(LOOKED_AT)].assign(proposal=proposal))
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*LOOKED_AT, "proposal"])
     table = table.sort_values("recorded_mtime", kind="stable")
     kinds = {"bytes_on_disk": "Int64", "mtime": "Float64", "recorded_mtime": "Float64"}
     return table.astype({name: kinds.get(name, "string") for name in table}).reset_index(drop=True)
@@ -232,7 +213,7 @@ def _share(
     credit = min(credit, max(LONGEST_CREDIT * per_day, float(size.iloc[0])))
     chosen = queue[size.cumsum() <= credit]
     left = credit - float(chosen["bytes_on_disk"].sum())
-    notes["read"] = {"at": now.isoformat(timespec="seconds"), "bytes_left": round(left)}
+    notes["read"] = {"at": iso_second(now), "bytes_left": round(left)}
     return chosen
 
 
@@ -294,6 +275,6 @@ def _record(store: TableStore, bad: pd.DataFrame) -> None:
         record_events(store, str(proposal), new[["dataURI", "productFilename", "event"]])
 
 
-def watched_and_recorded(store: TableStore, watched: Collection[str]) -> list[str]:
-    """The watched proposals of which files are recorded."""
-    return sorted({cell.proposal for cell in store.cells("downloaded_files")} & set(watched))
+def with_files(store: TableStore, proposals: Collection[str]) -> list[str]:
+    """Those of some proposals of which files are recorded."""
+    return sorted({cell.proposal for cell in store.cells("downloaded_files")} & set(proposals))

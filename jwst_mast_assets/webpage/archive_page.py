@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.records.store import STATE_FOLDER
-from jwst_mast_assets.webpage.archive_card import Card, read_cards
+from jwst_mast_assets.webpage.archive_card import NEWEST, Card, read_cards
 from jwst_mast_assets.webpage.templates import GENERATOR, render
 
-NEWEST = 8
 PLOT_DAYS = 30
 RELEASES = 12
 
@@ -50,7 +50,7 @@ def write_archive_page(root: Path, now: dt.datetime | None = None) -> Path | Non
     before = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
     if before is not None and GENERATOR not in before[:2000]:
         return None
-    now = (now or dt.datetime.now(dt.timezone.utc)).astimezone(dt.timezone.utc)
+    now = (now or utc_now()).astimezone(dt.timezone.utc)
     cards = [card for card in read_cards(root / STATE_FOLDER / "pages") if (root / card["proposal"]).is_dir()]
     html = render("archive.html", **_context(cards, now))
     if before is None or _without_time(before) != _without_time(html):

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageOps
 
-from jwst_mast_assets.webpage.thumbnails import FORMATS, MAX_PIXELS
+from jwst_mast_assets.webpage.thumbnails import MAX_PIXELS, PICTURE_FORMATS
 
-TILE, COLUMNS, ROWS = 96, 8, 3
+TILE, TILES_ACROSS, TILES_DOWN = 96, 8, 3
 GAP = 4
 
 
@@ -25,15 +25,15 @@ def contact_sheet(paths: Sequence[str]) -> bytes | None:
     bytes or None
         None if there is none to show.
     """
-    step = max(1.0, len(paths) / (COLUMNS * ROWS))
-    chosen = [paths[int(number * step)] for number in range(min(len(paths), COLUMNS * ROWS))]
+    step = max(1.0, len(paths) / (TILES_ACROSS * TILES_DOWN))
+    chosen = [paths[int(number * step)] for number in range(min(len(paths), TILES_ACROSS * TILES_DOWN))]
     tiles = [tile for path in chosen if (tile := _tile(path))]
     if not tiles:
         return None
-    across, down = min(len(tiles), COLUMNS), -(-len(tiles) // COLUMNS)
+    across, down = min(len(tiles), TILES_ACROSS), -(-len(tiles) // TILES_ACROSS)
     sheet = Image.new("RGB", (across * (TILE + GAP) - GAP, down * (TILE + GAP) - GAP), "white")
     for number, tile in enumerate(tiles):
-        sheet.paste(tile, (number % COLUMNS * (TILE + GAP), number // COLUMNS * (TILE + GAP)))
+        sheet.paste(tile, (number % TILES_ACROSS * (TILE + GAP), number // TILES_ACROSS * (TILE + GAP)))
     content = io.BytesIO()
     sheet.save(content, "JPEG", quality=70, optimize=True)
     return content.getvalue()
@@ -41,7 +41,7 @@ def contact_sheet(paths: Sequence[str]) -> bytes | None:
 
 def _tile(path: str) -> Image.Image | None:
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(path, formats=PICTURE_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 return None
             image.draft(None, (2 * TILE, 2 * TILE))

@@ -1,6 +1,6 @@
 """What MAST's observations say of the page's rows: target, filters, mode, exposure time, footprint."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -8,7 +8,8 @@ import pandas as pd
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.webpage.rows import LEVEL3, Row
 
-MAX_NAMED = 4
+MOST_NAMED = 4
+"""This many titles, targets, ... are listed; for the others, only their number."""
 
 
 class Observed:
@@ -63,9 +64,9 @@ class Observed:
         times = [observation["t_exptime"] for observation in self.of(row) if observation["t_exptime"]]
         dates = [observation["date_min"] for observation in self.of(row) if observation["date_min"]]
         return {
-            "target": _few(self.targets(row)),
-            "instrument": _few(self.modes(row)),
-            "filters": _few(_unique(o["filters"] and filters_text(o["filters"]) for o in self.of(row))),
+            "target": few(self.targets(row)),
+            "instrument": few(self.modes(row)),
+            "filters": few(_unique(o["filters"] and filters_text(o["filters"]) for o in self.of(row))),
             "exposure": f"{max(times):,.0f} s" if times and row.kind == LEVEL3 else "",
             "date": min(dates)[:10] if dates else "",
         }
@@ -94,6 +95,7 @@ def _unique(values: Iterable[Any]) -> list[str]:
     return list(dict.fromkeys(str(value) for value in values if value))
 
 
-def _few(values: list[str]) -> str:
-    more = f" and {len(values) - MAX_NAMED} more" if len(values) > MAX_NAMED else ""
-    return ", ".join(values[:MAX_NAMED]) + more
+def few(values: Sequence[str]) -> str:
+    """The first of several values, and how many more there are."""
+    more = f" and {len(values) - MOST_NAMED} more" if len(values) > MOST_NAMED else ""
+    return ", ".join(values[:MOST_NAMED]) + more

@@ -9,10 +9,8 @@ import pandas as pd
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.file_states import URGENCY, State
 from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.webpage.observed import MOST_NAMED, few
 from jwst_mast_assets.webpage.rows import File
-
-MAX_NAMED = 4
-"""This many titles, targets, ... are listed; for the others, only their number."""
 
 
 class Fact(NamedTuple):
@@ -78,8 +76,8 @@ def make_overview(observations: pd.DataFrame, files: list[File]) -> Overview:
         instruments=_instruments(observations["instrument_name"]),
         dates="" if not dates else dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}",
         facts=facts,
-        waiting=waiting[:MAX_NAMED],
-        more_waiting=max(0, len(waiting) - MAX_NAMED),
+        waiting=waiting[:MOST_NAMED],
+        more_waiting=max(0, len(waiting) - MOST_NAMED),
     )
 
 
@@ -139,9 +137,9 @@ def make_summary(summary: pd.DataFrame, observations: pd.DataFrame, files: list[
             {
                 "obsnum": number,
                 "date": _first(row, mine),
-                "target": _few(mine["target_name"]),
+                "target": few(_by_frequency(mine["target_name"])),
                 "instrument": _instruments(mine["instrument_name"]),
-                "filters": _few(mine["filters"]),
+                "filters": few(_by_frequency(mine["filters"])),
                 "planned": bool(len(mine)) and bool(tables.is_true(mine["calib_level"] < 0).all()),
                 "present": sum(file.state == State.PRESENT for file in own),
                 "states": [(s, n) for s in URGENCY[:-1] if (n := sum(f.state == s for f in own))],
@@ -161,12 +159,6 @@ def _of(table: pd.DataFrame, number: int | None) -> pd.DataFrame:
     if "obsnum" not in table:
         return table.iloc[:0]
     return table[table["obsnum"].isna() if number is None else tables.is_true(table["obsnum"] == number)]
-
-
-def _few(values: pd.Series) -> str:
-    found = _by_frequency(values)
-    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
-    return ", ".join(found[:MAX_NAMED]) + more
 
 
 def _first(row: pd.DataFrame, observations: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.layout import make_folder, proposal_folder
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.records.reports import to_text
@@ -20,7 +21,7 @@ from jwst_mast_assets.webpage.columns import FIGURE, Columns, PageColumn, level3
 from jwst_mast_assets.webpage.headers import fill_in_keywords
 from jwst_mast_assets.webpage.observed import Observed
 from jwst_mast_assets.webpage.overview import make_overview, make_summary
-from jwst_mast_assets.webpage.page_data import KINDS, page_data
+from jwst_mast_assets.webpage.page_data import ROW_KINDS, page_data
 from jwst_mast_assets.webpage.previews import PREVIEW, make_previews
 from jwst_mast_assets.webpage.rows import GUIDE_STAR, LEVEL3, File, Row, make_files, make_rows
 from jwst_mast_assets.webpage.sky import make_sky
@@ -33,7 +34,7 @@ LAYOUT = 3
 
 PROGRAM_PAGE = "https://www.stsci.edu/jwst/science-execution/program-information?id="
 PROGRAM_AT_MAST = "https://mast.stsci.edu/search/ui/#/jwst/results?program_id="
-TITLES = dict(zip(KINDS, ("Exposures", "Level-3 products", "Guide stars"), strict=True))
+TITLES = dict(zip(ROW_KINDS, ("Exposures", "Level-3 products", "Guide stars"), strict=True))
 MAX_PROBLEMS = 100
 """This many problems are listed in the page; for the others, only their number."""
 
@@ -95,7 +96,7 @@ def write_page(
     OutputError
         If the page cannot be written. Files that cannot be read are problems of the page, not errors.
     """
-    now = now or dt.datetime.now(dt.timezone.utc)
+    now = now or utc_now()
     folder = proposal_folder(config, proposal)
     make_folder(folder)
     state = config.root / STATE_FOLDER / "pages"
@@ -145,7 +146,7 @@ def _about(folder: Path, proposal: str) -> dict[str, Any]:
 def _of_rows(rows: Sequence[Row]) -> dict[str, Any]:
     """How many rows there are, and the sections in which they are shown."""
     titles = {kind: title for kind, title in TITLES.items() if any(row.kind == kind for row in rows)}
-    return {"rows": len(rows), "titles": titles, "level3": LEVEL3, "kinds": KINDS}
+    return {"rows": len(rows), "titles": titles, "level3": LEVEL3, "kinds": ROW_KINDS}
 
 
 def _tables_beside(folder: Path, proposal: str) -> list[str]:

@@ -17,9 +17,9 @@ from jwst_mast_assets.webpage.previews import PREVIEW
 from jwst_mast_assets.webpage.rows import EXPOSURE, GUIDE_STAR, LEVEL3, File, Row
 from jwst_mast_assets.webpage.table_cells import Figure, link_to, make_cells, value_of
 
-KINDS = (EXPOSURE, LEVEL3, GUIDE_STAR)
+ROW_KINDS = (EXPOSURE, LEVEL3, GUIDE_STAR)
 URI_OF_FILES = "mast:JWST/product/"
-FIRST_COLUMNS = ("picture", "name", "sca", "FILTER", "PUPIL", "EFFEXPTM", "DATE-BEG", "state")
+SHOWN_AT_FIRST = ("picture", "name", "sca", "FILTER", "PUPIL", "EFFEXPTM", "DATE-BEG", "state")
 """Shown in every window, in this order, where the configuration has them."""
 
 PICTURES = (
@@ -69,7 +69,7 @@ def page_data(
     listed = [files.add(row) for row in rows]
     shown = [_column(rows, column, folder, figures) for column in columns]
     return {
-        "kinds": [KINDS.index(row.kind) for row in rows],
+        "kinds": [ROW_KINDS.index(row.kind) for row in rows],
         "names": [row.name for row in rows],
         "obsids": [row.main.values["obsID"] for row in rows],
         "shapes": [observed.shape(row) for row in rows],
@@ -85,7 +85,7 @@ def page_data(
         "meanings": {state.value: state.meaning for state in URGENCY},
         "columns": [column for column in shown if column],
         "empty": [column.name for column, made in zip(columns, shown, strict=True) if made is None],
-        "first": FIRST_COLUMNS,
+        "first": SHOWN_AT_FIRST,
         "facets": [facet for facet in _facets(rows, observed) if len(facet["words"]) > 1],
     }
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
-HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 RANGE = re.compile(r"bytes=(\d+)-(\d*)$")
 COPY = 1 << 20
 
@@ -41,9 +41,9 @@ class PagesServer:
     """
 
     def __init__(self, root: Path, port: int = 0, closed_too: bool = True) -> None:
-        self._server = http.server.ThreadingHTTPServer((HOST, port), partial(Pages, root, closed_too))
+        self._server = http.server.ThreadingHTTPServer((LOOPBACK, port), partial(Pages, root, closed_too))
         self._server.daemon_threads = True
-        self.url = f"http://{HOST}:{self._server.server_port}"
+        self.url = f"http://{LOOPBACK}:{self._server.server_port}"
         """Where they answer, without a slash at the end."""
 
     def __enter__(self) -> "PagesServer":
@@ -73,7 +73,7 @@ class Pages(http.server.SimpleHTTPRequestHandler):
     def send_head(self) -> BinaryIO | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Send the headers; returns the file, at the first byte that was asked for."""
         # Another open web page must not read the data through a host name that it points here (DNS rebinding).
-        if (self.headers.get("Host") or "").partition(":")[0] not in (HOST, "localhost"):
+        if (self.headers.get("Host") or "").partition(":")[0] not in (LOOPBACK, "localhost"):
             return self._refuse(HTTPStatus.FORBIDDEN)
         path = self._found()
         if path is not None and path.is_dir():

@@ -39,7 +39,7 @@ SKY = 20
 
 PLOT, MARGIN = (640, 400), 24
 
-Pixels = np.ndarray[Any, Any]
+PixelArray = np.ndarray[Any, Any]
 
 
 class Previews(NamedTuple):
@@ -143,7 +143,7 @@ def _image(path: str) -> Image.Image:
     return Image.fromarray((255 * visualization.AsinhStretch(0.05)(span)).astype("u1")[::-1])
 
 
-def _shrunk(hdu: Any) -> Pixels:
+def _shrunk(hdu: Any) -> PixelArray:
     """Means over squares of pixels, read a band at a time, so that a mosaic of any size needs little memory."""
     shape = hdu.shape
     if len(shape) < 2 or 0 in shape:

@@ -172,7 +172,7 @@ def _note(state: State, values: dict[str, Any], until: str | None) -> str:
         return values["dl_message"] or CODES[code].meaning
     if state == State.WAITING:
         return f"until {until}" if until else ""
-    if state in (State.STALE, State.SUPERSEDED, State.GONE):
+    if state in (State.STALE, State.SPOILED, State.SUPERSEDED, State.GONE):
         return state.meaning
     return CODES[code].meaning if code == Code.VANISHED else ""
 

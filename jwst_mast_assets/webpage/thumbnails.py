@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from jwst_mast_assets.records.files import atomic_path, create_no_more_open
 
-FORMATS = ("JPEG", "PNG")
+PICTURE_FORMATS = ("JPEG", "PNG")
 MAX_PIXELS = 150_000_000
 """A picture with more pixels is not decoded: it is a mistake or an attack."""
 
@@ -148,12 +148,12 @@ def _current(thumbnail: str, path: str) -> Size | None:
 
 
 def _size(path: str) -> Size:
-    with Image.open(path, formats=FORMATS) as image:
+    with Image.open(path, formats=PICTURE_FORMATS) as image:
         return image.size
 
 
 def _shrunk(path: str, width: int | None, height: int | None) -> tuple[bytes, Size]:
-    with Image.open(path, formats=FORMATS) as image:
+    with Image.open(path, formats=PICTURE_FORMATS) as image:
         size = thumbnail_size(image.size, width, height)
         if image.width * image.height > MAX_PIXELS or max(size) > MAX_SIDE:
             raise ValueError(f"{image.width} x {image.height} pixels are too many for a thumbnail")

@@ -9,7 +9,7 @@ import pytest
 
 from jwst_mast_assets.cli.main import main
 from jwst_mast_assets.cli.runs import open_instance
-from jwst_mast_assets.cli.screen import as_lines
+from jwst_mast_assets.cli.screen import as_lines, wrapped
 from jwst_mast_assets.embedded_archive import Fault
 
 DAY = ("--propID", "1138", "--date_select", "2022-04-10")
@@ -51,6 +51,33 @@ def test_each_thing_is_said_once_and_what_was_made_is_named(archive, command):
     assert f"tables: {folder}/01138.summary.txt, .obs.txt, .selprod.txt\n" in outcome.out
     assert f"page: {folder}/index.html\n" in outcome.out
     assert outcome.err == ""
+
+
+def test_a_sentence_is_wrapped_between_words_and_a_path_stays_whole():
+    path = "/data/archive/of/a/long/name/01138/index.html"
+    assert wrapped(f"page: {path}", 40) == ["page:", f"  {path}"]
+    assert wrapped(f"\n### free in {path}: 1 GB", 60) == ["", f"### free in {path}: 1", "  GB"]
+    assert wrapped("x" * 70, None) == ["x" * 70]
+
+
+def test_values_that_match_nothing_are_named_even_if_others_match(archive, command):
+    outcome = command.query(*DAY, "--obsnums", "5", "999", "-f", "uncal", "rat")
+    assert outcome.status == 0
+    assert outcome.err.splitlines() == [
+        "WARNING: obsnums: 999 matches no observation that was found; proposal 01138 has 4, 5",
+        "WARNING: filetypes: 'rat' matches no file; did you mean '_rate.fits'?",
+    ]
+    # Not every proposal has every type: that is no mistake.
+    assert command.query(*DAY, "-f", "uncal", "x1d").err == ""
+
+
+def test_the_announced_download_includes_the_previews_of_reprocessed_files(own_archive, command):
+    argv = (*ONE, "-f", "cal", "jpg", "--yes")
+    assert command.download(*argv).status == 0
+    own_archive.reprocess("jw01138005001_02101_00001_nrca1_cal.fits", same_size=False)
+    said = command.download(*argv).out
+    (announced,) = re.findall(r"### Downloading (\d+ files?, [\d.]+ \w+);", said)
+    assert f"### Download complete: {announced} fetched" in said
 
 
 def test_long_tables_are_printed_only_when_asked_for(archive, command):

@@ -195,8 +195,12 @@ def test_status_shows_every_recorded_proposal_and_totals(ask):
     checked = dt.datetime.fromisoformat(asked.row("01138")[-1]).replace(tzinfo=dt.timezone.utc)
     assert abs(now() - checked) < dt.timedelta(minutes=10)
     assert "stale: on disk, but MAST has another version of it" in asked.lines
-    header = asked.lines[asked.lines.index("last compared (UTC):") + 1]
+    header, of_1138 = asked.lines[asked.lines.index("last compared (UTC):") + 1 :][:2]
     assert header.split() == ["proposal", "observations", "products", "checksums", "disk"]
+    proposal, *times, disk = of_1138.split()
+    assert (proposal, disk) == ("01138", "-"), "nobody has looked at the disk yet"
+    compared = [dt.datetime.fromisoformat(time).replace(tzinfo=dt.timezone.utc) for time in times]
+    assert all(abs(now() - time) < dt.timedelta(minutes=10) for time in compared)
 
 
 def test_status_checks_what_is_asked_for(ask, story, tmp_path):

@@ -10,6 +10,17 @@ from jwst_mast_assets.defs import attempts
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
+CHECKS_OF_A_QUERY = {
+    *(
+        (asset, check)
+        for asset in ("obs_table", "product_table")
+        for check in ("columns_as_expected", "no_sudden_fall")
+    ),
+    ("product_table", "every_list_answered"),
+}
+CHECKS_OF_A_DOWNLOAD = {*CHECKS_OF_A_QUERY, ("downloaded_files", "all_selected_files_present")}
+"""The asset and the name of each check that such a run evaluates, however it was started: none that reads files."""
+
 
 def execute(instance: dg.DagsterInstance, job: str = "jwst_download", **options: Any) -> dg.ExecuteInProcessResult:
     """Run a job; a failure of the run is in the result."""
@@ -48,3 +59,10 @@ def days_of(request: dg.RunRequest) -> list[str]:
 def reasons(result: Any) -> dict[str, str]:
     """Why each partition is requested; days that share a run share its reasons."""
     return {key: request.tags[attempts.REASON] for request in result.run_requests for key in days_of(request)}
+
+
+def checks_evaluated(instance: dg.DagsterInstance, run_id: str) -> set[tuple[str, str]]:
+    """The asset and the name of each check that a run evaluated."""
+    events = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    found = [event.get_dagster_event().asset_check_evaluation_data for event in events]
+    return {(one.asset_key.path[-1], one.check_name) for one in found}

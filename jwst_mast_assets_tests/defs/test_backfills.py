@@ -25,6 +25,7 @@ from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets.mast.dates import day_of_mjd
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets_tests.conftest import NOW
+from jwst_mast_assets_tests.defs.running import CHECKS_OF_A_DOWNLOAD, checks_evaluated
 
 LOCATION = "jwst_mast_assets"
 REPOSITORY = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__"}
@@ -197,17 +198,35 @@ def test_materialize_all_on_the_lineage_page_leaves_reprocessed_files_to_its_job
     assert event.asset_materialization.metadata["changes"].value == "nothing reprocessed"
 
 
+def assert_only_the_last_shows_previews(page: Page, wanted: Sequence[str]) -> None:
+    """Of the partitions of a range only the last has the previews; the others name it."""
+    for asset, big in (("obs_table", "preview"), ("downloaded_files", "files"), ("index_html", "page")):
+        shown = {key: metadata for key, metadata in page.metadata(asset).items() if key in wanted}
+        assert set(shown) == set(wanted)
+        assert [key for key, metadata in shown.items() if big in metadata] == [wanted[-1]]
+        assert {metadata["details_at"].value for metadata in shown.values()} == {wanted[-1]}
+    table = page.store.read_proposal("obs_table", wanted[0][-5:])
+    rows = {key: page.metadata("obs_table")[key]["dagster/row_count"].value for key in wanted}
+    assert rows == {key: int((table["cell"] == key).sum()) for key in wanted}
+    assert sum(rows.values()) == len(table) > max(rows.values()) > 0
+
+
 @pytest.mark.parametrize("launch", [{"job": "jwst_download"}, {"assets": ASSETS}], ids=["job", "assets"])
 def test_a_backfill_of_two_proposals_brings_every_file_and_turns_every_partition_green(page, filled_archive, launch):
     wanted = keys(DAYS, "01138", "01410")
-    succeeded(page.backfill(wanted, **launch), 2)
+    runs = page.backfill(wanted, **launch)
+    succeeded(runs, 2)
+    # The page materializes an asset with all of its checks; those that read files skip themselves.
+    checks = CHECKS_OF_A_DOWNLOAD if "job" in launch else {*CHECKS_OF_A_DOWNLOAD, ("obs_table", "fresh")}
+    assert [checks_evaluated(page.instance, run.run_id) for run in runs] == [checks, checks]
     assert page.on_disk() == uncal_files(filled_archive, wanted)
     assert len(page.on_disk()) == 10
     for asset in ASSETS:
         assert page.materialized(asset) == set(wanted)
     assert {cell.key for cell in page.store.cells("downloaded_files")} == set(wanted)
-    assert (page.root / "01138" / "index.html").exists()
-    assert (page.root / "01410" / "index.html").exists()
+    for proposal in ("01138", "01410"):
+        assert (page.root / proposal / "index.html").exists()
+        assert_only_the_last_shows_previews(page, keys(DAYS, proposal))
 
 
 @pytest.mark.parametrize("launch", [{"job": "jwst_download"}, {"assets": ASSETS}], ids=["job", "assets"])
@@ -223,20 +242,6 @@ def test_a_backfill_of_weeks_of_a_proposal_is_one_run_with_as_few_queries_as_one
     assert asked == of_a_day
     assert page.materialized("index_html") == set(wanted)
     assert page.on_disk() == uncal_files(filled_archive, wanted)
-
-
-def test_only_the_last_partition_of_a_range_shows_previews(page):
-    wanted = keys(DAYS, "01410")
-    succeeded(page.backfill(wanted, job="jwst_download"), 1)
-    for asset, big in (("obs_table", "preview"), ("downloaded_files", "files"), ("index_html", "page")):
-        shown = page.metadata(asset)
-        assert set(shown) == set(wanted)
-        assert [key for key, metadata in shown.items() if big in metadata] == [wanted[-1]]
-        assert {metadata["details_at"].value for metadata in shown.values()} == {wanted[-1]}
-    rows = {key: metadata["dagster/row_count"].value for key, metadata in page.metadata("obs_table").items()}
-    table = page.store.read_proposal("obs_table", "01410")
-    assert rows == {key: int((table["cell"] == key).sum()) for key in wanted}
-    assert sum(rows.values()) == len(table) > max(rows.values()) > 0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets_tests.defs.conftest import messages, watch_only
+from jwst_mast_assets_tests.defs.running import CHECKS_OF_A_DOWNLOAD, CHECKS_OF_A_QUERY, checks_evaluated
 
 
 def checks(result, but=("product_table",)):
@@ -28,17 +29,6 @@ def a_file(archive, runner):
     return Path(runner.table("downloaded_files")["outfilename"].iloc[0])
 
 
-def test_the_audit_of_an_untouched_archive_passes_and_asks_mast_nothing(archive, runner, a_file):
-    archive.clear_requests()
-    found = checks(runner.run("jwst_audit"))
-    assert {name: check.passed for name, check in found.items()} == {
-        "all_selected_files_present": True,
-        "sizes_and_checksums_agree": True,
-        "contents_open": True,
-    }
-    assert archive.requests == []
-
-
 def test_materializing_the_asset_runs_its_check_but_no_audit_of_what_was_just_verified(archive, runner, a_file):
     # As the page's Materialize and its backfills: the asset with every check it has.
     result = (
@@ -54,22 +44,34 @@ def test_materializing_the_asset_runs_its_check_but_no_audit_of_what_was_just_ve
     assert set(checks(result)) == {"all_selected_files_present"}
 
 
-def test_the_audit_finds_a_flipped_bit(runner, a_file):
-    content = bytearray(a_file.read_bytes())
-    content[-5] ^= 1
-    a_file.write_bytes(content)
+def test_a_launched_job_runs_its_own_checks_and_no_others(archive, runner):
+    query, download = runner.run("jwst_query", sca=["a1"]), runner.run("jwst_download", sca=["a1"])
+    assert checks_evaluated(runner.instance, query.run_id) == CHECKS_OF_A_QUERY
+    assert checks_evaluated(runner.instance, download.run_id) == CHECKS_OF_A_DOWNLOAD
+
+
+def test_the_audit_asks_mast_nothing_and_finds_a_flipped_bit_and_a_truncated_and_a_missing_file(
+    archive, runner, a_file
+):
+    archive.clear_requests()
+    found = checks(runner.run("jwst_audit"))
+    assert {name: check.passed for name, check in found.items()} == {
+        "all_selected_files_present": True,
+        "sizes_and_checksums_agree": True,
+        "contents_open": True,
+    }
+    whole = a_file.read_bytes()
+    a_file.write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
     found = checks(runner.run("jwst_audit"))
     assert not found["sizes_and_checksums_agree"].passed
     assert a_file.name in str(found["sizes_and_checksums_agree"].metadata["what"].value)
-
-
-def test_the_audit_finds_a_truncated_file_and_a_missing_one(runner, a_file):
-    a_file.write_bytes(a_file.read_bytes()[:-100])
+    a_file.write_bytes(whole[:-100])
     found = checks(runner.run("jwst_audit"))
     assert not found["sizes_and_checksums_agree"].passed
     assert not found["contents_open"].passed
     a_file.unlink()
     assert not checks(runner.run("jwst_audit"))["all_selected_files_present"].passed
+    assert archive.requests == []
 
 
 def test_a_column_that_mast_dropped_is_reported(archive, runner):

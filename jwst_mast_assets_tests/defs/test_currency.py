@@ -217,6 +217,15 @@ def test_an_observation_that_vanishes_with_its_day_is_gone_in_the_end_and_its_fi
     assert living_daemon.look() == {}
 
 
+def test_a_new_file_is_fetched_at_once_if_anything_about_its_observation_changed(archive, living_daemon):
+    late = f"{FIRST}_extra_uncal.fits"
+    living.add_product(archive.catalogue, f"{FIRST}_uncal.fits", late)
+    living.move_observation(archive.catalogue, FIRST, 0.001)
+    assert living_daemon.look() == {DAY: "observations changed"}
+    assert late in living_daemon.files()
+    assert len(downloads(archive)) == 1
+
+
 def test_a_new_file_of_level_3_alone_is_found(archive, instance, tmp_path, monkeypatch, clock):
     archive.catalogue.add_observation(3002, 1, 59710.2, ["a1"], listed="level3", guide_stars=False)
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))

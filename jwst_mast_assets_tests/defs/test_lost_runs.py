@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import filelock
 
+from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import lost_runs
 from jwst_mast_assets.embedded_archive import Fault
 
@@ -53,6 +55,19 @@ def test_a_killed_run_is_ended_and_a_living_one_is_not(archive, tmp_path, monkey
             assert look(instance) == "Every started run is alive."
     finally:
         process.kill()
+
+
+def test_a_run_whose_command_was_ended_while_it_was_being_canceled_is_canceled_at_once(tmp_path):
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        job = build_defs().resolve_job_def("jwst_download")
+        left, alive = (instance.create_run_for_job(job, status=dg.DagsterRunStatus.CANCELING).run_id for _ in range(2))
+        path = lost_runs.lock_path(instance, left)
+        path.parent.mkdir()
+        path.touch()
+        with filelock.FileLock(lost_runs.lock_path(instance, alive)):
+            assert lost_runs.end_lost_runs(instance, "Its process is gone.") == [left]
+        status = {run.run_id: run.status.value for run in instance.get_runs()}
+        assert status == {left: "CANCELED", alive: "CANCELING"}
 
 
 def test_a_run_that_ended_leaves_no_lock(archive, tmp_path):

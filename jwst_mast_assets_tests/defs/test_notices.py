@@ -109,6 +109,43 @@ def test_reprocessed_files_are_reported(own_archive, runner, receiver, instance,
     assert "1 file reprocessed: cal_ver 1.18.0 -> 1.19.2" in message["message"]
 
 
+def test_lists_that_are_suddenly_short_are_reported_once_a_day(archive, runner, receiver, instance, monkeypatch):
+    noted(runner.run(), instance)
+    send(instance)
+    later(monkeypatch, runner, 1.1)
+    receiver.received.clear()
+    archive.faults.add(Fault("short-list", match="Products", rows=1))
+    for _ in range(2):
+        told(runner.run(), instance)
+        later(monkeypatch, runner, 1.1)
+    (message,) = receiver.received
+    assert (message["title"], message["type"]) == ("MAST lists less of 1138 than before", "warning")
+    assert "What is on record is kept" in message["message"]
+
+
+def test_no_row_at_all_of_proposals_with_data_is_reported_and_believed_by_nothing(
+    archive, runner, receiver, instance, monkeypatch
+):
+    from jwst_mast_assets_tests.defs.test_sensors import tick as look
+
+    instance.delete_dynamic_partition("proposal", "01410")
+    WatchList(runner.store).add(["01138"])
+    noted(runner.run(), instance)
+    send(instance)
+    later(monkeypatch, runner, 1.1)
+    receiver.received.clear()
+    archive.faults.add(Fault("short-list", match="Filtered", rows=0))
+    for _ in range(2):
+        skipped = look(instance)
+        assert "MAST lists fewer observations than before on 1 day(s)" in skipped.skip_message
+        send(instance)
+        later(monkeypatch, runner, 1.1)
+    (message,) = receiver.received
+    assert message["title"] == "MAST lists less of 1138 than before"
+    assert "0 of 30 observations of 01138 listed" in message["message"]
+    assert len(runner.table("obs_table")) == 30
+
+
 def test_a_failure_is_reported_with_its_reason_but_not_each_attempt(archive, runner, receiver, instance):
     archive.faults.add(Fault("status", endpoint="download", match=NAME, status=404))
     result = runner.run()

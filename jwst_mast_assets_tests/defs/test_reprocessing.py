@@ -18,7 +18,7 @@ from jwst_mast_assets.defs.resources import build_resources
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
-from jwst_mast_assets.records import store
+from jwst_mast_assets.records import store, table_places
 from jwst_mast_assets.records.history import manifest_at, read_history
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import TableStore
@@ -340,13 +340,13 @@ def test_the_daily_look_reads_each_table_once_also_where_they_are_more_than_memo
     monkeypatch.setattr(store, "TABLES_KEPT", 1)
     monkeypatch.setattr(store, "FILES_KEPT", 1)
     reads: Counter[str] = Counter()
-    read = store.read_parquet
+    read = table_places.read_parquet
 
     def counted(path, remedy):
         reads[f"{path.parent.parent.name}/{path.name}"] += 1
         return read(path, remedy)
 
-    monkeypatch.setattr(store, "read_parquet", counted)
+    monkeypatch.setattr(table_places, "read_parquet", counted)
     look(instance)
     assets = ("obs_table", "product_table", "downloaded_files")
     assert reads == {f"{asset}/{key.partition('|')[0]}.parquet": 1 for asset in assets for key in (DAY, OTHER_DAY)}

@@ -11,7 +11,14 @@ from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import attempts
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
-from jwst_mast_assets_tests.defs.running import carry_out, days_of, reasons, tick
+from jwst_mast_assets_tests.defs.running import (
+    CHECKS_OF_A_DOWNLOAD,
+    carry_out,
+    checks_evaluated,
+    days_of,
+    reasons,
+    tick,
+)
 
 
 @pytest.fixture
@@ -35,7 +42,9 @@ def test_days_with_data_are_requested_with_the_reason_and_then_nothing(archive, 
     days = {key.split("|")[0] for key in reasons(result)}
     assert {"2022-04-10", "2022-04-11", "2022-04-14"} <= days
     assert "2022-04-12" not in days
-    assert all(run.success for run in carry_out(instance, result))
+    runs = carry_out(instance, result)
+    assert all(run.success for run in runs)
+    assert all(checks_evaluated(instance, run.run_id) == CHECKS_OF_A_DOWNLOAD for run in runs)
     assert (root / "01138" / "index.html").exists()
     archive.clear_requests()
     for _ in range(10):

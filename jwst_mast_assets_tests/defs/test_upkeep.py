@@ -15,11 +15,13 @@ from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.dates import mjd_of
+from jwst_mast_assets.mast.file_states import State
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records import upkeep
 from jwst_mast_assets.records.history import manifest_at, read_history
 from jwst_mast_assets.records.status import status
 from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.upkeep_notes import read_again
 from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
 from jwst_mast_assets_tests.defs.running import carry_out, execute, reasons, tick
 
@@ -55,6 +57,12 @@ def look(instance, **config: Any) -> dict[str, Any]:
     return {name: value.value for name, value in event.step_output_data.metadata.items()}
 
 
+def states(root: Path) -> dict[str, int]:
+    """What ``status`` counts."""
+    (row,) = status(TableStore(root), ["01138"], load_config(), dt.datetime.now(dt.timezone.utc)).to_dict("records")
+    return {state.value: row[state.value] for state in State if row[state.value]}
+
+
 def spoil(path: Path) -> bytes:
     """Change a byte of a file but neither its size nor its time; returns what it was."""
     content, found = path.read_bytes(), path.stat()
@@ -74,7 +82,9 @@ def test_deleted_cut_and_spoiled_files_are_found_and_restored_once(archive, inst
     whole = filled[CUT].read_bytes()
     filled[CUT].write_bytes(whole[:-2880])
     right = spoil(filled[SPOILED])
+    assert states(root) == {"present": 4, "missing": 1, "spoiled": 1}, "a flipped bit shows only when the file is read"
     found = look(instance, read_all=True)
+    assert states(root) == {"present": 3, "missing": 1, "spoiled": 2}
     sentence = "1 file missing on disk, 1 with another size, 1 spoiled"
     assert sentence in found["found"]
     events = read_history(upkeep.TableStore(root), "01138")
@@ -93,6 +103,29 @@ def test_deleted_cut_and_spoiled_files_are_found_and_restored_once(archive, inst
     assert isinstance(tick(instance), dg.SkipReason)
     assert "every file is there" in look(instance, read_all=True)["found"]
     assert set(manifest_at(read_history(upkeep.TableStore(root), "01138"))["status"]) == {"present"}
+    assert states(root) == {"present": 6}
+
+
+def test_heal_restores_the_files_of_a_proposal_that_is_not_watched_and_nothing_else(archive, filled, root, capsys):
+    watch_only(root)
+    filled[MISSING].unlink()
+    right = spoil(filled[SPOILED])
+    archive.faults.add(Fault("status", endpoint="download", match=MISSING, status=404))
+    assert main(["heal", "1138", "--read-all"]) == 1
+    told = capsys.readouterr()
+    assert "1 file of 01138 fetched again (not watched)" in told.out
+    assert MISSING in told.err
+    assert filled[SPOILED].read_bytes() == right
+    archive.faults.clear()
+    assert main(["heal", "1138"]) == 0
+    assert filled[MISSING].exists()
+    assert set(downloads(archive)) == {MISSING, SPOILED}
+    assert states(root) == {"present": 6}
+    capsys.readouterr()
+    assert main(["heal", "1138", "--read-all"]) == 0
+    assert "6 recorded files looked for: every file is there" in capsys.readouterr().out
+    assert main(["heal", "999"]) == 2
+    assert "Nothing is recorded of 00999" in capsys.readouterr().err
 
 
 def test_a_spoiled_file_stays_until_its_replacement_is_verified(archive, instance, filled, monkeypatch):
@@ -203,7 +236,7 @@ def test_each_file_is_read_once_within_reread_days_an_equal_share_each_day(fille
     size = filled[MISSING].stat().st_size
     assert max(reads) <= 2 * size
     assert sum(reads[:7]) >= 6 * size
-    table = upkeep.read_again(store)
+    table = read_again(store)
     assert sorted(table["dataURI"].str.rpartition("/")[2]) == sorted(NAMES)
     assert table["read"].min()[:10] >= f"{start + dt.timedelta(days=7):%Y-%m-%d}"
 

@@ -162,6 +162,8 @@ def test_a_warning_if_it_will_not_fit(archive, instance, root, monkeypatch):
     assert result.success
     assert "WARNING: they will not fit" in log
     assert "1 kB free in" in log
+    assert "WARNING: nothing is downloaded while less than 100 MB are free in" in log
+    assert "the first files within" not in log
 
 
 def test_a_number_typed_into_the_page_stops_nothing_and_is_named_in_the_tick(archive, instance, root):

@@ -1,11 +1,11 @@
 """A database for a module's tests, and homes that use it as the ready configurations do."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets_tests.conftest import NOW
@@ -28,8 +28,15 @@ def home(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.setenv("JWST_POSTGRES_URL", database)
     folder = Path(os.environ["DAGSTER_HOME"])
     folder.mkdir()
-    shutil.copy(DEPLOY / "one-server" / "dagster.yaml", folder)
+    copy_configuration(DEPLOY / "one-server", folder)
     return folder
+
+
+def copy_configuration(configuration: Path, home: Path) -> None:
+    """Copy a ready dagster.yaml; only the queue looks each second."""
+    content = yaml.safe_load((configuration / "dagster.yaml").read_text())
+    content["run_coordinator"]["config"] = {"dequeue_interval_seconds": 1}
+    (home / "dagster.yaml").write_text(yaml.safe_dump(content))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from jwst_mast_assets.cli.service import units
-from jwst_mast_assets_tests.servers import free_port, wait_until
+from jwst_mast_assets_tests.servers import free_port, quick_daemon, wait_until
 
 REPOSITORY = {"repositoryLocationName": "jwst_mast_assets", "repositoryName": "__repository__"}
 
@@ -54,12 +54,14 @@ class Installation:
     def start_units(self, workspace_text: str) -> None:
         """Start what the systemd units start, and wait until the code is loaded."""
         port, code_port = free_port(), free_port()
+        quick = quick_daemon(self.folder / "quick_daemon")
         workspace = self.folder / "workspace.yaml"
         workspace.write_text(workspace_text.format(port=code_port))
         self.url = f"http://127.0.0.1:{port}"
-        for name, text in units(sys.executable, self.folder / "environment", workspace, port, code_port).items():
+        environment = self.folder / "environment"
+        for name, text in units(sys.executable, environment, workspace, port, code_port, "json").items():
             command = next(line for line in text.splitlines() if line.startswith("ExecStart="))
-            self.start(name, shlex.split(command.removeprefix("ExecStart=")))
+            self.start(name, shlex.split(command.removeprefix("ExecStart=")), quick)
             if name == CODE:
                 wait_until(lambda: "Started Dagster code server" in self.log(CODE), "the code is served")
         wait_until(self._loaded, "the page has loaded the code")

@@ -18,7 +18,7 @@ from dagster._config import Shape, validate_config
 from packaging.requirements import Requirement
 
 from jwst_mast_assets.cli.main import main
-from jwst_mast_assets.cli.service import UNITS, units
+from jwst_mast_assets.cli.service import SYSTEMD_UNITS, units
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.executors import chosen_executor
 from jwst_mast_assets.defs.run_queue import ProposalQueue
@@ -96,7 +96,7 @@ def test_service_install_writes_units_that_systemd_accepts(account, capsys):
     assert main(["service", "install", "--user"]) == 0
     folder = account / ".config" / "systemd" / "user"
     written = sorted(folder.iterdir())
-    assert [path.stem for path in written] == sorted(f"jwst-mast-{name}" for name in UNITS)
+    assert [path.stem for path in written] == sorted(f"jwst-mast-{name}" for name in SYSTEMD_UNITS)
     assert "systemctl --user enable --now jwst-mast-code jwst-mast-web jwst-mast-daemon" in capsys.readouterr().out
     program = shutil.which("systemd-analyze")
     if program is None:
@@ -134,7 +134,7 @@ def plain(command):
 def test_compose_starts_what_the_units_start():
     services = read("compose/compose.yaml")["services"]
     texts = units(sys.executable, Path("/environment"), Path("/workspace.yaml"), 3000, 4266)
-    for name in UNITS:
+    for name in SYSTEMD_UNITS:
         line = next(line for line in texts[f"jwst-mast-{name}.service"].splitlines() if line.startswith("ExecStart="))
         assert plain(services[name]["command"]) == plain(line.removeprefix("ExecStart=").split())
     (server,) = read("compose/workspace.yaml")["load_from"]
@@ -148,6 +148,36 @@ def test_the_image_copies_what_is_there():
         if line.startswith("COPY"):
             *sources, _ = [word for word in line.split()[1:] if not word.startswith("--")]
             assert all((REPOSITORY / source).exists() for source in sources), line
+
+
+def test_the_image_has_the_folders_extras_and_account_that_compose_counts_on():
+    lines = (DEPLOY / "compose" / "Dockerfile").read_text().splitlines()
+    steps = [line.partition(" ")[::2] for line in lines if line[:1].isalpha()]
+    environment = dict(word.split("=", 1) for step, rest in steps if step == "ENV" for word in rest.split())
+    (extras,) = re.findall(r"\.\[([\w,]+)\]", " ".join(lines))
+    assert set(extras.split(",")) <= set(metadata.metadata("jwst_mast_assets").get_all("Provides-Extra") or [])
+    assert steps[-1] == ("USER", "jwst")
+    compose = read("compose/compose.yaml")
+    ours = {name: service for name, service in compose["services"].items() if "build" in service}
+    assert set(ours) == set(SYSTEMD_UNITS)
+    for service in ours.values():
+        build = service["build"]
+        assert (DEPLOY / "compose" / build["context"] / build["dockerfile"]).samefile(DEPLOY / "compose" / "Dockerfile")
+        mounted = [volume.partition("}:")[2] or volume.split(":")[1] for volume in service["volumes"]]
+        assert mounted == [environment["JWSTDOWNLOAD_OUTDIR"], f"{environment['DAGSTER_HOME']}/workspace.yaml"]
+        assert set(service["depends_on"]) <= set(compose["services"])
+        assert {"JWST_POSTGRES_URL", "MAST_API_TOKEN"} <= set(service["environment"])
+    for name in ("web", "daemon"):
+        assert f"{environment['DAGSTER_HOME']}/workspace.yaml" in ours[name]["command"]
+    database = compose["services"]["database"]
+    assert {volume.partition(":")[0] for volume in database["volumes"]} == set(compose["volumes"])
+
+
+def test_services_log_json_on_request(account, tmp_path):
+    assert main(["service", "install", "--user", "--folder", str(tmp_path / "units"), "--log-format", "json"]) == 0
+    for path in (tmp_path / "units").iterdir():
+        (command,) = [line for line in path.read_text().splitlines() if line.startswith("ExecStart=")]
+        assert command.endswith(" --log-format json")
 
 
 def test_the_programs_and_modules_that_the_image_starts_are_there():

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
 import dagster as dg
@@ -63,6 +62,10 @@ class Sensor:
         return said
 
 
+def heartbeats(instance):
+    return lost_runs.heartbeats(instance, [run.run_id for run in instance.get_runs()])
+
+
 def statuses(instance):
     return [run.status for run in instance.get_runs(dg.RunsFilter(job_name="jwst_download"))]
 
@@ -80,7 +83,9 @@ def test_a_run_that_was_killed_on_another_machine_is_ended_and_a_living_one_is_n
             sensor = Sensor(instance)
             for _ in range(lost_runs.SILENT_LOOKS + 2):
                 assert sensor.look() == "Every started run is alive."
-                time.sleep(1.5)
+                before = heartbeats(instance)
+                assert before
+                wait_until(lambda before=before: heartbeats(instance) != before, "a heartbeat is sent")
             assert statuses(instance) == [dg.DagsterRunStatus.STARTED]
             process.send_signal(signal.SIGKILL)
             process.wait()

@@ -1,6 +1,7 @@
 """One server: PostgreSQL, and the commands of the systemd units as processes."""
 
 import datetime as dt
+import json
 import os
 
 import dagster as dg
@@ -35,6 +36,9 @@ def test_the_units_carry_out_a_backfill_with_the_executor_that_the_environment_n
         events = [entry.dagster_event.event_type for entry in instance.all_logs(run.run_id) if entry.dagster_event]
         assert run.status == dg.DagsterRunStatus.SUCCESS, installed.log("jwst-mast-code.service")
         assert events.count(dg.DagsterEventType.STEP_WORKER_STARTED) >= 5
+        for name in ("jwst-mast-code.service", "jwst-mast-daemon.service"):
+            lines = [json.loads(line) for line in installed.log(name).splitlines() if line.startswith("{")]
+            assert "info" in {line["level"] for line in lines}, installed.log(name)
     files = sorted(root.glob("01138/**/*.fits"))
     assert len(files) == 30
     assert all(path.read_bytes() == archive.content(path.name) for path in files)

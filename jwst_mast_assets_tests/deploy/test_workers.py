@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 import time
 from itertools import pairwise
@@ -15,7 +14,7 @@ from jwst_mast_assets.cli.dagster_process import WORKSPACE_OF_SERVER
 from jwst_mast_assets.defs import lost_runs
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets_tests.defs.conftest import watch_only
-from jwst_mast_assets_tests.deploy.conftest import DEPLOY
+from jwst_mast_assets_tests.deploy.conftest import DEPLOY, copy_configuration
 from jwst_mast_assets_tests.deploy.installation import Installation, installation
 from jwst_mast_assets_tests.deploy.sixty_partitions import (
     KEYS,
@@ -57,7 +56,7 @@ def test_a_backfill_through_two_workers_of_which_one_is_killed_gets_every_file_o
 ):
     home = Path(os.environ["DAGSTER_HOME"])
     home.mkdir()
-    shutil.copy(DEPLOY / "workers" / "dagster.yaml", home)
+    copy_configuration(DEPLOY / "workers", home)
     monkeypatch.setenv("JWST_POSTGRES_URL", database)
     with redis() as queue, installation(tmp_path / "processes") as installed:
         monkeypatch.setenv("JWST_CELERY_BROKER", queue)
@@ -102,7 +101,7 @@ def test_a_backfill_through_two_workers_of_which_one_is_killed_gets_every_file_o
 
 
 def look_until_ended(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Evaluate the sensor a few times, farther apart than the heartbeats of these workers."""
+    """Evaluate the sensor a few times; between two looks each living run sends a heartbeat, or ends."""
     sensor: Any = lost_runs.lost_runs
     cursor = None
     for _ in range(lost_runs.SILENT_LOOKS + 2):
@@ -112,8 +111,20 @@ def look_until_ended(instance: dg.DagsterInstance, run_id: str) -> None:
         assert said in ("Every started run is alive.", f"Ended: {run_id}.")
         if run_id in said:
             return
-        time.sleep(2)
+        wait_for_heartbeats(instance, run_id)
     raise AssertionError("the lost run was not ended")
+
+
+def wait_for_heartbeats(instance: dg.DagsterInstance, lost: str) -> None:
+    """Until each started run but one has sent a new heartbeat or ended."""
+    started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    before = lost_runs.heartbeats(instance, [run.run_id for run in started if run.run_id != lost])
+
+    def all_new() -> bool:
+        beats = lost_runs.heartbeats(instance, list(before))
+        return all(beats.get(run_id) != beat for run_id, beat in before.items())
+
+    wait_until(all_new, "each living run sends a heartbeat")
 
 
 def assert_one_at_a_time(instance: dg.DagsterInstance, run_ids: list[str]) -> None:

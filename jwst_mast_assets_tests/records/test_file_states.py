@@ -26,6 +26,7 @@ CODE = {
     **dict.fromkeys(CHANGED, Code.EXISTS),
     "missing_rate.fits": Code.NOT_THERE,
     "failed_rate.fits": Code.NOT_FOUND,
+    "spoiled_rate.fits": Code.BAD_SIZE,
     "refused_rate.fits": Code.BAD_NAME,
     "waiting_rate.fits": Code.EXCLUSIVE,
 }
@@ -38,10 +39,13 @@ def folder(tmp_path):
     store = TableStore(tmp_path / "data")
     rows = [file_row(store.root, name, code, size=100) for name, code in CODE.items()]
     for row in rows:
+        if row["dl_code"] == Code.BAD_SIZE:
+            row["bytes_on_disk"] = 100
+    for row in rows:
         path = store.root / "01138" / "obsnum04" / row["productFilename"]
         path.parent.mkdir(parents=True, exist_ok=True)
         if row["bytes_on_disk"]:
-            path.write_bytes(bytes(100))
+            path.write_bytes(bytes(50 if row["dl_code"] == Code.BAD_SIZE else 100))
     files = file_table(*rows)
     files.loc[files["dl_code"] == Code.BAD_NAME, "outfilename"] = None
     changed = files[files["productFilename"].isin(CHANGED)]
@@ -60,9 +64,12 @@ def test_status_page_and_manifest_say_the_same_word_of_a_file(folder):
     assert by_name(files["productFilename"], file_states(files, changes, NOW)) == expected
     shown = make_files(files, NOW, changes=changes)
     assert by_name([file.name for file in shown], [file.state for file in shown]) == expected
-    history.record_fetches(store, files, tables.empty(tables.FILE_TABLE), "run", NOW)
+    arrived = files.assign(dl_code=files["dl_code"].replace({Code.BAD_SIZE: Code.EXISTS}))
+    history.record_fetches(store, arrived, tables.empty(tables.FILE_TABLE), "run", NOW)
     held = history.manifest_at(history.read_history(store, "01138"))
     history.record_events(store, "01138", events_of(changes, held))
+    spoiled = files.loc[files["dl_code"] == Code.BAD_SIZE, ["dataURI", "productFilename"]]
+    history.record_events(store, "01138", spoiled.assign(event="spoiled"))
     held = history.manifest_at(history.read_history(store, "01138"))
     assert by_name(held["productFilename"], held["status"]) == {state.value: state.value for state in ON_DISK}
 
@@ -76,7 +83,7 @@ def test_each_state_of_the_selected_files_has_its_column_in_status(folder):
     (row,) = status(store, ["01138"], config, NOW).to_dict("records")
     counts = {state.value: row[state.value] for state in State}
     assert sum(counts.values()) == row["files"] == len(files)
-    assert counts["stale"] == counts["superseded"] == counts["waiting"] == 1
+    assert counts["stale"] == counts["spoiled"] == counts["superseded"] == counts["waiting"] == 1
 
 
 def test_the_page_is_made_again_when_a_file_has_become_stale(folder):
@@ -92,9 +99,9 @@ def test_the_page_is_made_again_when_a_file_has_become_stale(folder):
 
 def test_every_dl_code_belongs_to_a_state_and_every_state_has_its_place():
     assert set(CODES) == set(Code)
-    assert {meaning.state for meaning in CODES.values()} == set(State) - {State.SUPERSEDED, State.GONE}
+    assert {meaning.state for meaning in CODES.values()} == set(State) - {State.SUPERSEDED, State.GONE, State.SPOILED}
     assert set(URGENCY) == set(State)
-    assert not {*ON_DISK, State.WAITING} & set(NEED_ATTENTION) - {State.STALE}
+    assert not {*ON_DISK, State.WAITING} & set(NEED_ATTENTION) - {State.STALE, State.SPOILED}
 
 
 def test_what_a_version_before_recorded_as_superseded_is_not_recorded_again_as_stale(folder):

@@ -52,7 +52,7 @@ def test_a_store_reads_nothing_that_it_wrote_itself(tmp_path: Path) -> None:
     row = {"cell": CELL.key, "obsid": 1, "proposal_id": 1138, "t_min": 59679.5, "wanted": True, "obs_id": "jw01138"}
     table = tables.conform(pd.DataFrame([row]), tables.OBS_TABLE)
     store.write("obs_table", table, [CELL])
-    path = store.path("obs_table", CELL)
+    path = Path(store.where(f"obs_table/{CELL.proposal}/{CELL.day}.parquet"))
     content, times = path.read_bytes(), path.stat()
     # It would notice another file, of another size or time.
     path.write_bytes(b"x" * len(content))

@@ -120,7 +120,7 @@ def test_what_mast_no_longer_lists_is_not_missing(folder):
 
 
 def test_last_checked_is_when_mast_was_asked_last_by_a_run_or_the_sensor(folder):
-    os.utime(folder.path("obs_table", CELLS[0]), (1e9, 1e9))
+    os.utime(folder.where(f"obs_table/{CELLS[0].proposal}/{CELLS[0].day}.parquet"), (1e9, 1e9))
     assert row_of(folder)["last_checked"] == "2001-09-09T01:46:40"
     Ledger(folder).note_checked(["01138"], NOW)
     assert row_of(folder)["last_checked"] == "2023-02-25T00:00:00"

@@ -12,13 +12,10 @@ from jwst_mast_assets.defs.metadata import on_last_partition, partitioned_asset
 from jwst_mast_assets.defs.partitions import cells_of
 from jwst_mast_assets.defs.resources import JwstConfig
 from jwst_mast_assets.defs.table_io import check_recorded
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.partition_cells import proposals_of
-from jwst_mast_assets.records import holdings
-from jwst_mast_assets.records.files import write_text
-from jwst_mast_assets.records.history import read_history
-from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.webpage.archive_page import PLOT_DAYS, write_archive_page
-from jwst_mast_assets.webpage.page import LAYOUT, write_page
+from jwst_mast_assets.webpage.up_to_date import bring_up_to_date
 
 
 @partitioned_asset(
@@ -35,41 +32,16 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
     """
     with plain_failures(context):
         snapshot = jwst_config.snapshot()
-        config, store = snapshot.config, snapshot.store
-        cells = cells_of(context)
-        check_recorded(store, "product_table", cells)
-        compared = Ledger(store).checked()
-        month_ago = dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=PLOT_DAYS + 1)
-        paths, versions, problems, unchanged = [], [], 0, 0
-        for proposal in proposals_of(cells):
-            with store.locked(proposal):
-                held = holdings.read_proposal(snapshot, proposal)
-                version = f"{holdings.page_fingerprint(held, config)}.{LAYOUT}"
-                path = config.root / proposal / "index.html"
-                marker = store.state / "pages" / f"{proposal}.txt"
-                made = marker.read_text(encoding="utf-8") if path.exists() and marker.exists() else None
-                if made == version and not config.webpage_thumbnails_overwrite:
-                    unchanged += 1
-                else:
-                    page = write_page(
-                        config,
-                        proposal,
-                        held.observations,
-                        held.files,
-                        held.reports.summary,
-                        disk=snapshot.disk,
-                        changes=held.changes,
-                        compared=compared.get(proposal),
-                        history=read_history(store, proposal, since=month_ago),
-                    )
-                    write_text(marker, version)
-                    problems += len(page.problems)
-                    for problem in page.problems:
-                        context.log.warning(problem)
-            paths.append(path)
-            versions.append(version)
+        config, cells = snapshot.config, cells_of(context)
+        check_recorded(snapshot.store, "product_table", cells)
+        month_ago = utc_now() - dt.timedelta(days=PLOT_DAYS + 1)
+        pages = [bring_up_to_date(snapshot, proposal, month_ago) for proposal in proposals_of(cells)]
+        written = [page.written for page in pages if page.written]
+        problems = [problem for page in written for problem in page.problems]
+        for problem in problems:
+            context.log.warning(problem)
         overview = config.root / "index.html"
-        if unchanged < len(paths) or not overview.exists():
+        if written or not overview.exists():
             overview = write_archive_page(config.root)
         if overview is None:
             context.log.warning(
@@ -77,15 +49,15 @@ def index_html(context: dg.AssetExecutionContext, jwst_config: JwstConfig) -> dg
                 "all proposals; rename it to get one"
             )
         metadata = {
-            "page": _address(paths[0]),
+            "page": _address(pages[0].path),
             **({"all_proposals": _address(overview)} if overview else {}),
-            "pages": dg.MetadataValue.json([str(path) for path in paths]),
-            "problems": problems,
-            "unchanged": unchanged,
+            "pages": dg.MetadataValue.json([str(page.path) for page in pages]),
+            "problems": len(problems),
+            "unchanged": len(pages) - len(written),
         }
         return dg.MaterializeResult(
             metadata=on_last_partition(context, metadata),
-            data_version=dg.DataVersion("-".join(versions[:3])),
+            data_version=dg.DataVersion("-".join(page.version for page in pages[:3])),
         )
 
 

@@ -42,7 +42,9 @@ def obs_table(
         for warning in mode_warnings(config, listing.table):
             context.log.warning(warning)
         for day in moved:
-            context.log.info(f"MAST has corrected the date of observations of {day}, which stand under another day now")
+            context.log.info(
+                f"MAST has corrected the date of observations of {day}, which are listed under another day now"
+            )
         for problem in listing.open:
             context.log.warning(f"{problem.name}: {problem.why}; what is on record is kept")
         days = "1 day" if len(cells) == 1 else f"{len(cells)} days"

@@ -4,8 +4,6 @@ It has no computation of its own, so that "Materialize all" in Dagster's page do
 unpartitioned asset to every backfill. The op of the job `jwst_reprocessing` makes it.
 """
 
-import datetime as dt
-
 import dagster as dg
 
 from jwst_mast_assets.defs.failures import plain_failures_of
@@ -14,6 +12,7 @@ from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warning
 from jwst_mast_assets.defs.table_io import schema_of
 from jwst_mast_assets.defs.watching import watched_proposals
 from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.records import metrics, reprocessing
 from jwst_mast_assets.records.daily_look import look_for_changes
 
@@ -34,7 +33,7 @@ reprocessed_files = dg.AssetSpec(
 Made by the job `jwst_reprocessing`, each morning or whenever you launch it; it is not part of "Materialize all".
 
 MAST processes its whole archive again every few months; names and often sizes stay, so checksums and versions
-are compared; of files without a checksum what MAST's server says of them, their size, or their FITS file.
+are compared; for files without a checksum, what MAST's server says about them, their size, or their FITS file.
 `content`: MAST has other bytes, which the next download fetches; `versions`: only the recorded versions differ;
 `superseded`: MAST lists a newer association or pool; `gone`: MAST no longer lists the file, as answers on several
 days say.
@@ -52,13 +51,13 @@ def make_reprocessed_files(context: dg.OpExecutionContext, jwst_config: JwstConf
         config, store = jwst_config.checked(), jwst_config.store()
         mast = archive.open(config)
         watched = watched_proposals(context.instance, store, config)
-        now = dt.datetime.now(dt.timezone.utc)
+        now = utc_now()
         with warnings_logged(context, mast):
             look = look_for_changes(mast, store, config, watched, context.run_id, now)
         metrics.write_metrics(store, look.status)
     sentence = reprocessing.describe_changes(look.changes)
     context.log.info(f"{look.compared} files on disk compared with MAST ({look.ways}): {sentence}")
-    counts = {f"n_{kind}": int((look.changes["kind"] == kind).sum()) for kind in reprocessing.KINDS}
+    counts = {f"n_{kind}": int((look.changes["kind"] == kind).sum()) for kind in reprocessing.CHANGE_KINDS}
     metadata = {
         **table_metadata(look.changes, PREVIEW_COLUMNS),
         "compared": look.compared,
