@@ -4,10 +4,13 @@ import datetime as dt
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import attempts, run_requests
+from jwst_mast_assets.defs.metadata import on_last_partition
+from jwst_mast_assets.defs.partitions import build_grid
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.due_cells import DueCell
@@ -121,3 +124,32 @@ def test_of_a_range_that_fails_only_the_rest_is_due_and_waits_for_its_next_attem
         (run,) = carry_out(instance, again)
         assert run.success
         assert isinstance(tick(instance), dg.SkipReason)
+
+
+def test_days_without_rows_cost_a_range_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    named: list[str | None] = []
+    add = dg.AssetExecutionContext.add_asset_metadata
+
+    def added(context: dg.AssetExecutionContext, metadata: Any, **where: Any) -> None:
+        named.append(where["partition_key"])
+        add(context, metadata, **where)
+
+    monkeypatch.setattr(dg.AssetExecutionContext, "add_asset_metadata", added)
+    first, last, observed = "2023-01-01|01138", "2023-02-28|01138", "2023-02-10|01138"
+
+    @dg.asset(partitions_def=build_grid(dt.date(2023, 1, 1)))
+    def observations(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return dg.MaterializeResult(
+            metadata=on_last_partition(context, {"dagster/row_count": 2}, pd.DataFrame({"cell": [observed] * 2}))
+        )
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("proposal", ["01138"])
+        tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+        made = dg.materialize([observations], instance=instance, tags=tags).asset_materializations_for_node(
+            "observations"
+        )
+    assert named == [last, observed, last]
+    rows = {one.partition: one.metadata["dagster/row_count"].value for one in made}
+    assert len(rows) == 59
+    assert {key: count for key, count in rows.items() if count} == {observed: 2}
