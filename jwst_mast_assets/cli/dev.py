@@ -6,7 +6,7 @@ from jwst_mast_assets.cli.embedded import embedded_archive_in
 from jwst_mast_assets.cli.runs import open_instance
 from jwst_mast_assets.cli.serve import serve
 
-PROPOSAL = "01138"
+WATCHED_PROPOSAL = "01138"
 
 
 def run_dev(arguments: argparse.Namespace) -> int:
@@ -29,8 +29,8 @@ def run_dev(arguments: argparse.Namespace) -> int:
         from jwst_mast_assets.records.watched import WatchList
 
         with open_instance() as instance:
-            register_proposals(instance, [PROPOSAL])
-        WatchList(TableStore(place.data)).add([PROPOSAL])
+            register_proposals(instance, [WATCHED_PROPOSAL])
+        WatchList(TableStore(place.data)).add([WATCHED_PROPOSAL])
         print(f"embedded archive at {place.url}, files go to {place.data}")
         print(
             f"commands for it need: export DAGSTER_HOME={place.home} JWSTDOWNLOAD_OUTDIR={place.data} "

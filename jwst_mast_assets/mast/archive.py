@@ -12,7 +12,7 @@ import requests
 
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.adaptive import in_parts
-from jwst_mast_assets.mast.connection import QUERY_TIMEOUT, Connection
+from jwst_mast_assets.mast.connection import QUERY_TIMEOUT, MastConnection
 from jwst_mast_assets.mast.mashup import Params, Reply, as_sentence
 from jwst_mast_assets.mast.replies import actual_names, typed_table
 from jwst_mast_assets.mast.shared_limits import SharedLimits
@@ -78,7 +78,7 @@ class _Ahead:
     answer: "Future[pd.DataFrame]"
 
 
-class Archive(Connection):
+class Archive(MastConnection):
     """MAST's JWST holdings.
 
     Parameters

@@ -54,7 +54,7 @@ class Identity:
     name: str = ""
 
 
-class Connection:
+class MastConnection:
     """A connection to MAST.
 
     Parameters

@@ -25,7 +25,7 @@ PROGRAMS_PER_QUERY = 100
 ROWS_PER_QUERY = 20_000
 """Recorded files whose programs are queried at once; MAST's own page ends at 50,000 rows."""
 
-KEYWORD_COLUMNS = ("filename", "checksum", "cal_ver", "crds_ctx", "isStale", "ingestCompletionDate")
+COMPARED_COLUMNS = ("filename", "checksum", "cal_ver", "crds_ctx", "isStale", "ingestCompletionDate")
 
 
 class Programs(NamedTuple):
@@ -157,7 +157,7 @@ def _ask_programs(archive: Archive, query: Programs) -> dict[str, Keywords]:
             {"paramName": "program", "values": [str(program) for program in programs]},
             {"paramName": "filename", "values": [], "freeText": f"%{query.filetype}"},
         ]
-        return archive.keywords(query.instrument, filters, KEYWORD_COLUMNS)
+        return archive.keywords(query.instrument, filters, COMPARED_COLUMNS)
 
     kind = f"{query.instrument} keywords of programs"
     try:

@@ -23,7 +23,7 @@ from jwst_mast_assets.records.history import manifest_at, read_history, record_e
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.status import here
 from jwst_mast_assets.records.store import TableStore
-from jwst_mast_assets.records.upkeep_notes import TABLE, read_again, read_notes, write_notes
+from jwst_mast_assets.records.upkeep_notes import FILE, read_again, read_notes, write_notes
 
 FEW = 10
 """So many missing files are restored even if they are most of a proposal's: someone deleted them one by one."""
@@ -117,7 +117,7 @@ def look_after(
     again = listed.merge(restorable[["dataURI", "problem"]], on="dataURI")
     reasons = {str(cell): describe(rows["problem"]) for cell, rows in again.groupby("cell")}
     _record(store, bad)
-    write_parquet(store.folder / TABLE, table)
+    write_parquet(store.folder / FILE, table)
     marked = Ledger(store).mark_due(reasons, config, now)
     scanned = dict.fromkeys(proposals, iso_second(now))
     kept = {proposal: counts for proposal, counts in notes["held"].items() if proposal not in proposals}

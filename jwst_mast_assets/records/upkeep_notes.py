@@ -17,7 +17,7 @@ from jwst_mast_assets.mast import tables
 from jwst_mast_assets.records.files import read_json, read_parquet, write_json
 from jwst_mast_assets.records.store import TableStore
 
-TABLE = "read_files.parquet"
+FILE = "read_files.parquet"
 
 
 def read_notes(store: TableStore) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def write_notes(store: TableStore, notes: dict[str, Any]) -> None:
 
 def read_again(store: TableStore) -> pd.DataFrame:
     """Which files were read again and when; columns of ``tables.READ_TABLE``. Raises OutputError."""
-    path = store.folder / TABLE
+    path = store.folder / FILE
     if not path.exists():
         return tables.empty(tables.READ_TABLE)
     found = read_parquet(path, "remove it; the files are then read again").to_pandas()
