@@ -10,7 +10,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class Daemon:
             time.sleep(0.5)
         return found
 
-    def parts(self) -> Iterator[Iterator[Any]]:
+    def parts(self) -> Iterator[Iterable[Any]]:
         """What looks in turn."""
         if all(run.is_finished for run in runs_of(self.workspace.instance, self.backfill_id)):
             yield execute_backfill_iteration(self.workspace, logging.getLogger("daemon"))
