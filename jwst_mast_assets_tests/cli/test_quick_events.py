@@ -13,7 +13,9 @@ from dagster._core.instance.ref import InstanceRef
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from jwst_mast_assets.cli.quick_events import BATCH, QuickEventLog, batched_events, quick
+from jwst_mast_assets.cli import quick_events
+from jwst_mast_assets.cli.quick_events import BATCH, batched_events, quick
+from jwst_mast_assets.cli.quick_storage import QuickEventLog
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_date="2026-02-01")
 
@@ -146,3 +148,12 @@ def test_the_size_of_a_batch_in_the_environment_is_respected(monkeypatch: pytest
     with batched_events():
         assert os.environ[BATCH] == "7"
     assert os.environ[BATCH] == "7"
+
+
+def test_a_version_of_dagster_that_was_not_tested_keeps_its_own_storage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = InstanceRef.from_dir(str(tmp_path))
+    assert quick(settings) != settings
+    monkeypatch.setattr(quick_events, "TESTED", ("1.13.26",))
+    assert quick(settings) == settings
