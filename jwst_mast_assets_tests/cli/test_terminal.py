@@ -62,7 +62,8 @@ class Terminal:
 def test_a_person_is_asked_and_only_yes_continues(archive, command, answer, files):
     terminal = Terminal(*ARGV)
     terminal.read_until(r"\[y/n\]\? ")
-    assert re.search(r"### Downloading 2 files, [\d.]+ [kM]B; free in .*: [\d.]+ [GT]B", terminal.shown)
+    in_one_line = " ".join(terminal.shown.split())
+    assert re.search(r"### Downloading 2 files, [\d.]+ [kM]B; free in \S*: [\d.]+ [GT]B", in_one_line)
     assert terminal.answer(answer) == 0
     assert len(list(Path(command.root).rglob("*_uncal.fits"))) == files
     assert ("OK, stopping." in terminal.shown) == (files == 0)
