@@ -12,7 +12,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.webpage import write_page
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from jwst_mast_assets_tests.webpage.conftest import DETECTORS, Proposal, exposure_keywords, write_fits
+from jwst_mast_assets_tests.webpage.proposals import DETECTORS, Proposal, exposure_keywords, write_fits
 
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
 FILTER = """(word) => new Promise((done) => {

@@ -16,9 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 from jwst_mast_assets.downloads import backoff
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive
 from jwst_mast_assets.mast import adaptive, listing, mashup, session
-
-NOW = 60200.5
-"""MJD that the shared archive's recent observations are placed before (2023-09-13T12:00)."""
+from jwst_mast_assets_tests.archives import NOW
 
 LONGEST = ("test_dagster_dev.py", "deploy", "cli", "defs")
 """Modules and folders to start first, so that no worker is left alone with a long module at the end."""

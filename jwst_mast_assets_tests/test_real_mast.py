@@ -26,7 +26,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.connection import DEFAULT_SERVER
 from jwst_mast_assets.mast.keywords import instrument_of
 from jwst_mast_assets.mast.observations import describe_observations
-from jwst_mast_assets_tests.conftest import NOW
+from jwst_mast_assets_tests.archives import NOW
 
 PROPOSAL = 1410
 DAYS = (59623.0, 59625.0)

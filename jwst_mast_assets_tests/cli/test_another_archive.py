@@ -14,7 +14,7 @@ from jwst_mast_assets.records.archive_identity import claim
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
 from jwst_mast_assets_tests.cli.test_command_line import DAY
-from jwst_mast_assets_tests.defs.conftest import messages
+from jwst_mast_assets_tests.defs.running import messages
 
 REAL = "https://mast.stsci.edu"
 

@@ -20,7 +20,7 @@ from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
 from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
 from jwst_mast_assets.mast.file_states import State
-from jwst_mast_assets_tests.defs.conftest import Runner
+from jwst_mast_assets_tests.defs.running import Runner
 
 UNCALS = ("jw01138004001_02101_00001_nrca1_uncal.fits", "jw01138004001_02101_00002_nrca1_uncal.fits")
 WANTED: dict[str, Any] = {"filetypes": ["_uncal.fits", "_rate.fits"], "sca": ["a1", "a2"]}

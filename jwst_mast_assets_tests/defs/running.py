@@ -1,12 +1,20 @@
 """Ticks of the sensor, and runs in this process, as Dagster's daemon would start them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import attempts
+from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.watched import WatchList
+
+DAY = "2022-04-10|01138"
+"""30 exposures of NIRCam, 30 selected files."""
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -66,3 +74,45 @@ def checks_evaluated(instance: dg.DagsterInstance, run_id: str) -> set[tuple[str
     events = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     found = [event.get_dagster_event().asset_check_evaluation_data for event in events]
     return {(one.asset_key.path[-1], one.check_name) for one in found}
+
+
+def watch_only(root: Path, *proposals: str) -> None:
+    """Have just these proposals watched in an output folder."""
+    watched = WatchList(TableStore(root))
+    watched.start()
+    watched.remove(watched.read())
+    watched.add(proposals)
+
+
+class Runner:
+    """Runs jobs with an output folder of the test's own."""
+
+    def __init__(self, instance: dg.DagsterInstance, root: Path) -> None:
+        self.instance = instance
+        self.root = root
+        self.store = TableStore(root)
+
+    def run(self, job: str = "jwst_download", keys: str | tuple[str, str] = DAY, **parameters: Any) -> Any:
+        """Run a job over one key or a range of two; parameters go into the run config."""
+        tags = (
+            {"dagster/partition": keys}
+            if isinstance(keys, str)
+            else {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[1]}
+        )
+        config = {"outrootdir": str(self.root), **parameters}
+        run_config = {"resources": {"jwst_config": {"config": config}}}
+        return execute(self.instance, job, tags=tags, run_config=run_config)
+
+    def table(self, asset: str, key: str = DAY) -> pd.DataFrame:
+        """A table as it stands on disk."""
+        return self.store.read(asset, [Cell.from_key(key)])
+
+    def files(self) -> set[str]:
+        """Names of all files below the output folder but tables and pages."""
+        return {path.name for path in self.root.rglob("*.fits")} | {path.name for path in self.root.rglob("*.jpg")}
+
+
+def messages(result: Any) -> list[str]:
+    """The sentences with which a run failed."""
+    failures = [event.step_failure_data.user_failure_data for event in result.all_events if event.is_step_failure]
+    return [failure.description if failure else "an unexpected error" for failure in failures]

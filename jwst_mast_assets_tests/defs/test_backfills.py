@@ -24,7 +24,7 @@ from jwst_mast_assets.defs.attempts import under_way
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets.mast.dates import day_of_mjd
 from jwst_mast_assets.records.store import TableStore
-from jwst_mast_assets_tests.conftest import NOW
+from jwst_mast_assets_tests.archives import NOW
 from jwst_mast_assets_tests.defs.running import CHECKS_OF_A_DOWNLOAD, checks_evaluated
 
 LOCATION = "jwst_mast_assets"

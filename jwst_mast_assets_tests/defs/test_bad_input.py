@@ -6,7 +6,7 @@ from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.errors import ConfigError
-from jwst_mast_assets_tests.defs.conftest import messages
+from jwst_mast_assets_tests.defs.running import messages
 
 
 def one_sentence(result, *words):

@@ -9,8 +9,13 @@ import pytest
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.records.ledger import Ledger
-from jwst_mast_assets_tests.defs.conftest import messages, watch_only
-from jwst_mast_assets_tests.defs.running import CHECKS_OF_A_DOWNLOAD, CHECKS_OF_A_QUERY, checks_evaluated
+from jwst_mast_assets_tests.defs.running import (
+    CHECKS_OF_A_DOWNLOAD,
+    CHECKS_OF_A_QUERY,
+    checks_evaluated,
+    messages,
+    watch_only,
+)
 
 
 def checks(result, but=("product_table",)):

@@ -20,8 +20,7 @@ from jwst_mast_assets.records.holdings import read_proposal
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.status import status
 from jwst_mast_assets.records.store import TableStore
-from jwst_mast_assets_tests.defs.conftest import messages, watch_only
-from jwst_mast_assets_tests.defs.running import carry_out, execute, reasons
+from jwst_mast_assets_tests.defs.running import carry_out, execute, messages, reasons, watch_only
 
 FIRST, SECOND = "jw03001001001_02101_00001_nrca1", "jw03001002001_02101_00001_nrca1"
 DAY, NEXT_DAY = "2022-05-01|03001", "2022-05-02|03001"

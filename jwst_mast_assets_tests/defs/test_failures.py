@@ -27,8 +27,7 @@ from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import ArchiveUnavailable, ConfigError, NoRoom, OutputError
 from jwst_mast_assets.records.files import write_text
-from jwst_mast_assets_tests.defs.conftest import DAY, messages, watch_only
-from jwst_mast_assets_tests.defs.running import QUIET, execute, tick
+from jwst_mast_assets_tests.defs.running import DAY, QUIET, execute, messages, tick, watch_only
 
 NAME = "jw01138004001_02101_00001_nrca1_uncal.fits"
 HOUR = dt.timedelta(hours=1)

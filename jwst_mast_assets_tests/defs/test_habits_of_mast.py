@@ -13,8 +13,7 @@ from jwst_mast_assets.records.due_cells import due_cells
 from jwst_mast_assets.records.history import read_history
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.listings import GONE_AFTER, Listings
-from jwst_mast_assets_tests.defs.conftest import DAY, messages, watch_only
-from jwst_mast_assets_tests.defs.running import execute
+from jwst_mast_assets_tests.defs.running import DAY, execute, messages, watch_only
 
 TODAY = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
 CELL = Cell.from_key(DAY)

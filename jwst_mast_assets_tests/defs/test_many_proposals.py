@@ -17,7 +17,7 @@ from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.pace import Pace, Rotation
 from jwst_mast_assets.records.status import status
 from jwst_mast_assets.records.store import TableStore
-from jwst_mast_assets_tests.defs.conftest import watch_only
+from jwst_mast_assets_tests.defs.running import watch_only
 
 PROPOSALS = [f"{number:05d}" for number in range(3000, 3040)]
 OBSERVATIONS = 25

@@ -18,8 +18,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.due_cells import DueCell
 from jwst_mast_assets.records.watched import WatchList
-from jwst_mast_assets_tests.defs.conftest import DAY
-from jwst_mast_assets_tests.defs.running import carry_out, execute
+from jwst_mast_assets_tests.defs.running import DAY, carry_out, execute
 from jwst_mast_assets_tests.defs.running import tick as look
 from jwst_mast_assets_tests.receiver import SECRET, Receiver
 

@@ -14,7 +14,7 @@ from PIL import Image
 from jwst_mast_assets.defs.partitions import build_grid
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast import tables
-from jwst_mast_assets_tests.defs.conftest import DAY, messages
+from jwst_mast_assets_tests.defs.running import DAY, messages
 
 EMPTY_DAY = "2022-04-12|01138"
 RANGE = ("2022-04-10|01138", "2022-04-14|01138")

@@ -7,8 +7,7 @@ import dagster as dg
 
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.pruning import prune
-from jwst_mast_assets_tests.defs.conftest import DAY
-from jwst_mast_assets_tests.defs.running import execute
+from jwst_mast_assets_tests.defs.running import DAY, execute
 
 OTHER = "2022-04-14|01138"
 

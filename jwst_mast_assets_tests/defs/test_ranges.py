@@ -14,8 +14,7 @@ from jwst_mast_assets.defs.partitions import build_grid
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.due_cells import DueCell
-from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
-from jwst_mast_assets_tests.defs.running import carry_out, days_of, reasons, tick
+from jwst_mast_assets_tests.defs.running import DAY, carry_out, days_of, reasons, tick, watch_only
 
 NOW = dt.datetime(2023, 1, 1, tzinfo=dt.timezone.utc)
 FIRST = dt.date(2022, 1, 1)

@@ -16,8 +16,7 @@ from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records.attempts import AttemptLog
 from jwst_mast_assets.records.store import TableStore
-from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
-from jwst_mast_assets_tests.defs.running import carry_out, reasons, tick
+from jwst_mast_assets_tests.defs.running import DAY, carry_out, reasons, tick, watch_only
 
 OTHER = "2022-04-11|01138"
 ASSETS = ("obs_table", "product_table", "downloaded_files", "summary_table", "index_html")

@@ -9,8 +9,7 @@ from jwst_mast_assets.embedded_archive.files import DATA_URI_PREFIX
 from jwst_mast_assets.records import relisting
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
-from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
-from jwst_mast_assets_tests.defs.running import carry_out, reasons
+from jwst_mast_assets_tests.defs.running import DAY, carry_out, reasons, watch_only
 from jwst_mast_assets_tests.defs.test_many_proposals import Daemon
 
 NEW = "jw01138004001_02101_00001_nrca1_extra_uncal.fits"

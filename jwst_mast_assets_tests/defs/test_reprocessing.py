@@ -23,8 +23,7 @@ from jwst_mast_assets.records.history import manifest_at, read_history
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
-from jwst_mast_assets_tests.defs.conftest import DAY, Runner, watch_only
-from jwst_mast_assets_tests.defs.running import execute, run_requested
+from jwst_mast_assets_tests.defs.running import DAY, Runner, execute, run_requested, watch_only
 
 OTHER_DAY = "2022-04-11|01138"
 CHANGED = ["jw01138004001_02101_00001_nrca1_uncal.fits", "jw01138004001_02101_00001_nrca3_uncal.fits"]

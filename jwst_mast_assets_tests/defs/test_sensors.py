@@ -10,14 +10,15 @@ import pytest
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import attempts
 from jwst_mast_assets.embedded_archive import Fault
-from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
 from jwst_mast_assets_tests.defs.running import (
     CHECKS_OF_A_DOWNLOAD,
+    DAY,
     carry_out,
     checks_evaluated,
     days_of,
     reasons,
     tick,
+    watch_only,
 )
 
 

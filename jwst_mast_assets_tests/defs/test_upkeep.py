@@ -22,8 +22,7 @@ from jwst_mast_assets.records.history import manifest_at, read_history
 from jwst_mast_assets.records.status import status
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.upkeep_notes import read_again
-from jwst_mast_assets_tests.defs.conftest import DAY, watch_only
-from jwst_mast_assets_tests.defs.running import carry_out, execute, reasons, tick
+from jwst_mast_assets_tests.defs.running import DAY, carry_out, execute, reasons, tick, watch_only
 
 EXPOSURES = ("jw01138004001_02101_00001", "jw01138004001_02101_00002", "jw01138005001_02101_00001")
 NAMES = [f"{exposure}_nrc{sca}_uncal.fits" for exposure in EXPOSURES for sca in ("a1", "a3")]

@@ -17,8 +17,7 @@ from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
-from jwst_mast_assets_tests.defs.conftest import DAY, messages, watch_only
-from jwst_mast_assets_tests.defs.running import execute, reasons, tick
+from jwst_mast_assets_tests.defs.running import DAY, execute, messages, reasons, tick, watch_only
 
 
 @pytest.fixture(autouse=True)

@@ -5,14 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
-from jwst_mast_assets_tests.conftest import NOW
+from jwst_mast_assets_tests.archives import NOW
+from jwst_mast_assets_tests.deploy.configurations import DEPLOY, copy_configuration
 from jwst_mast_assets_tests.deploy.sixty_partitions import LIMIT
 from jwst_mast_assets_tests.servers import postgresql
-
-DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +28,6 @@ def home(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     folder.mkdir()
     copy_configuration(DEPLOY / "one-server", folder)
     return folder
-
-
-def copy_configuration(configuration: Path, home: Path) -> None:
-    """Copy a ready dagster.yaml; only the queue looks each second."""
-    content = yaml.safe_load((configuration / "dagster.yaml").read_text())
-    content["run_coordinator"]["config"] = {"dequeue_interval_seconds": 1}
-    (home / "dagster.yaml").write_text(yaml.safe_dump(content))
 
 
 @pytest.fixture

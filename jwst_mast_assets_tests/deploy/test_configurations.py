@@ -23,7 +23,7 @@ from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs.executors import chosen_executor
 from jwst_mast_assets.defs.run_queue import ProposalQueue
 from jwst_mast_assets.mast.errors import ConfigError
-from jwst_mast_assets_tests.deploy.conftest import DEPLOY
+from jwst_mast_assets_tests.deploy.configurations import DEPLOY
 
 REPOSITORY = DEPLOY.parent
 

@@ -25,7 +25,7 @@ from dagster_graphql.test.utils import execute_dagster_graphql
 
 from jwst_mast_assets.defs.lost_runs import end_lost_runs
 from jwst_mast_assets.defs.partitions import register_proposals
-from jwst_mast_assets_tests.deploy.conftest import DEPLOY
+from jwst_mast_assets_tests.deploy.configurations import DEPLOY
 from jwst_mast_assets_tests.deploy.installation import LAUNCH_BACKFILL, REPOSITORY
 from jwst_mast_assets_tests.deploy.sixty_partitions import (
     KEYS,

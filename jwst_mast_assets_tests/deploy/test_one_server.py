@@ -10,7 +10,7 @@ import sqlalchemy
 from jwst_mast_assets.cli.dagster_process import WORKSPACE_OF_SERVER
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.defs.pruning import prune
-from jwst_mast_assets_tests.defs.conftest import DAY, Runner, watch_only
+from jwst_mast_assets_tests.defs.running import DAY, Runner, watch_only
 from jwst_mast_assets_tests.deploy.installation import installation
 from jwst_mast_assets_tests.servers import wait_until
 

@@ -13,8 +13,8 @@ import dagster as dg
 from jwst_mast_assets.cli.dagster_process import WORKSPACE_OF_SERVER
 from jwst_mast_assets.defs import lost_runs
 from jwst_mast_assets.defs.partitions import register_proposals
-from jwst_mast_assets_tests.defs.conftest import watch_only
-from jwst_mast_assets_tests.deploy.conftest import DEPLOY, copy_configuration
+from jwst_mast_assets_tests.defs.running import watch_only
+from jwst_mast_assets_tests.deploy.configurations import DEPLOY, copy_configuration
 from jwst_mast_assets_tests.deploy.installation import Installation, installation
 from jwst_mast_assets_tests.deploy.sixty_partitions import (
     KEYS,

@@ -12,7 +12,7 @@ from astropy.table import Table
 from PIL import Image
 
 from jwst_mast_assets.embedded_archive import Catalogue
-from jwst_mast_assets_tests.embedded_archive.conftest import NOW, UNCAL
+from jwst_mast_assets_tests.embedded_archive.clients import NOW, UNCAL
 
 HEADER_KEYWORDS = [
     *("TELESCOP", "INSTRUME", "PROGRAM", "OBSERVTN", "VISIT", "DETECTOR", "TARG_RA", "TARG_DEC", "FILTER", "PUPIL"),

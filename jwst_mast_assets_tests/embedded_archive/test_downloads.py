@@ -5,7 +5,7 @@ import hashlib
 import pytest
 import requests
 
-from jwst_mast_assets_tests.embedded_archive.conftest import UNCAL
+from jwst_mast_assets_tests.embedded_archive.clients import UNCAL
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import requests
 from astroquery.exceptions import RemoteServiceError
 
 from jwst_mast_assets.embedded_archive import Fault
-from jwst_mast_assets_tests.embedded_archive.conftest import UNCAL, observations_of
+from jwst_mast_assets_tests.embedded_archive.clients import UNCAL, observations_of
 
 BROKEN = requests.exceptions.ChunkedEncodingError
 

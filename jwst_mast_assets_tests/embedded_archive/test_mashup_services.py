@@ -8,7 +8,7 @@ import pytest
 import requests
 from astroquery.exceptions import RemoteServiceError
 
-from jwst_mast_assets_tests.embedded_archive.conftest import UNCAL, observations_of
+from jwst_mast_assets_tests.embedded_archive.clients import UNCAL, observations_of
 
 DAY = [59679, 59680]
 

@@ -17,7 +17,7 @@ import requests
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive, Fault, serve
 from jwst_mast_assets.embedded_archive.exchange import Response
 from jwst_mast_assets.embedded_archive.protocol import ArchiveServer
-from jwst_mast_assets_tests.embedded_archive.conftest import UNCAL
+from jwst_mast_assets_tests.embedded_archive.clients import UNCAL
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "example.org"])

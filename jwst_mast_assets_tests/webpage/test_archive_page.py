@@ -8,7 +8,7 @@ import pandas as pd
 from jwst_mast_assets.downloads.codes import Code
 from jwst_mast_assets.webpage import write_page
 from jwst_mast_assets.webpage.archive_page import write_archive_page
-from jwst_mast_assets_tests.webpage.conftest import NOT_RELEASED, Proposal
+from jwst_mast_assets_tests.webpage.proposals import NOT_RELEASED, Proposal
 
 NOW = dt.datetime(2025, 6, 1, 12, tzinfo=dt.timezone.utc)
 

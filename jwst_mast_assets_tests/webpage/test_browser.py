@@ -11,7 +11,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.webpage import write_page
 from jwst_mast_assets.webpage.archive_page import write_archive_page
 from jwst_mast_assets_tests.browsing import HOSTILE, Watched, chromium
-from jwst_mast_assets_tests.webpage.conftest import Proposal, fill
+from jwst_mast_assets_tests.webpage.proposals import Proposal, fill
 
 WIDE, PHONE = (1400, 900), (390, 844)
 

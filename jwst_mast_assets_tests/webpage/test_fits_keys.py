@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from jwst_mast_assets.downloads.fits_headers import card_value
 from jwst_mast_assets.webpage.fits_keys import NotFits, read_keywords
-from jwst_mast_assets_tests.webpage.conftest import write_fits
+from jwst_mast_assets_tests.webpage.proposals import write_fits
 
 
 def test_primary_header_takes_precedence_over_sci(tmp_path: Path):

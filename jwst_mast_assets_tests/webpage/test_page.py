@@ -13,7 +13,7 @@ from jwst_mast_assets.downloads.codes import Code
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.webpage import Page, write_page
 from jwst_mast_assets_tests.page_reader import Reader, read_page
-from jwst_mast_assets_tests.webpage.conftest import (
+from jwst_mast_assets_tests.webpage.proposals import (
     NOT_RELEASED,
     Proposal,
     exposure_keywords,

@@ -12,7 +12,7 @@ from PIL import Image
 from jwst_mast_assets.mast.config import Config, ConfigError
 from jwst_mast_assets.webpage import Page, write_page
 from jwst_mast_assets_tests.page_reader import read_page
-from jwst_mast_assets_tests.webpage.conftest import Proposal, write_jpeg
+from jwst_mast_assets_tests.webpage.proposals import Proposal, write_jpeg
 
 MOSAIC = "jw01138-o001_t001_nircam_clear-f200w"
 EXPOSURE = "jw01138001001_02101_00001_nrca1"

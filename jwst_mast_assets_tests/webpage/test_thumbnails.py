@@ -9,7 +9,7 @@ from PIL import Image
 
 from jwst_mast_assets.webpage import thumbnails
 from jwst_mast_assets.webpage.thumbnails import make_thumbnails, measure, thumbnail_path
-from jwst_mast_assets_tests.webpage.conftest import write_jpeg
+from jwst_mast_assets_tests.webpage.proposals import write_jpeg
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records import table_bucket
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
-from jwst_mast_assets_tests.defs.conftest import Runner, instance, messages  # noqa: F401
+from jwst_mast_assets_tests.defs.running import Runner, messages
 from jwst_mast_assets_tests.object_store import SECRET, ObjectStore
 
 DAY, OTHER = Cell.from_key("2022-04-10|01138"), Cell.from_key("2022-04-11|01138")
@@ -150,7 +150,7 @@ def test_a_store_that_does_not_give_its_tables_is_a_failure_and_nothing_is_fetch
     root: Path,
     capsys,
     monkeypatch,
-    instance: dg.DagsterInstance,  # noqa: F811
+    instance: dg.DagsterInstance,
 ) -> None:
     monkeypatch.setattr(table_bucket, "RETRIES", 1)
     download(archive)
@@ -348,7 +348,7 @@ def test_a_command_beside_a_run_of_the_same_proposal(
     store: ObjectStore,
     prefix: str,
     root: Path,
-    instance: dg.DagsterInstance,  # noqa: F811
+    instance: dg.DagsterInstance,
 ) -> None:
     program = "import sys; from jwst_mast_assets.cli.original import download_main; sys.exit(download_main())"
     command = subprocess.Popen([sys.executable, "-c", program, *ONE_DAY], stdout=subprocess.DEVNULL)
