@@ -55,23 +55,7 @@ class Identity:
 
 
 class MastConnection:
-    """A connection to MAST.
-
-    Parameters
-    ----------
-    server : str, optional
-        Default: ``$MAST_SERVER``, else ``https://mast.stsci.edu``.
-    token : str, optional
-        MAST token; default ``$MAST_API_TOKEN``. Public data need none.
-    read_timeout : float
-        Seconds without a byte before a query is abandoned.
-    retries : int
-        How often a query is retried after a dropped connection, 429 or 5xx.
-    time_limit : float
-        Seconds after which no further query is made, for callers with little time.
-    limits : SharedLimits, optional
-        What is shared with the other processes of an output folder.
-    """
+    """A server, a token, and the sessions that :class:`.Archive` asks through; its parameters are described there."""
 
     def __init__(
         self,
