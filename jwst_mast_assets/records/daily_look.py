@@ -14,10 +14,10 @@ from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.records import reprocessing
 from jwst_mast_assets.records.comparisons import compare_with_mast, describe_ways, read_compared, write_compared
 from jwst_mast_assets.records.files import read_json, write_json
-from jwst_mast_assets.records.history import manifest_at, read_history, record_events
+from jwst_mast_assets.records.history import read_manifests, record_events
 from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.releases import releases
-from jwst_mast_assets.records.status import Selected, read_recorded, select, status
+from jwst_mast_assets.records.status import Selected, read_together, select, status
 from jwst_mast_assets.records.store import TableStore
 
 SILENT = "silent_services.json"
@@ -86,17 +86,17 @@ def look_for_changes(
         If a table cannot be read or written.
     """
     recorded, events, lists = [], [], []
-    selected: dict[str, Selected] = {}
+    selected: list[Selected] = []
     asked = {cell.key for cell in store.cells("product_table")}
-    for proposal in proposals:
-        # Each table is read here, once: there can be one for each day of many years.
-        held = read_recorded(store, proposal)
+    # Each table is read here, once: there can be one for each day of many years.
+    for group, held in read_together(store, proposals):
         recorded.append(held.files[held.files["bytes_on_disk"].notna()])
         # Without a list of products nothing can be said to be missing from it.
         listed = held.files[held.files["cell"].isin(asked)]
-        events.append(reprocessing.superseded(held.products, listed, Listings(store).gone(proposal)))
+        gone = {uri for proposal in group for uri in Listings(store).gone(proposal)}
+        events.append(reprocessing.superseded(held.products, listed, gone))
         lists.append(held.products[["dataURI", "size"]])
-        selected[proposal] = select(held, store, config)
+        selected.append(select(group, held, store, config))
     files = _joined(recorded, tables.FILE_TABLE)
     products = _joined(lists, {name: tables.PRODUCT_TABLE[name] for name in ("dataURI", "size")})
     changes, compared = compare_with_mast(mast, files, products, read_compared(store), now)
@@ -107,14 +107,8 @@ def look_for_changes(
     table = _joined([changes, *events], tables.CHANGE_TABLE)
     reprocessing.write_changes(store, table)
     comparable = set(compared.loc[compared["compared_by"].notna(), "dataURI"]) & set(products["dataURI"])
-    for proposal in proposals:
-        of_proposal = table[table["cells"].str.contains(f"|{proposal}", regex=False)]
-        manifest = manifest_at(read_history(store, proposal))
-        for news in (
-            reprocessing.events_of(of_proposal, manifest),
-            reprocessing.events_taken_back(table, manifest, comparable),
-        ):
-            record_events(store, proposal, news.assign(run_id=run_id))
+    for manifest in read_manifests(store, proposals):
+        _record_news(store, table, manifest, comparable, run_id)
     return DailyLook(
         table,
         files["dataURI"].nunique(),
@@ -122,8 +116,23 @@ def look_for_changes(
         int(compared["compared_by"].isna().sum()),
         int(tables.is_true(compared["isStale"]).sum()),
         status(store, proposals, config, now, selected=selected),
-        releases(_joined([one.files for one in selected.values()], tables.FILE_TABLE), now),
+        releases(_joined([part.files for part in selected], tables.FILE_TABLE), now),
     )
+
+
+def _record_news(
+    store: TableStore, changes: pd.DataFrame, held: pd.DataFrame, comparable: Collection[str], run_id: str
+) -> None:
+    """Record in the history of each proposal what is new about its files at MAST."""
+    proposal_of = held.set_index("dataURI")["proposal"]
+    news = reprocessing.events_of(changes, held)
+    # A file can be in the history of a proposal that no longer lists it.
+    pairs = zip(news["dataURI"], changes["cells"].reindex(news.index), strict=True)
+    listing = pd.Series([f"|{proposal_of[uri]}" in cells for uri, cells in pairs], index=news.index, dtype=bool)
+    news = news[listing]
+    for events in (news, reprocessing.events_taken_back(changes, held, comparable)):
+        for proposal, rows in events.groupby(events["dataURI"].map(proposal_of)):
+            record_events(store, str(proposal), rows.assign(run_id=run_id))
 
 
 def note_silent(store: TableStore, services: Sequence[str], now: dt.datetime) -> None:

@@ -47,10 +47,6 @@ class Forgotten:
         except (ValueError, AttributeError, TypeError):
             raise OutputError(f"{self.path} is damaged; restore it, or remove it to forget no file") from None
 
-    def number(self, proposal: str) -> int:
-        """How many files of a proposal are forgotten."""
-        return sum(entry.get("proposal") == proposal for entry in self.read().values())
-
     def left_out(self, products: pd.DataFrame) -> pd.DataFrame:
         """A table of products in which no forgotten file is selected."""
         forgotten = products["dataURI"].isin(list(self.read()))

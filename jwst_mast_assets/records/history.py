@@ -7,6 +7,7 @@ prevented a record, the next run finds the file on disk and adopts it.
 
 import datetime as dt
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,7 @@ from jwst_mast_assets.mast.names import proposal_key
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.tables import DIFF_TABLE, HISTORY_TABLE, MANIFEST_TABLE, VERSION_COLUMNS
 from jwst_mast_assets.records.files import read_parquet, write_parquet
-from jwst_mast_assets.records.store import STATE_FOLDER, TableStore
+from jwst_mast_assets.records.store import ROWS_TOGETHER, STATE_FOLDER, TableStore
 
 EVENTS = {
     "downloaded": "a run fetched it; it was not there before",
@@ -77,16 +78,64 @@ def read_history(store: TableStore, proposal: str, since: dt.datetime | None = N
         If a file of it cannot be read.
     """
     first = "" if since is None else re.sub(r"[-:.]", "", moment(since))
-    parts = [
-        read_parquet(path, "restore it from a copy, or remove it")
-        for path in sorted(folder(store, proposal).glob("*.parquet"))
-        if path.name >= first
-    ]
+    return _events([part for name, part in _parts(store, proposal) if name >= first])
+
+
+def read_manifests(store: TableStore, proposals: Iterable[str]) -> Iterator[pd.DataFrame]:
+    """What is on disk of some proposals, many small ones in one table.
+
+    Yields
+    ------
+    DataFrame
+        Columns of ``tables.MANIFEST_TABLE``, and ``proposal`` (five digits), whose history it is from; one row per
+        ``dataURI``.
+
+    Raises
+    ------
+    OutputError
+        If the history cannot be read.
+    """
+    group: dict[str, pa.Table] = {}
+    for proposal in proposals:
+        if parts := [part for _, part in _parts(store, proposal)]:
+            if group and sum(map(len, [*group.values(), *parts])) > ROWS_TOGETHER:
+                yield from _manifests(group)
+                group = {}
+            group[proposal] = pa.concat_tables(parts, promote_options="default")
+    yield from _manifests(group)
+
+
+def _manifests(group: Mapping[str, pa.Table]) -> Iterator[pd.DataFrame]:
+    proposals = [proposal for proposal, part in group.items() for _ in range(len(part))]
+    history = _events(list(group.values()), proposal=proposals)
+    # A file that several proposals have is in the history of each.
+    sharing = sharing_a_file(history["dataURI"], history["proposal"])
+    for own in [~history["proposal"].isin(list(sharing)), *(history["proposal"] == one for one in sorted(sharing))]:
+        if own.any():
+            events = history[own]
+            proposal_of = events.drop_duplicates("dataURI").set_index("dataURI")["proposal"]
+            held = manifest_at(events)
+            yield held.assign(proposal=held["dataURI"].map(proposal_of).astype("string"))
+
+
+def sharing_a_file(uris: pd.Series, proposals: pd.Series) -> set[str]:
+    """The proposals that have a file which another one has, too."""
+    pairs = pd.DataFrame({"uri": uris.to_numpy(), "proposal": proposals.to_numpy()}).dropna().drop_duplicates()
+    return set(pairs.loc[pairs["uri"].duplicated(keep=False), "proposal"])
+
+
+def _parts(store: TableStore, proposal: str) -> Iterator[tuple[str, pa.Table]]:
+    for path in sorted(folder(store, proposal).glob("*.parquet")):
+        yield path.name, read_parquet(path, "restore it from a copy, or remove it")
+
+
+def _events(parts: Sequence[pa.Table], **more: Sequence[str]) -> pd.DataFrame:
+    """The events of some parts in order, with more columns."""
     if not parts:
-        return tables.empty(HISTORY_TABLE)
+        return tables.empty(HISTORY_TABLE).assign(**{name: pd.Series(dtype="string") for name in more})
     # All at once: there can be a file for every day of a year.
-    events = pa.concat_tables(parts, promote_options="default").to_pandas()
-    return _in_order(tables.conform(events, HISTORY_TABLE))
+    events = tables.conform(pa.concat_tables(parts, promote_options="default").to_pandas(), HISTORY_TABLE)
+    return _in_order(events.assign(**more))
 
 
 def record_fetches(store: TableStore, files: pd.DataFrame, known: pd.DataFrame, run_id: str, now: dt.datetime) -> int:

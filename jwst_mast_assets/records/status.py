@@ -1,7 +1,8 @@
 """The status of a proposal: what is on disk, what is missing and why, and when MAST was last asked."""
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import pandas as pd
@@ -16,10 +17,14 @@ from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.comparisons import of_files_on_disk, read_compared
 from jwst_mast_assets.records.file_states import file_states
 from jwst_mast_assets.records.forgotten import Forgotten
+from jwst_mast_assets.records.history import sharing_a_file
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.store import PartitionTables, TableStore
 from jwst_mast_assets.records.upkeep_notes import spoiled_now
+
+RECORDED = ("obs_table", "product_table", "downloaded_files")
+"""Assets whose tables say what is recorded of a proposal."""
 
 
 def recorded_proposals(store: TableStore) -> list[str]:
@@ -28,21 +33,41 @@ def recorded_proposals(store: TableStore) -> list[str]:
 
 
 class Selected(NamedTuple):
-    """What is selected of a proposal."""
+    """What is selected of some proposals."""
 
+    proposals: list[str]
     files: pd.DataFrame
     """Columns of ``tables.FILE_TABLE``, one row per ``dataURI``."""
-    observations: int
-    """How many are wanted."""
+    observations: Mapping[str, int]
+    """How many are wanted of each proposal, where any is."""
 
 
 def read_recorded(store: TableStore, proposal: str) -> PartitionTables:
     """The tables of a proposal; each is read once."""
-    return PartitionTables(
-        store.read_proposal("obs_table", proposal),
-        store.read_proposal("product_table", proposal),
-        store.read_proposal("downloaded_files", proposal),
-    )
+    return PartitionTables(*(store.read_proposal(asset, proposal) for asset in RECORDED))
+
+
+def read_together(store: TableStore, proposals: Iterable[str]) -> Iterator[tuple[list[str], PartitionTables]]:
+    """The tables of proposals in groups, as a step on a table takes as long for one small proposal as for many.
+
+    Proposals that share a file are in groups of their own, so that each file of a group is one proposal's.
+    """
+    for group, found in store.read_together(RECORDED, proposals):
+        held = PartitionTables(*found)
+        listed = pd.concat([held.products[["dataURI", "cell"]], held.files[["dataURI", "cell"]]])
+        sharing = sharing_a_file(listed["dataURI"], owner(listed))
+        if not sharing:
+            yield group, held
+            continue
+        for part in [[one for one in group if one not in sharing], *([one] for one in group if one in sharing)]:
+            if part:
+                own = (table[owner(table).isin(part)].reset_index(drop=True) for table in held)
+                yield part, PartitionTables(*own)
+
+
+def owner(table: pd.DataFrame) -> pd.Series:
+    """The proposal of each row of a table with ``cell``: five digits."""
+    return table["cell"].str[-5:]
 
 
 def read_selected(store: TableStore, proposal: str, config: Config, disk: Disk | None = None) -> pd.DataFrame:
@@ -56,14 +81,18 @@ def read_selected(store: TableStore, proposal: str, config: Config, disk: Disk |
     DataFrame
         Columns of ``tables.FILE_TABLE``, one row per ``dataURI``.
     """
-    return select(read_recorded(store, proposal), store, config, disk).files
+    return select([proposal], read_recorded(store, proposal), store, config, disk).files
 
 
 def select(
-    tables_of_proposal: PartitionTables, store: TableStore, config: Config, disk: Disk | None = None
+    proposals: list[str],
+    tables_of_proposals: PartitionTables,
+    store: TableStore,
+    config: Config,
+    disk: Disk | None = None,
 ) -> Selected:
     """The same as :func:`read_selected`, from tables that were read already, and the number of observations."""
-    observations, products, recorded = tables_of_proposal
+    observations, products, recorded = tables_of_proposals
     if config.model_fields_set.intersection(parameters_with(Role.SELECTS)):
         products = products.assign(selected=_selected(products, observations, config))
     products = here(products, config)
@@ -75,8 +104,9 @@ def select(
     # What MAST no longer lists is neither missing nor stale: there is nothing to fetch.
     brought = files["dataURI"].isin(recorded.loc[recorded["bytes_on_disk"].notna(), "dataURI"])
     listed = (tables.is_true(files["selected"]) | brought) & files["dataURI"].isin(products["dataURI"])
-    wanted = observations.drop_duplicates("obsid")["wanted"]
-    return Selected(files[listed].reset_index(drop=True), int(tables.is_true(wanted).sum()))
+    wanted = observations.drop_duplicates("obsid")
+    wanted = owner(wanted[tables.is_true(wanted["wanted"])]).value_counts()
+    return Selected(proposals, files[listed].reset_index(drop=True), {str(one): int(n) for one, n in wanted.items()})
 
 
 def _selected(products: pd.DataFrame, observations: pd.DataFrame, config: Config) -> pd.Series:
@@ -114,18 +144,18 @@ def _moved(paths: pd.Series, computed: pd.Series, root: str) -> pd.Series:
 
 def status(
     store: TableStore,
-    wanted: Iterable[str],
+    wanted: Collection[str],
     config: Config,
     now: dt.datetime,
     disk: Disk | None = None,
-    selected: Mapping[str, Selected] | None = None,
+    selected: Iterable[Selected] | None = None,
 ) -> pd.DataFrame:
     """The status of some proposals.
 
     Parameters
     ----------
     store : TableStore
-    wanted : iterable of str
+    wanted : collection of str
         Proposals, five digits.
     config : Config
         Where files are looked for, if the output folder was moved.
@@ -133,8 +163,8 @@ def status(
         Aware.
     disk : Disk, optional
         The folders that have been listed so far.
-    selected : mapping, optional
-        What is selected of each proposal, where that is known.
+    selected : iterable of Selected, optional
+        What is selected of these proposals, where that is known.
 
     Returns
     -------
@@ -142,39 +172,47 @@ def status(
         Columns of ``tables.STATUS_TABLE``, one row per proposal. ``files`` is the sum of the states.
     """
     disk = disk or Disk()
-    checked, changes, compared = Ledger(store).checked(), read_changes(store), read_compared(store)
-    rows = [
-        {
-            **_counts(of_proposal.files, changes, compared, spoiled_now(store, of_proposal.files, disk), now),
-            "proposal": proposal,
-            "observations": of_proposal.observations,
-            "forgotten": Forgotten(store).number(proposal),
-            "last_checked": _last_checked(store, proposal, checked.get(proposal)),
-        }
-        for proposal in wanted
-        for known in [(selected or {}).get(proposal)]
-        for of_proposal in [known or select(read_recorded(store, proposal), store, config, disk)]
+    if selected is None:
+        selected = (select(group, held, store, config, disk) for group, held in read_together(store, wanted))
+    changes, compared = read_changes(store), read_compared(store)
+    counts = [
+        _counts(part, changes, compared, spoiled_now(store, part.files, disk), now).assign(
+            observations=[part.observations.get(proposal, 0) for proposal in part.proposals]
+        )
+        for part in selected
     ]
-    return tables.conform(pd.DataFrame(rows, columns=list(STATUS_TABLE)), STATUS_TABLE)
+    table = pd.concat(counts).reindex(list(wanted)) if counts else pd.DataFrame()
+    checked = Ledger(store).checked()
+    forgotten = Counter(entry.get("proposal") for entry in Forgotten(store).read().values())
+    table = table.assign(
+        proposal=list(wanted),
+        forgotten=[forgotten[proposal] for proposal in wanted],
+        last_checked=[_last_checked(store, proposal, checked.get(proposal)) for proposal in wanted],
+    )
+    return tables.conform(table.reset_index(drop=True), STATUS_TABLE)
 
 
 def _counts(
-    files: pd.DataFrame, changes: pd.DataFrame, compared: pd.DataFrame, spoiled: Collection[str], now: dt.datetime
-) -> dict[str, int]:
+    selected: Selected, changes: pd.DataFrame, compared: pd.DataFrame, spoiled: Collection[str], now: dt.datetime
+) -> pd.DataFrame:
+    """What is counted of the files of each proposal; indexed by these."""
+    files = selected.files
     state = file_states(files, changes, now, spoiled)
     on_disk = state.isin(ON_DISK)
     look = of_files_on_disk(compared, files)
     queued = tables.is_true(look["isStale"].astype("boolean").fillna(files["isStale"]))
     silent = look["productFilename"].notna() & look["compared_by"].isna()
     size = files["size"].fillna(0)
-    return {
-        "files": len(files),
-        **{name.value: int((state == name).sum()) for name in State},
-        "queued": int((on_disk & queued).sum()),
-        "not_comparable": int((on_disk & silent).sum()),
-        "bytes": int(size[on_disk].sum()),
-        "bytes_to_come": int(size[~on_disk].sum()),
+    counted = {
+        "files": pd.Series(1, index=files.index),
+        **{name.value: state == name for name in State},
+        "queued": on_disk & queued,
+        "not_comparable": on_disk & silent,
+        "bytes": size.where(on_disk, 0),
+        "bytes_to_come": size.mask(on_disk, 0),
     }
+    numbers = pd.DataFrame({name: values.astype("int64") for name, values in counted.items()}, index=files.index)
+    return numbers.groupby(owner(files)).sum().reindex(selected.proposals, fill_value=0)
 
 
 def _last_checked(store: TableStore, proposal: str, compared: str | None) -> str | None:

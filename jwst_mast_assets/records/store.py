@@ -7,7 +7,7 @@ the same names in a bucket (:mod:`jwst_mast_assets.records.table_bucket`).
 
 import datetime as dt
 from collections import OrderedDict
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -40,6 +40,9 @@ TABLES_KEPT = 12
 
 FILES_KEPT = 2000
 """Files whose content a store keeps in memory: a year of a proposal, four tables a day."""
+
+ROWS_TOGETHER = 20_000
+"""Rows of small proposals that are worked on in one step, which takes pandas hardly longer than the rows of one."""
 
 
 class PartitionTables(NamedTuple):
@@ -143,6 +146,40 @@ class TableStore:
     def read_proposal(self, asset: str, proposal: str) -> pd.DataFrame:
         """The rows of all days of a proposal. Raises as :meth:`check`."""
         return self._read_all(asset, self.place.of_proposal(asset, proposal))
+
+    def read_together(
+        self, assets: Sequence[str], proposals: Iterable[str]
+    ) -> Iterator[tuple[list[str], list[pd.DataFrame]]]:
+        """The rows of all days of many proposals, of small proposals together.
+
+        Parameters
+        ----------
+        assets : sequence of str
+        proposals : iterable of str
+
+        Yields
+        ------
+        list of str, list of DataFrame
+            Proposals, one or as many as have ``ROWS_TOGETHER`` rows, and the table of each asset.
+
+        Raises
+        ------
+        OutputError, ConfigError, TablesUnreachable
+            As :meth:`check`.
+        """
+        group, found, rows = list[str](), [list[pa.Table]() for _ in assets], 0
+        for proposal in proposals:
+            own = [self._contents_of(self.place.of_proposal(asset, proposal)) for asset in assets]
+            own_rows = sum(len(content) for contents in own for content in contents)
+            if group and rows + own_rows > ROWS_TOGETHER:
+                yield group, [_table(asset, contents) for asset, contents in zip(assets, found, strict=True)]
+                group, found, rows = [], [[] for _ in assets], 0
+            group.append(proposal)
+            rows += own_rows
+            for contents, more in zip(found, own, strict=True):
+                contents += more
+        if group:
+            yield group, [_table(asset, contents) for asset, contents in zip(assets, found, strict=True)]
 
     def versions(self, asset: str, proposal: str) -> tuple[Hashable, ...]:
         """What changes when any table of a proposal is written."""

@@ -21,7 +21,7 @@ from jwst_mast_assets.records.files import write_parquet
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
 from jwst_mast_assets.records.ledger import Ledger
-from jwst_mast_assets.records.status import here
+from jwst_mast_assets.records.status import here, owner
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.upkeep_notes import FILE, read_again, read_notes, write_notes
 
@@ -175,12 +175,12 @@ def _expected(store: TableStore, config: Config, proposals: Sequence[str]) -> pd
     """The files that should be on disk: recorded there, selected, not forgotten; with ``proposal``, newest last."""
     forgotten = list(Forgotten(store).read())
     parts = []
-    for proposal in proposals:
-        files = here(store.read_proposal("downloaded_files", proposal), config)
+    for _, (recorded,) in store.read_together(["downloaded_files"], proposals):
+        files = here(recorded, config)
         wanted = tables.is_true(files["selected"]) & files["bytes_on_disk"].notna()
         wanted &= ~files["dataURI"].isin(forgotten) & ~selection.is_excluded(files["productFilename"], config)
         rows = files.assign(recorded_mtime=files["mtime"])[wanted]
-        parts.append(rows[list(LOOKED_AT)].assign(proposal=proposal))
+        parts.append(rows[list(LOOKED_AT)].assign(proposal=owner(rows)))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*LOOKED_AT, "proposal"])
     table = table.sort_values("recorded_mtime", kind="stable")
     kinds = {"bytes_on_disk": "Int64", "mtime": "Float64", "recorded_mtime": "Float64"}

@@ -348,3 +348,17 @@ def test_of_files_without_md5_the_size_and_the_pipeline_decide():
     )
     old, new = (tables.conform(table, tables.MANIFEST_TABLE) for table in (old, new))
     assert history.compare(old, new)["dataURI"].tolist() == ["b"]
+
+
+def test_many_proposals_are_read_in_one_table_but_for_those_that_share_a_file(folder):
+    other = {"proposal_id": 2731, "cell": "2022-06-03|02731"}
+    folder.run(0, a(Code.DOWNLOADED), a(Code.DOWNLOADED, name="b.fits", **other))
+    folder.run(1, a(Code.DOWNLOADED, name="c.fits", proposal_id=1410, cell="2022-06-03|01410"))
+    folder.run(2, a(Code.DOWNLOADED, name="c.fits", proposal_id=1411, cell="2022-06-04|01411"))
+    proposals = ["01138", "01410", "01411", "02731", "09999"]
+    parts = list(history.read_manifests(folder.store, proposals))
+    assert [list(part["proposal"]) for part in parts] == [["01138", "02731"], ["01410"], ["01411"]]
+    for part in parts:
+        for proposal, rows in part.groupby("proposal"):
+            alone = history.manifest_at(history.read_history(folder.store, str(proposal)))
+            pd.testing.assert_frame_equal(rows.drop(columns="proposal").reset_index(drop=True), alone)

@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 
+import pandas as pd
 import pytest
 
 from jwst_mast_assets.downloads import Code
@@ -141,3 +142,30 @@ def test_a_configuration_that_selects_says_what_is_missing_whatever_the_last_run
     config = Config.from_mapping({"outrootdir": str(folder.root), "filetypes": ["uncal"]})
     (row,) = status(folder, ["01138"], config, NOW).to_dict("records")
     assert row["missing"] == 1
+
+
+def test_many_proposals_have_the_status_that_each_has_alone(folder):
+    """Also two that share a file, of which one has it in a folder of its own."""
+    names = {"02731": "f_uncal.fits", "01410": "g_uncal.fits", "01411": "g_uncal.fits"}
+    for number, (proposal, name) in enumerate(names.items()):
+        cell = f"2022-06-0{number + 1}|{proposal}"
+        row = file_row(folder.root, name, Code.NOT_THERE, cell=cell, proposal_id=int(proposal))
+        row["outfilename"] = str(folder.root / proposal / name)
+        if proposal != "01411":
+            (folder.root / proposal).mkdir()
+            (folder.root / proposal / name).write_bytes(bytes(100))
+        files = file_table(row)
+        observation = {"obsid": 10 + number, "wanted": True, "cell": cell}
+        empty = tables.empty(tables.OBS_TABLE).reindex([0])
+        folder.write("obs_table", tables.conform(empty.assign(**observation), tables.OBS_TABLE), [Cell.from_key(cell)])
+        products = tables.conform(files, tables.PRODUCT_TABLE).assign(parent_obsid=10 + number)
+        folder.write("product_table", products, [Cell.from_key(cell)])
+        folder.write("downloaded_files", files, [Cell.from_key(cell)])
+    config = Config(outrootdir=str(folder.root))
+    proposals = ["01411", "01138", "02731", "09999", "01410"]
+    together = status(folder, proposals, config, NOW)
+    alone = [status(folder, [proposal], config, NOW) for proposal in proposals]
+    pd.testing.assert_frame_equal(together, pd.concat(alone, ignore_index=True))
+    assert together["proposal"].tolist() == proposals
+    assert together["files"].tolist() == [1, 5, 1, 0, 1]
+    assert together["present"].tolist() == [0, 2, 1, 0, 1]
