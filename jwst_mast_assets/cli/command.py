@@ -15,6 +15,7 @@ from jwst_mast_assets import downloads
 from jwst_mast_assets.cli import screen
 from jwst_mast_assets.cli.asking import Asking
 from jwst_mast_assets.cli.interrupts import Interrupts
+from jwst_mast_assets.cli.messages import Messages
 from jwst_mast_assets.cli.outcome import exclusive_sentences, failed_lines
 from jwst_mast_assets.cli.progress import TqdmProgress
 from jwst_mast_assets.cli.quick_events import batched_events, quick
@@ -64,27 +65,26 @@ class Command:
         What it has asked MAST already.
     interrupts : Interrupts
         What ends it in good order.
+    messages : Messages
+        How it reports.
     assume_yes : bool
         Do not ask before downloading.
     watch : bool
         Have the proposals watched from now on.
-    quiet : bool
-        Print errors only.
     """
 
     def __init__(
         self,
         asking: Asking,
         interrupts: Interrupts,
+        messages: Messages,
         assume_yes: bool = False,
         watch: bool = False,
-        quiet: bool = False,
     ) -> None:
         self.config = asking.config
-        self.interrupts = interrupts
+        self.interrupts, self.messages, self._say = interrupts, messages, messages.info
         self.assume_yes = assume_yes
         self.watch = watch
-        self.quiet = quiet
         self.asking, self.archive, self.now = asking, asking.archive, asking.now
         self.snapshot = Snapshot(self._run_config())
         self.store = self.snapshot.store
@@ -109,9 +109,9 @@ class Command:
         found, warnings = self.asking.observations()
         self._unanswered = dict(self.archive.failures["observations"])
         for warning in warnings:
-            print(f"WARNING: {warning}", file=sys.stderr)
+            self.messages.warning(warning)
         for warning in mode_warnings(self.config, found):
-            print(f"WARNING: {warning}", file=sys.stderr)
+            self.messages.warning(warning)
         cells = cells_with_data(found)
         answered = [key for key in self.config.propID if key not in self._unanswered]
         absent = sorted(set(answered) - set(proposals_of(cells)))
@@ -219,7 +219,7 @@ class Command:
         listed: Callable[[], None] | None = None,
     ) -> list[Result]:
         """Materialize assets, each range of cells in a run; `listed` is called when the products are listed."""
-        progress = TqdmProgress(shown=not self.quiet)
+        progress = TqdmProgress(shown=not (self.messages.quiet or self.messages.as_json))
         config = self.snapshot.config
         resources = {
             "progress": progress,
@@ -269,7 +269,7 @@ class Command:
     def _print_listed(self, recorded: PartitionTables) -> bool:
         """Print what was listed; returns whether anything is selected."""
         for sentence in unmatched_values(recorded.products, self.config):
-            print(f"WARNING: {sentence}", file=sys.stderr)
+            self.messages.warning(sentence)
         if excluded := excluded_files(recorded.products, recorded.observations, self.config):
             self._say(f"### Nothing is selected: {excluded}.")
             return False
@@ -283,14 +283,13 @@ class Command:
             ("Observations", listed.obs),
             ("Summary propID/obsnum", listed.summary),
         ):
-            self._say(f"\n### {title}:")
             if len(table) > screen.MOST_ROWS and not self.config.verbose:
-                self._say(f"{len(table)} rows (-v prints them)")
+                self.messages.table(title, [f"{len(table)} rows (-v prints them)"])
                 continue
             if "outfilename" in table:
                 folder = f"{self.config.root}/"
                 table = table.assign(outfilename=table["outfilename"].str.removeprefix(folder))
-            self._say(*screen.as_lines(table, screen.width_of_screen(), FIRST_COLUMNS), wrap=False)
+            self.messages.table(title, screen.as_lines(table, screen.width_of_screen(), FIRST_COLUMNS))
 
     def _save_tables(self, recorded: PartitionTables, run_ids: Sequence[str] = ()) -> None:
         if self.config.savetables:
@@ -338,7 +337,7 @@ class Command:
         # That may have been hours ago.
         self.snapshot.list_again()
         if answer.strip().lower() not in ("y", "yes"):
-            print("OK, stopping.")
+            self._say("OK, stopping.")
             return False
         return True
 
@@ -358,7 +357,7 @@ class Command:
         for sentence in exclusive_sentences(chosen, with_token=self.token_given):
             self._say(sentence)
         for line in failed_lines(failed):
-            print(line, file=sys.stderr)
+            self.messages.error(line)
         noted = files[of_runs & files["dl_message"].notna() & files["dl_code"].isin(downloads.PRESENT)]
         most = len(noted) if self.config.verbose else MOST_NOTES
         for row in noted.head(most).itertuples():
@@ -374,10 +373,10 @@ class Command:
         else:
             told += [message for result in results for message in result.of_files]
         for message in dict.fromkeys(told):
-            print(message, file=sys.stderr)
+            self.messages.error(message)
         failed = self._unanswered
         for proposal, why in failed.items():
-            print(f"proposal {proposal}: {why}", file=sys.stderr)
+            self.messages.error(f"proposal {proposal}: {why}")
         if all(result.success for result in results):
             return 1 if failed else 0
         return 2 if any(result.permanent and not result.files_failed for result in results) else 1
@@ -420,12 +419,6 @@ class Command:
             f"### Outside these dates {what} has {counted(len(outside), 'observation')}, "
             f"from {dates.min()} to {dates.max()}; get them with --all_dates, or --date_select {dates.min()}+"
         )
-
-    def _say(self, *lines: str, wrap: bool = True) -> None:
-        width = screen.width_of_screen() if wrap else None
-        if not self.quiet:
-            for line in lines:
-                print("\n".join(screen.wrapped(line, width)), flush=True)
 
 
 def _completed(results: Sequence[Result]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jwst_mast_assets import __version__
 from jwst_mast_assets.cli import adopt, proposals, records, service, upkeep
+from jwst_mast_assets.cli.messages import add_log_format
 from jwst_mast_assets.cli.options import Parser
 from jwst_mast_assets.cli.screen import CLOSED_PIPE, ignore_closed_pipe
 from jwst_mast_assets.mast.config_file import annotated_config
@@ -73,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
             "--pages-port", type=int, help="port of the proposals' pages, on 127.0.0.1 (default: --port + 1)"
         )
         parser_of_page.add_argument("-v", "--verbose", action="store_true", help="show everything that Dagster logs")
+        add_log_format(parser_of_page, "what is printed")
     service.add_commands(commands)
     records.add_commands(commands)
     upkeep.add_commands(commands)

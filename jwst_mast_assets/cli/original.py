@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from jwst_mast_assets.cli.importing import without_collecting
 from jwst_mast_assets.cli.interrupts import Interrupts
+from jwst_mast_assets.cli.messages import Messages, add_log_format
 from jwst_mast_assets.cli.options import build_parser, config_of
 from jwst_mast_assets.cli.screen import CLOSED_PIPE, ignore_closed_pipe
 from jwst_mast_assets.mast.config import Config
@@ -57,30 +58,32 @@ def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -
             default=False,
             help="watch the proposals of --propID from now on, as jwst-mast proposals add does",
         )
+    add_log_format(parser, "what is printed")
     arguments = parser.parse_args(argv)
+    messages = Messages(program, arguments.log_format, arguments.quiet)
     try:
         with Interrupts() as interrupts:
-            return _run(arguments, interrupts, download)
+            return _run(arguments, interrupts, messages, download)
     except JwstMastError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        messages.error(str(error), named=True)
         return error.exit_status
     except BrokenPipeError:
         ignore_closed_pipe()
         return CLOSED_PIPE
     except OSError as error:
-        print(f"{program}: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        messages.error(f"{error.filename or 'the system'}: {error.strerror or error}", named=True)
         return 1
     except Exception as error:
         # Not at the top: the import takes a second.
         from jwst_mast_assets.cli.runs import trouble_with_home
 
         if sentence := trouble_with_home(error):
-            print(f"{program}: {sentence}", file=sys.stderr)
+            messages.error(sentence, named=True)
             return 1
         raise
 
 
-def _run(arguments: argparse.Namespace, interrupts: Interrupts, download: bool) -> int:
+def _run(arguments: argparse.Namespace, interrupts: Interrupts, messages: Messages, download: bool) -> int:
     command = None
     try:
         config = config_of(arguments)
@@ -93,13 +96,13 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts, download: bool) 
         if watch and not config.propID:
             raise ConfigError("--watch: name the proposals to watch with --propID")
         asking, command_class = _asking(config)
-        command = command_class(asking, interrupts, assume_yes=arguments.yes, watch=watch, quiet=arguments.quiet)
+        command = command_class(asking, interrupts, messages, assume_yes=arguments.yes, watch=watch)
         status = command.run(download and not config.skipdownload)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         sentence = command.interruption() if command else "Interrupted. Run the same command again to resume."
-        print(f"\n{sentence}", file=sys.stderr)
+        messages.error(sentence if messages.as_json else f"\n{sentence}")
         return interrupts.status
 
 

@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import urllib.request
 from collections import deque
@@ -21,6 +20,7 @@ from pathlib import Path
 import dagster as dg
 
 from jwst_mast_assets.cli.dagster_process import dagster_dev
+from jwst_mast_assets.cli.messages import Messages
 from jwst_mast_assets.cli.ports import address_of, free_port
 from jwst_mast_assets.cli.predecessors import check_no_other_daemon, end_runs_of_old_location
 from jwst_mast_assets.cli.run_lines import RunWatch
@@ -54,11 +54,11 @@ def run_serve(arguments: argparse.Namespace) -> int:
     home = dagster_home()
     prepare_home(home)
     with home_in_use(home):
-        _rebuild_if_lost(config)
+        _rebuild_if_lost(config, Messages("jwst-mast", arguments.log_format))
         return serve(config.root, Path.cwd(), arguments)
 
 
-def _rebuild_if_lost(config: Config) -> None:
+def _rebuild_if_lost(config: Config, messages: Messages) -> None:
     """Give a new Dagster home what the output folder has on record."""
     from jwst_mast_assets.defs.rebuild import is_blank, rebuild
     from jwst_mast_assets.records.store import TableStore
@@ -68,8 +68,8 @@ def _rebuild_if_lost(config: Config) -> None:
         return
     with open_instance() as instance:
         if is_blank(instance):
-            print("The Dagster home is new; what the output folder has on record is put into it ...", flush=True)
-            print(rebuild(instance, store, config), flush=True)
+            messages.info("The Dagster home is new; what the output folder has on record is put into it ...")
+            messages.info(str(rebuild(instance, store, config)))
 
 
 def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
@@ -82,7 +82,7 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
     folder : Path
         Where Dagster runs; relative paths in the config file begin there.
     arguments : Namespace
-        ``host``, ``port``, ``pages_port``, ``verbose``.
+        ``host``, ``port``, ``pages_port``, ``verbose``, ``log_format``.
 
     Returns
     -------
@@ -98,6 +98,7 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
     """
     from jwst_mast_assets.defs.lost_runs import end_lost_runs
 
+    messages = Messages("jwst-mast", arguments.log_format)
     port = free_port(arguments.host, arguments.port, "--port")
     wanted, closed_too = arguments.pages_port, load_config().exclusive_mode is None
     if wanted is None:
@@ -107,33 +108,33 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
         open_instance() as instance,
         _ended_by_signals(),
     ):
-        check_no_other_daemon(instance, lambda line: print(line, flush=True))
+        check_no_other_daemon(instance, messages.info)
         for sentence in end_runs_of_old_location(instance):
-            print(sentence, flush=True)
+            messages.info(sentence)
         environment = {**os.environ, "JWST_PAGES_URL": pages.url, "JWST_PAGES_FOLDER": str(root)}
-        print("Starting Dagster, which takes about half a minute ...", flush=True)
+        messages.info("Starting Dagster, which takes about half a minute ...")
         with dagster_dev(dagster_home(), folder, arguments.host, port, environment) as process:
-            log = Log(process, dagster_home() / "serve.log", arguments.verbose)
+            log = Log(process, dagster_home() / "serve.log", messages, arguments.verbose)
             try:
                 if not _answers(process, arguments.host, port):
-                    return _ended_by_itself(process, log)
-                _print_addresses(instance, root, arguments.host, port, pages.url, log.path)
+                    return _ended_by_itself(process, log, messages)
+                _report_addresses(messages, instance, root, arguments.host, port, pages.url, log.path)
                 watch = RunWatch(instance)
                 while process.poll() is None:
                     for line in watch.lines():
-                        say(line)
+                        messages.event(line)
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         process.wait(LOOK)
-                return _ended_by_itself(process, log)
+                return _ended_by_itself(process, log, messages)
             except KeyboardInterrupt:
-                print("\nStopping Dagster ... (Ctrl-C again stops it at once)", flush=True)
+                messages.info("\nStopping Dagster ... (Ctrl-C again stops it at once)")
         # So that the next start need not find out whether this daemon is still there.
         instance.wipe_daemon_heartbeats()
         ended = end_lost_runs(
             instance, "jwst-mast serve was stopped; this run is retried when it starts again.", dt.timedelta()
         )
         more = f" {len(ended)} run(s) were interrupted; they resume at the next start." if ended else ""
-        print(f"Stopped.{more}")
+        messages.info(f"Stopped.{more}")
     return 0
 
 
@@ -146,12 +147,14 @@ class Log:
         ``dagster dev`` with logs in JSON.
     path : Path
         The file.
+    messages : Messages
+        What is worth knowing goes there.
     verbose : bool
         Everything goes to the screen.
     """
 
-    def __init__(self, process: "subprocess.Popen[str]", path: Path, verbose: bool) -> None:
-        self.path = path
+    def __init__(self, process: "subprocess.Popen[str]", path: Path, messages: Messages, verbose: bool) -> None:
+        self.path, self.messages = path, messages
         self.last: deque[str] = deque(maxlen=LAST_LINES)
         self._verbose = verbose
         self._told = ""
@@ -175,12 +178,12 @@ class Log:
         self._file.emit(logging.makeLogRecord({"msg": f"{dt.datetime.now():%Y-%m-%d %H:%M:%S} {shown}"}))
         self.last.append(shown)
         if self._verbose:
-            print(shown, flush=True)
+            self.messages.info(shown)
         elif level in ("ERROR", "CRITICAL"):
-            say(f"{text.strip().splitlines()[0]} (details: {self.path})")
+            self.messages.event(f"{text.strip().splitlines()[0]} (details: {self.path})", level="error")
         elif (match := WORTH_KNOWING.match(text)) and match[1] != self._told:
             self._told = match[1]
-            say(self._told)
+            self.messages.event(self._told)
 
 
 def _parsed(line: str) -> tuple[str, str, str]:
@@ -191,11 +194,6 @@ def _parsed(line: str) -> tuple[str, str, str]:
         return entry["level"].upper(), entry["logger"], text
     except (ValueError, KeyError, TypeError, AttributeError):
         return "", "", line
-
-
-def say(line: str) -> None:
-    """Print a line with the time."""
-    print(f"{dt.datetime.now():%H:%M:%S} {line}", flush=True)
 
 
 def _answers(process: "subprocess.Popen[str]", host: str, port: int) -> bool:
@@ -212,26 +210,31 @@ def _answers(process: "subprocess.Popen[str]", host: str, port: int) -> bool:
     raise JwstMastError(f"Dagster's page did not answer within {START_TIMEOUT} s")
 
 
-def _ended_by_itself(process: "subprocess.Popen[str]", log: Log) -> int:
+def _ended_by_itself(process: "subprocess.Popen[str]", log: Log, messages: Messages) -> int:
     log.finish()
-    print("\n".join(log.last), file=sys.stderr)
-    print(f"Dagster stopped unexpectedly (status {process.wait()}); its output is in {log.path}", file=sys.stderr)
+    for line in log.last:
+        messages.error(line)
+    messages.error(f"Dagster stopped unexpectedly (status {process.wait()}); its output is in {log.path}")
     return 1
 
 
-def _print_addresses(instance: dg.DagsterInstance, root: Path, host: str, port: int, pages_url: str, log: Path) -> None:
+def _report_addresses(
+    messages: Messages, instance: dg.DagsterInstance, root: Path, host: str, port: int, pages_url: str, log: Path
+) -> None:
     from jwst_mast_assets.defs.watching import watched_proposals
     from jwst_mast_assets.records.store import TableStore
 
     known = watched_proposals(instance, TableStore(root), load_config())
     watched = " ".join(known) or f"none yet; add one with: {suggest('proposals add 1138')}"
-    print(f"Dagster's page: {address_of(host, port)}")
+    messages.info(f"Dagster's page: {address_of(host, port)}")
     if host not in ("127.0.0.1", "localhost", "::1"):
-        print("  Anyone who can reach this machine can use it: there is no password.")
-    print(f"Your pages:     {pages_url} (the folder {root})")
-    print(f"Proposals:      {watched}")
-    print(f"Dagster's log:  {log}")
-    print("Ctrl-C stops it.", flush=True)
+        messages.info("  Anyone who can reach this machine can use it: there is no password.")
+    messages.info(
+        f"Your pages:     {pages_url} (the folder {root})",
+        f"Proposals:      {watched}",
+        f"Dagster's log:  {log}",
+        "Ctrl-C stops it.",
+    )
 
 
 @contextmanager

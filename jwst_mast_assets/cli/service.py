@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jwst_mast_assets.cli.dagster_process import WORKSPACE_OF_SERVER
+from jwst_mast_assets.cli.messages import TEXT, add_log_format
 from jwst_mast_assets.cli.options import Parser
 from jwst_mast_assets.mast.errors import ConfigError
 
@@ -24,7 +25,6 @@ KEPT = (
 SECRET = ("JWST_POSTGRES_URL", "MAST_API_TOKEN", "JWST_NOTIFY_URLS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """Variables that the user adds to it."""
 
-LOG_FORMATS = ("colored", "json")
 """Dagster's, the first being its default."""
 
 UNIT = """[Unit]
@@ -51,12 +51,7 @@ def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     install.add_argument("--user", action="store_true", help="as services of your own account (required)")
     install.add_argument("--port", type=int, default=3000, help="port of Dagster's page (default %(default)s)")
     install.add_argument("--code-port", type=int, default=4266, help="port of the code (default %(default)s)")
-    install.add_argument(
-        "--log-format",
-        choices=LOG_FORMATS,
-        default=LOG_FORMATS[0],
-        help="of the services' logs (default %(default)s); json: one object per line",
-    )
+    add_log_format(install, "the services' logs")
     install.add_argument("--folder", type=Path, help="folder for the units (default ~/.config/systemd/user)")
     install.set_defaults(run=run_install)
 
@@ -99,7 +94,7 @@ def run_install(arguments: argparse.Namespace) -> int:
 
 
 def units(
-    python: str, environment: Path, workspace: Path, port: int, code_port: int, log_format: str = LOG_FORMATS[0]
+    python: str, environment: Path, workspace: Path, port: int, code_port: int, log_format: str = TEXT
 ) -> dict[str, str]:
     """The text of each unit, by file name.
 
@@ -114,9 +109,9 @@ def units(
     port, code_port : int
         Of Dagster's page and of the code.
     log_format : str
-        One of `LOG_FORMATS`.
+        ``text`` or ``json``.
     """
-    logs = "" if log_format == LOG_FORMATS[0] else f" --log-format {log_format}"
+    logs = "" if log_format == TEXT else f" --log-format {log_format}"
     location = "-m jwst_mast_assets.definitions --location-name jwst_mast_assets"
     commands = {
         "code": ("code and runs", f"-m dagster code-server start -h 127.0.0.1 -p {code_port} {location}"),

@@ -1,5 +1,6 @@
 """What the commands print: for a person, a narrow terminal, a pipe, and a reader that has gone."""
 
+import json
 import re
 import subprocess
 import sys
@@ -96,6 +97,30 @@ def test_quiet_prints_errors_only(archive, command):
     outcome = command.download(*DAY, "--sca", "a2", "--obsnums", "5", "-q")
     assert (outcome.status, outcome.out) == (1, "")
     assert "nrca2_uncal.fits" in outcome.err
+
+
+def test_as_json_each_message_is_an_object_with_its_level_and_tables_are_left_out(archive, command):
+    archive.faults.add(Fault("status", match="nrca2_uncal.fits", status=404))
+    argv = (*DAY, "--obsnums", "5", "999", "--sca", "nrca1", "nrca2", "--log-format", "json")
+    outcome = command.download(*argv)
+    entries = [json.loads(line) for line in outcome.out.splitlines()]
+    assert outcome.status == 1
+    assert outcome.err == ""
+    assert {tuple(entry) for entry in entries} == {("time", "level", "command", "message")}
+    assert {entry["command"] for entry in entries} == {"jwst_download.py"}
+    told = [(entry["level"], entry["message"]) for entry in entries]
+    assert ("warning", "obsnums: 999 matches no observation that was found; proposal 01138 has 4, 5") in told
+    assert [level for level, message in told if "nrca2_uncal.fits" in message] == ["error"]
+    assert [level for level, message in told if message.startswith("Download incomplete: 1 file, ")] == ["info"]
+    assert not any("Selected Products" in message or "date_min" in message for _, message in told)
+
+
+def test_as_json_what_ends_a_command_is_an_object_too(archive, command):
+    outcome = command.query(*DAY, "--instrument", "nircamera", "--log-format", "json")
+    assert outcome.status == 2
+    (entry,) = map(json.loads, outcome.out.splitlines())
+    assert entry["level"] == "error"
+    assert "instrument" in entry["message"]
 
 
 def test_a_failed_file_is_named_once_with_what_to_do(archive, command):

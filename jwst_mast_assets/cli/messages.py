@@ -1,0 +1,87 @@
+"""What a command reports: sentences for people, or with ``--log-format json`` one JSON object per line."""
+
+import argparse
+import datetime as dt
+import json
+import sys
+from collections.abc import Sequence
+
+from jwst_mast_assets.cli import screen
+from jwst_mast_assets.mast.dates import iso_second, utc_now
+
+TEXT, JSON = "text", "json"
+
+
+def add_log_format(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the option ``--log-format``; `what` is logged."""
+    parser.add_argument(
+        "--log-format",
+        choices=(TEXT, JSON),
+        default=TEXT,
+        help=f"of {what} (default %(default)s); json: one object per line",
+    )
+
+
+class Messages:
+    """The messages of a command.
+
+    As JSON they all go to standard output, in the order in which they were sent, with ``time`` (ISO, UTC), ``level``
+    (``info``, ``warning`` or ``error``), ``command`` and ``message``; tables are left out, as they are in files.
+
+    Parameters
+    ----------
+    command : str
+        Its name.
+    log_format : str
+        ``text`` or ``json``.
+    quiet : bool
+        Report errors only.
+    """
+
+    def __init__(self, command: str, log_format: str = TEXT, quiet: bool = False) -> None:
+        self.command = command
+        self.as_json = log_format == JSON
+        self.quiet = quiet
+
+    def info(self, *lines: str) -> None:
+        """Report what is done; a terminal gets the lines wrapped."""
+        if self.quiet:
+            return
+        if self.as_json:
+            self._log("info", *lines)
+            return
+        width = screen.width_of_screen()
+        for line in lines:
+            print("\n".join(screen.wrapped(line, width)), flush=True)
+
+    def event(self, line: str, level: str = "info") -> None:
+        """Report what happens just now, with the time."""
+        if self.as_json:
+            self._log(level, line)
+        else:
+            print(f"{dt.datetime.now():%H:%M:%S} {line}", flush=True)
+
+    def table(self, title: str, lines: Sequence[str]) -> None:
+        """Report a table that is in a file, too."""
+        if not self.quiet and not self.as_json:
+            print("\n".join([f"\n### {title}:", *lines]), flush=True)
+
+    def warning(self, sentence: str) -> None:
+        """Report what may be a mistake, also if `quiet`."""
+        if self.as_json:
+            self._log("warning", sentence)
+        else:
+            print(f"WARNING: {sentence}", file=sys.stderr)
+
+    def error(self, sentence: str, named: bool = False) -> None:
+        """Report what failed; `named`: as a shell shows it, after the command's name."""
+        if self.as_json:
+            self._log("error", sentence)
+        else:
+            print(f"{self.command}: {sentence}" if named else sentence, file=sys.stderr)
+
+    def _log(self, level: str, *lines: str) -> None:
+        for line in lines:
+            if message := line.strip().removeprefix("### "):
+                entry = {"time": iso_second(utc_now()), "level": level, "command": self.command, "message": message}
+                print(json.dumps(entry, ensure_ascii=False), flush=True)
