@@ -2,10 +2,10 @@
 
     python bench/living_archive.py [--proposals 100] [--days 365] [--observations 6] [--step 60] [--faults 0.01]
                                    [--seed 1] [--folder FOLDER]
-    python bench/living_archive.py --proposals 1000 --days 7 --observations 1
+    python bench/living_archive.py --proposals 1000 --days 7 --observations 0.2 --step 360
 
 In the archive observations appear, some of them weeks late; files are added to them, exclusive ones are released,
-dates and numbers are corrected, and twice everything is processed again. One reply of a hundred fails or is short, each
+dates and numbers are corrected, and twice everything is processed again, 25 proposals a day. One reply of a hundred fails or is short, each
 week a file on disk is deleted and one is spoiled, and a run is killed. Sensors, schedules and the sensors of runs are
 evaluated against a real Dagster instance, runs are carried out in this process, and the archive answers over HTTP.
 Between two looks, `--step` minutes apart, the clock is turned. Exit status 1 if a file came later than promised, or is

@@ -12,6 +12,8 @@ from jwst_mast_assets.mast.dates import mjd_of
 SIZES = {"uncal.fits": 8640, "cal.fits": 8640, "cal.jpg": 3000, "late_cal.fits": 8640}
 SUFFIXES = ("uncal.fits", "cal.fits", "cal.jpg")
 SELECTED = ("uncal.fits", "cal.fits", "cal.jpg")
+WAVE = 25
+"""Proposals that are processed again each day of a wave."""
 RELISTED = ((30, 1.0), (180, 7.0), (10_000, 30.0))
 """Days between two lists of products, by age of the observation in days."""
 
@@ -73,7 +75,7 @@ class Year:
         for proposal in self.proposals:
             self._begin(proposal)
             # One on most days of a campaign that lasts a few days, as with JWST.
-            for _ in range(max(1, round(self.random.gauss(observations, observations / 3)))):
+            for _ in range(self._number_of(observations)):
                 self._plan_observation(proposal)
         for number, share in enumerate((0.35, 0.7), start=1):
             self._plan_wave(number, start + dt.timedelta(days=days * share))
@@ -94,6 +96,11 @@ class Year:
         """What is there before."""
         taken = mjd_of(self.start) - self.random.uniform(40, 300)
         self._add(proposal, taken, None)
+
+    def _number_of(self, mean: float) -> int:
+        if mean < 1:
+            return int(self.random.random() < mean)
+        return max(1, round(self.random.gauss(mean, mean / 3)))
 
     def _plan_observation(self, proposal: str) -> None:
         taken = self.start + dt.timedelta(days=self.random.uniform(0, self.days))
@@ -153,9 +160,9 @@ class Year:
         return [Expected(by, now, "late product", [name])]
 
     def _plan_wave(self, number: int, begin: dt.datetime) -> None:
-        """The whole archive is processed again, over a few days."""
+        """The whole archive is processed again; what that takes longer than the simulation does not happen."""
         for position, proposal in enumerate(self.proposals):
-            begins = begin + dt.timedelta(days=4 * position / len(self.proposals))
+            begins = begin + dt.timedelta(days=position / WAVE)
             self._at(begins, lambda now, proposal=proposal: self._reprocess(number, proposal, now))
 
     def _reprocess(self, number: int, proposal: str, now: dt.datetime) -> list[Expected]:
