@@ -59,7 +59,7 @@ class Mashup:
     def ask(self, service: str, params: Params, what: str, identity: Sequence[str] = ()) -> Reply:
         """All rows of a service.
 
-        If a service refuses the columns, all of them are requested from then on.
+        If a service refuses the columns, all of them are requested; from then on, if it really lacks some of them.
 
         Parameters
         ----------
@@ -89,8 +89,11 @@ class Mashup:
                 reply = self._whole(service, {**params, "columns": "*"}, what, identity)
             except ArchiveUnavailable:
                 raise refusal from None
-            log.warning("%s; all columns are requested from now on", refusal)
-            REFUSED[self.server, service] = str(refusal)
+            # An error of the moment looks the same.
+            if absent := set(params["columns"].split(",")) - reply.fields if reply.fields else set():
+                lost = ", ".join(sorted(absent))
+                log.warning("%s; it has no %s; all columns are requested from now on", refusal, lost)
+                REFUSED[self.server, service] = str(refusal)
             return reply
 
     def refusal(self, service: str) -> str | None:
