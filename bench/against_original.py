@@ -124,8 +124,8 @@ def main() -> int:
                     print(
                         *(line(result) for result in results[-(1 + (case.again is not None)) :]), sep="\n", flush=True
                     )
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                    if arguments.json:
+                        save(results, Path(arguments.json))
     print("\n" + table(results))
     return 0
 
@@ -173,6 +173,15 @@ def measured(
             result |= aria2(case, archive, found["ours"], folder)
         results.append(result)
     return results
+
+
+def save(results: list[dict[str, Any]], path: Path) -> None:
+    """Write figures to a file, in the place of earlier ones of the same cases, in the order of the cases."""
+    there = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    by_case = {result["case"]: result for result in [*there, *results]}
+    order = [name for case in CASES for name in (case.name, f"{case.name}, again")]
+    kept = [by_case[name] for name in order if name in by_case]
+    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 def compare_growth(results: list[dict[str, Any]]) -> None:
@@ -239,7 +248,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=3, help="of each (default %(default)s)")
     parser.add_argument("--only", nargs="+", default=[""], help="only the cases with one of these in their name")
     parser.add_argument("--ours-only", action="store_true", help="leave the original out")
-    parser.add_argument("--json", help="write the figures to this file")
+    parser.add_argument("--json", help="write the figures to this file after each case; it keeps those of other cases")
     parser.add_argument("--table", metavar="FILE", help="measure nothing; print the table of the figures in this file")
     parser.add_argument("--folder", help="where to put everything (default: the system's folder of temporary files)")
     parser.add_argument("--original-python", help="Python of an environment that has the original already")

@@ -7,8 +7,8 @@ So many proposals are watched; each day some of them, in turn, get observations 
 JWST, 57 GB and 10,000 files, is about 22 such partitions; a run with fewer is multiplied. Three processes keep their
 memory apart: the archive, which answers over HTTP; this one, which evaluates the sensor and the schedules as Dagster's
 daemon does; and one that carries out all runs with the real job, except that a download only makes a sparse file of the
-size that MAST's table gives. Each day has the ticks until everything was requested, and as many more as given. The
-daily comparison with MAST and the daily look at the disk take long; they are carried out with `--daily-jobs` only.
+size that MAST's table gives. Each day has the jobs of the schedules, the ticks until everything was requested, and as
+many more as given.
 
 Printed for each day: seconds per tick and per run, growth of Dagster's records and of those in the output folder,
 memory of both processes; at the end growth per day early and late, and what a year adds up to. With `--trace` also the
@@ -51,9 +51,6 @@ RAW = 65_000_000
 SMALL = 8640
 """Bytes of any other FITS file: the archive computes their checksums."""
 
-FREQUENT = ("jwst_download", "prune")
-"""The jobs that are always carried out; not the daily looks at everything."""
-
 MOST_TICKS = 90
 """A proposal is compared with MAST at least every hour."""
 
@@ -67,7 +64,6 @@ def main() -> None:
     parser.add_argument("--products", type=int, default=1200, help="listed of each; about four tenths are selected")
     parser.add_argument("--ticks", type=int, default=3, help="more ticks each day, with nothing new")
     parser.add_argument("--minutes", type=float, default=10**6, help="begin no further day after this time")
-    parser.add_argument("--daily-jobs", action="store_true", help="also look at everything each day")
     parser.add_argument("--trace", action="store_true", help="find what holds memory; slow")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="whole_archive_"))
@@ -222,8 +218,7 @@ class Bench:
         """The schedules of a day, ticks a minute apart until all runs have been requested, and the runs."""
         before, ticks, done = self.sizes(), [], []
         for job, request in self.daemon.due_schedules():
-            if self.arguments.daily_jobs or job in FREQUENT:
-                done.append(self.carry_out(job, request))
+            done.append(self.carry_out(job, request))
         quiet = 0
         while quiet < self.arguments.ticks and len(ticks) < MOST_TICKS:
             began = time.perf_counter()

@@ -5,7 +5,7 @@ its ``obsID``; a product list is the files of all members of the observation ask
 share (guide stars, the pool) comes up once for each of them, as in MAST.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,31 @@ from jwst_mast_assets.embedded_archive.identifiers import mjd_to_datetime, mjd_t
 from jwst_mast_assets.embedded_archive.programs import Observation, Program
 
 Header = dict[str, Any]
-Files = dict[str, ProductFile]
+
+VISIT = len("jw01138005001")
+
+
+class Files(dict[str, ProductFile]):
+    """Files by name; those of a visit are found without a look at all others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._of_visit: dict[str, list[str]] = {}
+
+    def __setitem__(self, name: str, file: ProductFile) -> None:
+        """Add or replace a file."""
+        if name not in self:
+            self._of_visit.setdefault(name[:VISIT], []).append(name)
+        super().__setitem__(name, file)
+
+    def of_visit(self, visit: str) -> list[ProductFile]:
+        """The files of a visit, ``jw01138005001``."""
+        return [self[name] for name in self._of_visit.get(visit, ()) if name in self]
+
+    def visits(self) -> Collection[str]:
+        """The visits that have files, and the beginnings of other names."""
+        return self._of_visit.keys()
+
 
 _GUIDE_STAR_FILES = (
     "gs-acq1_{0}_uncal", "gs-acq1_{0}_stream", "gs-acq1_{0}_cal", "gs-acq2_{1}_uncal", "gs-acq2_{1}_stream",
@@ -250,7 +274,7 @@ def _guide_stars(observation: Observation, program: Program, files: Files) -> li
     stamps = [f"{start - timedelta(seconds=before):%Y%j%H%M%S}" for before in (420, 400, 300, 120)]
     header = _header(observation, program, 1, "guider1", observation.start)
     header["EXP_TYPE"] = "FGS_FINEGUIDE"
-    shared = [file for name, file in files.items() if name.startswith(f"{visit}_gs-")]
+    shared = [file for file in files.of_visit(visit) if file.name.startswith(f"{visit}_gs-")]
     if shared:
         return shared
     for template in _GUIDE_STAR_FILES:

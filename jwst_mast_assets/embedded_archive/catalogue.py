@@ -47,7 +47,7 @@ class Catalogue:
         self.proposal_ids = proposal_ids
         self.cloud_prefix = "s3://stpubdata/"
         self.observations: list[Row] = []
-        self.files: dict[str, ProductFile] = {}
+        self.files = assembly.Files()
         self.lock = threading.RLock()
         self._products: dict[int, list[Row]] = {}
         self._recorded_keywords: dict[str, Row] = {}
@@ -311,7 +311,8 @@ class Catalogue:
         ]
 
     def _free_visit(self, proposal: int, obsnum: int) -> int:
-        taken = {name[10:13] for name in self.files if name.startswith(f"jw{proposal:05d}{obsnum:03d}")}
+        observation = f"jw{proposal:05d}{obsnum:03d}"
+        taken = {visit[10:] for visit in self.files.visits() if visit.startswith(observation)}
         return next(visit for visit in range(1, 1000) if f"{visit:03d}" not in taken)
 
     def _update_products(self, names: set[str]) -> None:
