@@ -56,6 +56,7 @@ class Disk:
     def __init__(self) -> None:
         self._folders: dict[str, dict[str, OnDisk | str]] = {}
         self._unlisted: set[str] = set()
+        self._tables: dict[tuple[str, ...], pd.DataFrame] = {}
 
     def look(self, path: str) -> OnDisk | str | None:
         """What is at a path, see :func:`look`; from the listing of its folder."""
@@ -70,6 +71,7 @@ class Disk:
 
     def look_again(self, paths: Iterable[str]) -> None:
         """Take note of files that have just been changed."""
+        self._tables.clear()
         for path in paths:
             folder, name = os.path.split(path)
             if folder in self._folders and folder not in self._unlisted:
@@ -92,32 +94,39 @@ class Disk:
             Indexed as `paths`: ``bytes_on_disk`` (Int64, byte), ``mtime`` (Float64, seconds since 1970), missing
             where there is no regular file, and ``blocked`` (string): what is in the way, in words.
         """
-        there = self._there(paths)
-        files = {path: what for path, what in there.items() if isinstance(what, OnDisk)}
-        blocked = {path: what for path, what in there.items() if isinstance(what, str)}
-        return pd.DataFrame(
-            {
-                "bytes_on_disk": paths.map({path: what.size for path, what in files.items()}).astype("Int64"),
-                "mtime": paths.map({path: what.mtime for path, what in files.items()}).astype("Float64"),
-                "blocked": paths.map(blocked).astype("string"),
-            },
-            index=paths.index,
-        )
+        found = self._found(paths)
+        return found.reindex(pd.Index(paths, dtype=found.index.dtype)).set_axis(paths.index)
 
     def holds(self, paths: pd.Series) -> pd.Series:
         """Whether there is anything at some paths, missing ones left out. A Series of bool."""
-        return tables.among(paths, self._there(paths))
+        return tables.among(paths, self._found(paths).index.to_series())
 
-    def _there(self, paths: pd.Series) -> dict[str, OnDisk | str]:
-        """What is in the folders of some paths, or, where a folder cannot be listed, at the paths in it."""
+    def _found(self, paths: pd.Series) -> pd.DataFrame:
+        """What is in the folders of some paths, or, where a folder cannot be listed, at the paths in it; by path."""
+        folders = tuple(patterns.extract(paths, r"(?s)^(.*)/").dropna().unique())
+        if folders in self._tables:
+            return self._tables[folders]
         there: dict[str, OnDisk | str] = {}
-        for folder in patterns.extract(paths, r"(?s)^(.*)/").dropna().unique():
+        for folder in folders:
             listing = self._listing(folder)
             if folder in self._unlisted:
                 there |= self.looks(paths[tables.is_true(paths.str.startswith(f"{folder}/"))])
             else:
                 there |= {f"{folder}/{name}": what for name, what in listing.items()}
-        return there
+        rows = [
+            (what.size, what.mtime, None) if isinstance(what, OnDisk) else (None, None, what) for what in there.values()
+        ]
+        names = ("bytes_on_disk", "mtime", "blocked")
+        columns = zip(*rows, strict=True) if rows else ((), (), ())
+        kinds = dict(zip(names, ("Int64", "Float64", "string"), strict=True))
+        found = pd.DataFrame(
+            {name: pd.array(list(column), dtype=kinds[name]) for name, column in zip(names, columns, strict=True)},
+            index=pd.Index(list(there), dtype="string"),
+        )
+        # A run asks for the same several times.
+        if self._unlisted.isdisjoint(folders):
+            self._tables[folders] = found
+        return found
 
     def _listing(self, folder: str) -> dict[str, OnDisk | str]:
         if folder not in self._folders:

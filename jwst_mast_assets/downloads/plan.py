@@ -240,15 +240,28 @@ def _compare_with_disk(
 ) -> None:
     """Decide for every usable item whether MAST's version is on disk."""
     stop = threading.Event()
-    usable = [item for item in items.values() if item.code == Code.NOT_THERE]
+    to_read = []
+    for item in [item for item in items.values() if item.code == Code.NOT_THERE]:
+        found, record = disk.look(item.path), records.get(item.path)
+        if _must_be_read(item, found, config, record):
+            to_read.append((item, found, config, record, stop))
+        else:
+            items[item.uri] = _decided(item, found, config, record, stop)
     with threads(config.Nparallel, "hash") as pool:
         try:
-            decide = lambda item: _decided(item, disk.look(item.path), config, records.get(item.path), stop)  # noqa: E731
-            for item in pool.map(decide, usable):
+            for item in pool.map(lambda arguments: _decided(*arguments), to_read):
                 items[item.uri] = item
         except BaseException:
             stop.set()
             raise
+
+
+def _must_be_read(item: Item, found: filesystem.OnDisk | str | None, config: Config, record: Record | None) -> bool:
+    """Whether a file has to be compared by its md5, which is not on record."""
+    if not isinstance(found, filesystem.OnDisk) or config.clobber or config.skip_check_filesize:
+        return False
+    known = record is not None and record.disk == found and record.md5
+    return bool(item.keywords.checksum) and config.verify == "checksum" and not known
 
 
 def _decided(
