@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from xdist.scheduler import LoadScopeScheduling
@@ -52,6 +54,22 @@ class ByModule(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
     """What runs where if there are several workers, whatever ``--dist`` says."""
     return ByModule(config, log)
+
+
+_migrations: dict[str | None, ScriptDirectory] = {}
+
+
+def _read_once(
+    config: Config, read: Callable[[Config], ScriptDirectory] = ScriptDirectory.from_config
+) -> ScriptDirectory:
+    folder = config.get_alembic_option("script_location")
+    if folder not in _migrations:
+        _migrations[folder] = read(config)
+    return _migrations[folder]
+
+
+# Dagster reads its migrations again for each database, and a test makes a few.
+ScriptDirectory.from_config = _read_once  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @event.listens_for(Engine, "connect")
