@@ -130,7 +130,9 @@ def read_parquet(path: Path, remedy: str) -> pa.Table:
         If it cannot be read; the message names it.
     """
     try:
-        return pq.read_table(path)
+        # `pq.read_table` takes four times as long for a small one, as it also reads whole folders.
+        with pa.OSFile(str(path)) as file:
+            return pq.ParquetFile(file).read(use_threads=False)
     except (OSError, pa.ArrowException) as error:
         reason = getattr(error, "strerror", None) or "damaged"
         raise OutputError(f"{path} cannot be read ({reason}); {remedy}") from None

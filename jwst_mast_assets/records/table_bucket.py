@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import ConfigError, OutputError, TablesRefused, TablesUnreachable
 from jwst_mast_assets.records.files import write_text
 from jwst_mast_assets.records.table_places import NOTE, REMEDY, Found, read_note
@@ -213,7 +214,7 @@ class Bucket:
                 with self._plainly():
                     self._store.put(MARK, (json.dumps(mark) + "\n").encode())
             if not note["since"]:
-                now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+                now = utc_now().isoformat(timespec="seconds")
                 write_text(self.state / NOTE, json.dumps({**note, "since": now}) + "\n")
                 self._set_aside(now)
         self._is_claimed = True
@@ -274,7 +275,9 @@ class Bucket:
             except FileNotFoundError:
                 raise TablesUnreachable(f"{self.where(name)} was removed while it was read; try again") from None
         try:
-            return self._stamp(name, answer.meta["e_tag"]), pq.read_table(pa.py_buffer(content))
+            return self._stamp(name, answer.meta["e_tag"]), pq.ParquetFile(pa.py_buffer(content)).read(
+                use_threads=False
+            )
         except pa.ArrowException:
             raise OutputError(f"{self.where(name)} cannot be read (damaged); {REMEDY}") from None
 
