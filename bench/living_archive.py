@@ -1,8 +1,8 @@
 """Whether the pipeline keeps up with an archive that lives, for a year of a clock that is turned.
 
     python bench/living_archive.py [--proposals 100] [--days 365] [--observations 6] [--step 60] [--faults 0.01]
-                                   [--seed 1] [--folder FOLDER]
-    python bench/living_archive.py --proposals 1000 --days 7 --observations 0.2 --step 360
+                                   [--before 1] [--seed 1] [--folder FOLDER]
+    python bench/living_archive.py --proposals 1000 --days 7 --observations 0.2 --before 0.2 --step 360
 
 In the archive observations appear, some of them weeks late; files are added to them, exclusive ones are released,
 dates and numbers are corrected, and twice everything is processed again, 25 proposals a day. One reply of a hundred
@@ -75,6 +75,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--proposals", type=int, default=100)
     parser.add_argument("--days", type=float, default=365)
     parser.add_argument("--observations", type=float, default=6, help="of each proposal in that time")
+    parser.add_argument("--before", type=float, default=1, help="share of proposals with an observation at the start")
     parser.add_argument("--step", type=float, default=60, help="minutes between two looks")
     parser.add_argument("--faults", type=float, default=0.01, help="share of replies that are short or fail")
     parser.add_argument("--kills", type=float, default=7, help="days between two killed runs; 0: none")
@@ -128,6 +129,7 @@ class Simulation:
                 arguments.observations,
                 self.step,
                 arguments.seed,
+                arguments.before,
             )
             watched = WatchList(TableStore(self.root))
             watched.start()

@@ -54,6 +54,8 @@ class Year:
     step : timedelta
         Time between two looks.
     seed : int
+    before : float
+        The share of proposals that have an observation when it begins.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Year:
         observations: float,
         step: dt.timedelta,
         seed: int,
+        before: float = 1.0,
     ) -> None:
         self.catalogue, self.start, self.days, self.step = catalogue, start, days, step
         self.random = random.Random(seed)
@@ -73,7 +76,8 @@ class Year:
         self._number = 0
         self._obsnums = dict.fromkeys(self.proposals, 0)
         for proposal in self.proposals:
-            self._begin(proposal)
+            if before == 1 or self.random.random() < before:
+                self._begin(proposal)
             # One on most days of a campaign that lasts a few days, as with JWST.
             for _ in range(self._number_of(observations)):
                 self._plan_observation(proposal)

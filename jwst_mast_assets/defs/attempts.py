@@ -23,6 +23,9 @@ CAUSE, REASON, ATTEMPT = "jwst/cause", "jwst/reason", "jwst/attempt"
 BY, RANGE_OF, CAUSES = "jwst/by", "jwst/range_of", "jwst/causes"
 """Who requested it; of a run over several days the proposal, and the cause of each day, see :func:`causes_as_tag`."""
 
+RELEASED = "jwst/released"
+"""Tag of a run that is requested because files have become public."""
+
 FIRST_WAIT = dt.timedelta(minutes=10)
 LONGEST_WAIT = dt.timedelta(days=7)
 MOST_ATTEMPTS = 12

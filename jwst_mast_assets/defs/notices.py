@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from jwst_mast_assets.defs.attempts import ATTEMPT, REASON
+from jwst_mast_assets.defs.attempts import ATTEMPT, RELEASED
 from jwst_mast_assets.defs.daemon_config import daemon_config
 from jwst_mast_assets.defs.failures import verdict_of
 from jwst_mast_assets.defs.jobs import jwst_download, jwst_query
@@ -157,7 +157,7 @@ def _kind(run: dg.DagsterRun, totals: Mapping[str, Any]) -> str:
         return "healed"
     if totals.get("changed"):
         return "reprocessed"
-    return "released" if "released on" in run.tags.get(REASON, "") else "new"
+    return "released" if RELEASED in run.tags else "new"
 
 
 def _totals(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[dict[str, Any], str]:

@@ -18,6 +18,7 @@ from jwst_mast_assets.defs.attempts import (
     CAUSES,
     RANGE_OF,
     REASON,
+    RELEASED,
     causes_as_tag,
     next_attempt,
     time_of_next_attempt,
@@ -165,6 +166,8 @@ def in_turn(ranges: Iterable[list[_Try]]) -> list[list[_Try]]:
 
 def _request(members: Sequence[_Try], by: str) -> dg.RunRequest:
     prefix, tags = f"{by}|" if by else "", {BY: by, ATTEMPT: str(members[0].attempt)}
+    if any(item.released for item, _ in members):
+        tags[RELEASED] = "true"
     if len(members) == 1:
         item, attempt = members[0]
         return dg.RunRequest(

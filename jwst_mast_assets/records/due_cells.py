@@ -25,6 +25,8 @@ class DueCell(NamedTuple):
     """For counting attempts: the same as long as nothing changes but the number of tries."""
     observations: int = 0
     """How many the day has, as far as is known: a measure of what a run has to do."""
+    released: bool = False
+    """Whether files of it have become public."""
 
 
 def due_cells(
@@ -71,7 +73,7 @@ def due_cells(
             token = " token" if reason == TOKEN_IS_SET else ""
             again = f" {entry.due} {entry.due_since}" if entry and entry.due else ""
             cause = hashlib.sha256(f"{fingerprint} {selection} {released}{token}{again}".encode()).hexdigest()[:12]
-            wanted.append(DueCell(Cell.from_key(key), reason, cause, number))
+            wanted.append(DueCell(Cell.from_key(key), reason, cause, number, released is not None))
     return wanted
 
 

@@ -215,6 +215,22 @@ def test_a_proposal_has_one_notice_an_hour(archive, runner, receiver, instance, 
     assert [message["title"] for message in receiver.received[1:]] == ["1138: 2 new"]
 
 
+def test_a_notice_of_an_hour_tells_new_released_and_restored_files_apart(
+    archive, runner, receiver, instance, monkeypatch
+):
+    told(runner.run(), instance)
+    told(runner.run(keys="2022-04-11|01138"), instance)
+    requested = {attempts.RELEASED: "true", "dagster/partition": "2022-04-14|01138"}
+    told(execute(instance, tags=requested), instance)
+    next(runner.root.rglob(NAME)).unlink()
+    told(runner.run(), instance)
+    later(monkeypatch, runner, 1.1)
+    send(instance)
+    last = receiver.received[-1]
+    assert last["title"] == "1138: 1 new, 1 released, 1 healed"
+    assert "1 file missing on disk: restored" in last["message"]
+
+
 def test_two_runs_in_one_tick_are_both_noted_and_the_cursor_moves(archive, runner, receiver, instance):
     sensor = notices.notice_of_new_data
     repository = build_defs().get_repository_def()

@@ -262,6 +262,7 @@ def test_files_are_fetched_on_the_day_after_their_release_without_asking_before(
     monkeypatch.setattr("jwst_mast_assets.defs.sensors.utc_now", lambda: later)
     result = tick(instance)
     assert all(reason.startswith("released on 2024-09-") for reason in reasons(result).values())
+    assert all(attempts.RELEASED in request.tags for request in result.run_requests)
     assert not [request for request in own_archive.requests if request.endpoint == "download"]
     assert all(run.success for run in carry_out(instance, result))
     assert [request for request in own_archive.requests if request.endpoint == "download"]
