@@ -32,9 +32,15 @@ EVERYTHING = (*COMMON, "--filetypes", "fits", "jpg", "_asn.json", "_pool.csv", "
 # With the original's own default of these pictures its page ends with an error.
 PICTURES = ("--webpage_level12_jpgs", "uncal", "dark", "rate", "rateints", "cal")
 PAGE = (*COMMON, "--filetypes", "fits", "jpg", *PICTURES)
-GROWN = "list 3,000 observations"
-"""Its ratio is to ``GROWN_FROM``, ours both."""
-GROWN_FROM = "list, no delay"
+GROWTH = {
+    "list 3,000 observations": ("list 264 observations", 11.364),
+    "list 3,000 observations, again": ("list 264 observations, again", 11.364),
+    "page of 2,000 exposures": ("page of 200 exposures", 10.0),
+    "page of 2,000 exposures, again": ("page of 200 exposures, again", 10.0),
+}
+"""What a larger set is compared with, and how many times larger it is; ours both."""
+MOST_GROWTH = 1.1
+"""Times the size, which the time may grow at most."""
 FILE = re.compile(r"jw\d{5}[\w.+-]*\.(?:fits|jpg|json|csv|ecsv)\b")
 NOT_COMPARED = re.compile(r"_thumb100\.jpg$|jw\d{5}-[\w.+-]*\.TN\.jpg$")
 """MAST's own thumbnails, and those of level 3, which our page has and the original's has not."""
@@ -47,13 +53,13 @@ class Case(NamedTuple):
     archive: str
     options: Sequence[str]
     """Of ``jwst_download.py``, the original's and ours."""
-    goal: float
+    goal: float | None
     delay: float = 0.0
     rate: float | None = None
     prepare: Sequence[str] = ()
     """The options of the command that fills the folder, where the case is about a folder that is filled."""
     again: float | None = None
-    """The goal of a second run in the same folder, which is measured too."""
+    """The goal of a second run in the same folder, which is measured too; 0: without a goal."""
     limit: bool = False
     scale: float = 1.0
     """Of the archive's program."""
@@ -75,7 +81,26 @@ CASES = [
         prepare=PAGE,
         again=0.05,
     ),
-    Case(GROWN, "rehearsal", (*UNCAL, "--skipdownload"), 11.0, scale=11.364, again=11.0, compared=False),
+    Case(
+        "page of 200 exposures",
+        "exposures",
+        (*PAGE, "--skipdownload", "--makewebpages"),
+        None,
+        prepare=PAGE,
+        again=0,
+        scale=0.1,
+        compared=False,
+    ),
+    Case("list 264 observations", "rehearsal", (*UNCAL, "--skipdownload"), None, again=0, compared=False),
+    Case(
+        "list 3,000 observations",
+        "rehearsal",
+        (*UNCAL, "--skipdownload"),
+        None,
+        again=0,
+        scale=11.364,
+        compared=False,
+    ),
 ]
 
 
@@ -120,7 +145,6 @@ def main() -> int:
                 for case in cases:
                     chosen = sides if case.compared else {"ours": sides["ours"]}
                     results += measured(case, archive, chosen, arguments.runs, Path(name))
-                    compare_growth(results)
                     print(
                         *(line(result) for result in results[-(1 + (case.again is not None)) :]), sep="\n", flush=True
                     )
@@ -156,7 +180,7 @@ def measured(
     limit = limit_of(case, requests, found["ours"]) if case.limit else None
     results = []
     for which, goal in (("", case.goal), ("again", case.again)):
-        if goal is None:
+        if which and goal is None:
             continue
         medians = {name: statistics.median(one.seconds for one in ones) for name, ones in taken[which].items()}
         result: dict[str, Any] = {"case": f"{case.name}, {which}".removesuffix(", "), "files": len(found["ours"])}
@@ -184,12 +208,15 @@ def save(results: list[dict[str, Any]], path: Path) -> None:
     path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
-def compare_growth(results: list[dict[str, Any]]) -> None:
-    """Give the larger set its ratio, to the smaller one listed by ours."""
+def growth(results: list[dict[str, Any]]) -> list[str]:
+    """How much longer ours takes for larger sets, as lines of a Markdown table."""
     ours = {result["case"]: result["ours"] for result in results}
-    for result in results:
-        if result["case"].startswith(GROWN) and GROWN_FROM in ours:
-            result["ratio"] = round(result["ours"] / ours[GROWN_FROM], 2)
+    lines = ["| larger set | smaller one | times the size | times the time | at most |", "|---|---|---|---|---|"]
+    for larger, (smaller, size) in GROWTH.items():
+        if larger in ours and smaller in ours:
+            both = f"{larger}: {ours[larger]} s | {smaller}: {ours[smaller]} s"
+            lines.append(f"| {both} | {size:.1f} | {ours[larger] / ours[smaller]:.2f} | {MOST_GROWTH * size:.1f} |")
+    return lines if len(lines) > 2 else []
 
 
 def files_of(root: Path, printed: str, case: Case) -> set[str]:
@@ -240,7 +267,8 @@ def line(result: dict[str, Any]) -> str:
 def table(results: list[dict[str, Any]]) -> str:
     """The figures as Markdown."""
     head = "| case | original | ours | ratio | goal | limit (ours over it) | aria2c -j5 | peak memory |"
-    return "\n".join([head, "|---|---|---|---|---|---|---|---|", *(line(result) for result in results)])
+    measured = "\n".join([head, "|---|---|---|---|---|---|---|---|", *(line(result) for result in results)])
+    return "\n\n".join([measured, "\n".join(growth(results))]).strip()
 
 
 def _parser() -> argparse.ArgumentParser:
