@@ -37,8 +37,10 @@ from sqlalchemy.engine import Engine
 from turned_clock import TurnedClock
 from turned_daemon import TurnedDaemon, read_once
 
+from jwst_mast_assets.defs.sensors import TICK
 from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive, Fault
 from jwst_mast_assets.mast import listing, mashup
+from jwst_mast_assets.records import relisting
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
 
@@ -113,6 +115,8 @@ class Simulation:
         # What is asked again is asked at once: waiting tells nothing here.
         mashup.PAUSES, listing.PAUSES = (0.0, 0.0), (0.0, 0.0, 0.0)
         read_once()
+        # Between two looks there would be that many ticks, each of which asks for some lists of products again.
+        relisting.LISTS_PER_TICK *= max(1, round(self.step / dt.timedelta(seconds=TICK)))
         start = dt.datetime.now(dt.timezone.utc)
         (self.folder / "bench.cfg").write_text(
             f"filetypes: [uncal, cal.fits, cal.jpg]\nsensor_interval: {round(arguments.step * 60)}\n"
