@@ -1,10 +1,12 @@
 """The lists of products of known observations, asked again from time to time: new files can come years later.
 
 A row among the observations does not change when MAST adds a file. Young days are asked about daily, older ones weekly
-to monthly, a few in each tick of the sensor. ``<root>/.jwst_mast_assets/ledger/relisted.json``::
+to monthly, a few in each tick of the sensor. After a run, the list is first asked for again on the next day: an answer
+that was cut short looks like a whole one where nothing was on record before.
+``<root>/.jwst_mast_assets/ledger/relisted.json``::
 
     {"day": "2026-03-01", "received": 120000,
-     "cells": {"2022-04-10|01138": {"at": "2026-03-01T06:00:03+00:00", "asked": 0,
+     "cells": {"2022-04-10|01138": {"at": "2026-03-01T06:00:03+00:00", "asked": 0, "confirmed": true,
                                      "uris": ["mast:JWST/product/jw01138..."], "lost": []}}}
 """
 
@@ -29,6 +31,9 @@ from jwst_mast_assets.records.store import TableStore
 
 SCHEDULE = ((30, 1), (180, 7), (float("inf"), 30))
 """Up to this age in days, the list is asked for again after so many days."""
+
+FIRST = 1
+"""Days after which the list of a run is asked for again, whatever its age."""
 
 EARLY = dt.timedelta(hours=2)
 """By which a list may be asked for early, so that a new file is found within the day."""
@@ -57,11 +62,8 @@ class Overdue(NamedTuple):
     cell: Cell
     obsids: list[int]
     interval: dt.timedelta
-
-    @property
-    def young(self) -> bool:
-        """Whether it is asked about daily."""
-        return self.interval <= dt.timedelta(days=1)
+    young: bool
+    """Whether it is always asked about daily."""
 
 
 class NewProducts(NamedTuple):
@@ -130,11 +132,12 @@ class Relisting:
                 due += _due(str(key), known["uris"], known["lost"])
             last = dt.datetime.fromisoformat(known["at"] if known else entry.at)
             age = (self.now.date() - cell.day).days
-            days = next(days for limit, days in SCHEDULE if age <= limit)
+            by_age = next(days for limit, days in SCHEDULE if age <= limit)
+            days = by_age if known and known.get("confirmed", True) else min(by_age, FIRST)
             late = (self.now - last + EARLY) / dt.timedelta(days=days)
             if late >= 1:
                 obsids = sorted(int(obsid) for obsid in rows)
-                self._overdue.append(Overdue(late, cell, obsids, dt.timedelta(days=days)))
+                self._overdue.append(Overdue(late, cell, obsids, dt.timedelta(days=days), by_age <= 1))
                 self._entries[str(key)] = entry
         return due
 
@@ -181,6 +184,7 @@ class Relisting:
             self.cells[key] = {
                 "at": iso_second(self.now) if whole else known["at"],
                 "asked": 0 if whole else begun,
+                "confirmed": whole or bool(known.get("confirmed", "uris" in known)),
                 "uris": sorted(set(uris)),
                 "lost": sorted(set(lost)),
             }

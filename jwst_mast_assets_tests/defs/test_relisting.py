@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.embedded_archive.files import DATA_URI_PREFIX
 from jwst_mast_assets.records import relisting
 from jwst_mast_assets.records.ledger import Ledger
@@ -26,6 +27,16 @@ def daemon(own_archive, instance, tmp_path, monkeypatch) -> Daemon:
     daemon = Daemon(instance, monkeypatch, tmp_path / "data")
     daemon.now = dt.datetime.now(dt.timezone.utc)
     assert all(run.success for run in carry_out(instance, daemon.tick()))
+    own_archive.clear_requests()
+    return daemon
+
+
+@pytest.fixture
+def confirmed(own_archive, daemon) -> Daemon:
+    """A day later the list was asked for a second time."""
+    daemon.now += dt.timedelta(days=1)
+    assert ticks_until_requested(daemon, 2) is None
+    assert lists_asked(own_archive)
     own_archive.clear_requests()
     return daemon
 
@@ -55,60 +66,75 @@ def ticks_until_requested(daemon: Daemon, most: int = 60) -> Any:
     return None
 
 
-def test_a_new_file_of_an_old_observation_is_found_when_its_list_is_asked_for_again(own_archive, daemon):
+def test_a_new_file_of_an_old_observation_is_found_when_its_list_is_asked_for_again(own_archive, confirmed):
     add_product(own_archive)
     # The days of 1138 are older than half a year: once in thirty days.
-    daemon.now += dt.timedelta(days=20)
-    assert ticks_until_requested(daemon, 3) is None
+    confirmed.now += dt.timedelta(days=20)
+    assert ticks_until_requested(confirmed, 3) is None
     assert lists_asked(own_archive) == []
-    daemon.now += dt.timedelta(days=11)
-    result = ticks_until_requested(daemon)
+    confirmed.now += dt.timedelta(days=11)
+    result = ticks_until_requested(confirmed)
     assert reasons(result) == {DAY: "1 new file of known observations"}
-    (run,) = carry_out(daemon.instance, result)
+    (run,) = carry_out(confirmed.instance, result)
     assert run.success
-    assert (daemon.ledger.store.root / "01138" / "obsnum04" / NEW).exists()
-    assert ticks_until_requested(daemon, 10) is None
+    assert (confirmed.ledger.store.root / "01138" / "obsnum04" / NEW).exists()
+    assert ticks_until_requested(confirmed, 10) is None
 
 
-def test_young_days_are_asked_about_daily(own_archive, daemon, monkeypatch):
-    monkeypatch.setattr(relisting, "SCHEDULE", ((100_000, 1), (float("inf"), 30)))
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_first_list_that_was_cut_short_is_completed_a_day_later_whatever_its_age(
+    own_archive, instance, daemon, fails
+):
+    """Nothing was on record by which it could have been noticed; also if MAST fails when it is asked again."""
     add_product(own_archive)
     daemon.now += dt.timedelta(hours=20)
     assert ticks_until_requested(daemon, 1) is None
+    if fails:
+        own_archive.faults.add(Fault("status", endpoint="invoke", match="Products", status=503))
+        daemon.now += dt.timedelta(hours=3)
+        daemon.tick()
+        own_archive.faults.clear()
+    daemon.now += dt.timedelta(hours=3)
+    assert reasons(ticks_until_requested(daemon, 9)) == {DAY: "1 new file of known observations"}
+
+
+def test_young_days_are_asked_about_daily(own_archive, confirmed, monkeypatch):
+    monkeypatch.setattr(relisting, "SCHEDULE", ((100_000, 1), (float("inf"), 30)))
+    add_product(own_archive)
+    confirmed.now += dt.timedelta(hours=20)
+    assert ticks_until_requested(confirmed, 1) is None
     assert lists_asked(own_archive) == []
-    daemon.now += dt.timedelta(hours=2)
-    begun = daemon.now
-    assert reasons(ticks_until_requested(daemon)) == {DAY: "1 new file of known observations"}
-    assert daemon.now - begun < dt.timedelta(hours=2)
+    confirmed.now += dt.timedelta(hours=2)
+    begun = confirmed.now
+    assert reasons(ticks_until_requested(confirmed)) == {DAY: "1 new file of known observations"}
+    assert confirmed.now - begun < dt.timedelta(hours=2)
 
 
-def test_few_queries_a_tick_and_each_observation_once(own_archive, daemon):
-    daemon.now += dt.timedelta(days=31)
+def test_few_queries_a_tick_and_each_observation_once(own_archive, confirmed):
+    confirmed.now += dt.timedelta(days=31)
     most = 0
     for _ in range(12):
         before = len(lists_asked(own_archive))
-        daemon.tick()
-        daemon.now += dt.timedelta(minutes=10)
+        confirmed.tick()
+        confirmed.now += dt.timedelta(minutes=10)
         most = max(most, len(lists_asked(own_archive)) - before)
     obsids = [obsid for text in lists_asked(own_archive) for obsid in text.split(",")]
     assert most <= relisting.LISTS_PER_TICK * relisting.OBSERVATIONS_PER_LIST / relisting.OBSERVATIONS_PER_QUERY
     assert len(obsids) == len(set(obsids)) == 30
 
 
-def test_a_list_that_fails_is_asked_for_again_an_hour_later_and_stops_nothing(own_archive, daemon):
-    from jwst_mast_assets.embedded_archive import Fault
-
+def test_a_list_that_fails_is_asked_for_again_an_hour_later_and_stops_nothing(own_archive, confirmed):
     add_product(own_archive)
-    daemon.now += dt.timedelta(days=31)
+    confirmed.now += dt.timedelta(days=31)
     own_archive.faults.add(Fault("status", endpoint="invoke", match="Products", status=503))
-    daemon.tick()
-    assert "01138" in daemon.ledger.checked()
+    confirmed.tick()
+    assert "01138" in confirmed.ledger.checked()
     own_archive.faults.clear()
     own_archive.clear_requests()
-    begun = daemon.now
-    daemon.now += dt.timedelta(minutes=10)
-    assert reasons(ticks_until_requested(daemon)) == {DAY: "1 new file of known observations"}
-    assert daemon.now - begun < dt.timedelta(hours=3)
+    begun = confirmed.now
+    confirmed.now += dt.timedelta(minutes=10)
+    assert reasons(ticks_until_requested(confirmed)) == {DAY: "1 new file of known observations"}
+    assert confirmed.now - begun < dt.timedelta(hours=3)
 
 
 def test_a_damaged_record_costs_only_a_second_look(daemon, tmp_path):
