@@ -120,8 +120,9 @@ class Side:
 def main() -> int:
     """Measure and print; returns 0 if both always found the same files."""
     arguments = _parser().parse_args()
-    if arguments.table:
-        print(table(json.loads(Path(arguments.table).read_text(encoding="utf-8"))))
+    if arguments.table or arguments.short_table:
+        results = json.loads(Path(arguments.table or arguments.short_table).read_text(encoding="utf-8"))
+        print(table(results) if arguments.table else short_table(results))
         return 0
     python = arguments.original_python or ("" if arguments.ours_only else install_original(Path(arguments.environment)))
     results: list[dict[str, Any]] = []
@@ -271,6 +272,16 @@ def table(results: list[dict[str, Any]]) -> str:
     return "\n\n".join([measured, "\n".join(growth(results))]).strip()
 
 
+def short_table(results: list[dict[str, Any]]) -> str:
+    """The figures that the original has, too, as Markdown."""
+    rows = [
+        f"| {one['case']} | {one['original']:.0f} s | {one['ours']:.0f} s | {one['ratio']:.2f} |"
+        for one in results
+        if "ratio" in one
+    ]
+    return "\n".join(["| case | original | ours | ratio |", "|---|---|---|---|", *rows])
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3, help="of each (default %(default)s)")
@@ -278,6 +289,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ours-only", action="store_true", help="leave the original out")
     parser.add_argument("--json", help="write the figures to this file after each case; it keeps those of other cases")
     parser.add_argument("--table", metavar="FILE", help="measure nothing; print the table of the figures in this file")
+    parser.add_argument("--short-table", metavar="FILE", help="the same, only what the original did, too")
     parser.add_argument("--folder", help="where to put everything (default: the system's folder of temporary files)")
     parser.add_argument("--original-python", help="Python of an environment that has the original already")
     parser.add_argument(

@@ -128,7 +128,8 @@ def _others(
     siblings = {stem(str(name)) for name in with_checksum["productFilename"]}
     listed = products.drop_duplicates("dataURI", keep="last").set_index("dataURI")["size"]
     before = of_files_on_disk(earlier, table)
-    work = table.assign(
+    work = table[["dataURI", "productFilename", "size", "bytes_on_disk", "mtime", "source", "etag", "last_modified"]]
+    work = work.assign(
         listed=table["dataURI"].map(listed).astype("Int64").fillna(table["size"]),
         asked_before=before["asked"],
         etag_before=before["etag"],
@@ -212,7 +213,7 @@ def _with_moving_tags(archive: Archive, work: pd.DataFrame, told: Mapping[str, V
     """Files whose ETag changes with every request, so it is useless."""
     suspects = [
         row["dataURI"]
-        for row in tables.as_dicts(work)
+        for row in tables.as_dicts(work[work["dataURI"].isin(list(told))])
         if (version := told.get(row["dataURI"])) and version.etag and _known(row)[0] not in (None, version.etag)
     ]
     again = versions_at_mast(archive, suspects)

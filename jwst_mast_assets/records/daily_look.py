@@ -25,6 +25,13 @@ FIRST_WAIT = dt.timedelta(hours=1)
 """After which files are compared again whose keyword service did not answer; each further wait is twice as long."""
 
 
+IDENTITY = ("dataURI", "productFilename", "outfilename", "proposal_id", "cell", "size", "bytes_on_disk", "mtime", "md5")
+IDENTITY += ("checksum", "dl_code")
+COMPARED = (*IDENTITY, "cal_ver", "crds_ctx", "source", "etag", "last_modified")
+COUNTED = (*IDENTITY, "obsnum", "obsnums", "dataRights", "t_obs_release", "isStale")
+"""Columns that a comparison and the status need of each file: there can be millions of them in memory."""
+
+
 class Silent(NamedTuple):
     """Keyword services that did not answer in the last look."""
 
@@ -90,13 +97,14 @@ def look_for_changes(
     asked = {cell.key for cell in store.cells("product_table")}
     # Each table is read here, once: there can be one for each day of many years.
     for group, held in read_together(store, proposals):
-        recorded.append(held.files[held.files["bytes_on_disk"].notna()])
+        recorded.append(held.files.loc[held.files["bytes_on_disk"].notna(), list(COMPARED)])
         # Without a list of products nothing can be said to be missing from it.
         listed = held.files[held.files["cell"].isin(asked)]
         gone = {uri for proposal in group for uri in Listings(store).gone(proposal)}
         events.append(reprocessing.superseded(held.products, listed, gone))
         lists.append(held.products[["dataURI", "size"]])
-        selected.append(select(group, held, store, config))
+        chosen = select(group, held, store, config)
+        selected.append(chosen._replace(files=chosen.files[list(COUNTED)]))
     files = _joined(recorded, tables.FILE_TABLE)
     products = _joined(lists, {name: tables.PRODUCT_TABLE[name] for name in ("dataURI", "size")})
     changes, compared = compare_with_mast(mast, files, products, read_compared(store), now)
