@@ -3,6 +3,7 @@
 import argparse
 import datetime as dt
 import json
+import re
 import sys
 from collections.abc import Sequence
 
@@ -82,6 +83,7 @@ class Messages:
 
     def _log(self, level: str, *lines: str) -> None:
         for line in lines:
-            if message := line.strip().removeprefix("### "):
+            # What is lined up for people has several blanks.
+            if message := re.sub(r": {2,}", ": ", line.strip().removeprefix("### ")):
                 entry = {"time": iso_second(utc_now()), "level": level, "command": self.command, "message": message}
                 print(json.dumps(entry, ensure_ascii=False), flush=True)
