@@ -86,4 +86,4 @@ class Messages:
             # What is lined up for people has several blanks.
             if message := re.sub(r": {2,}", ": ", line.strip().removeprefix("### ")):
                 entry = {"time": iso_second(utc_now()), "level": level, "command": self.command, "message": message}
-                print(json.dumps(entry, ensure_ascii=False), flush=True)
+                print(json.dumps(entry), flush=True)

@@ -112,7 +112,8 @@ class Disk:
             if folder in self._unlisted:
                 there |= self.looks(paths[tables.is_true(paths.str.startswith(f"{folder}/"))])
             else:
-                there |= {f"{folder}/{name}": what for name, what in listing.items()}
+                # No product has a name that is not UTF-8, and Arrow has no text for it.
+                there |= {f"{folder}/{name}": what for name, what in listing.items() if _is_utf8(name)}
         rows = [
             (what.size, what.mtime, None) if isinstance(what, OnDisk) else (None, None, what) for what in there.values()
         ]
@@ -151,6 +152,11 @@ def list_folder(folder: str) -> dict[str, OnDisk | str]:
     """
     with os.scandir(folder) as entries:
         return {entry.name: found for entry in entries if (found := look(entry.path)) is not None}
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a name that the system gave is text, and not bytes in another encoding."""
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 LEADS_OUT = "the path leads out of the output folder"

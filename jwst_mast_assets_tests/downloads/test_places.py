@@ -95,6 +95,19 @@ def test_an_output_folder_through_a_file_stops_the_run(embedded: EmbeddedArchive
     assert not [request for request in embedded.requests if request.endpoint == "download"]
 
 
+def test_a_file_of_the_users_own_whose_name_is_not_utf8_disturbs_nothing(
+    embedded: EmbeddedArchive, tmp_path: Path
+) -> None:
+    (tmp_path / "01138").mkdir()
+    mine = os.fsencode(tmp_path / "01138") + b"/Aufnahme M\xfcnchen.txt"
+    with open(mine, "w") as file:
+        file.write("mine")
+    assert_fetched(fetch(embedded, config_for(tmp_path), CAL), embedded)
+    assert_fetched(fetch(embedded, config_for(tmp_path), CAL), embedded, Code.EXISTS)
+    with open(mine) as file:
+        assert file.read() == "mine"
+
+
 HOSTILE = ["../../escaped.fits", "/tmp/absolute.fits", "nul\0inside.fits", "long" * 80 + ".fits", ".hidden", "-rf", ""]
 
 
