@@ -78,7 +78,7 @@ def read_history(store: TableStore, proposal: str, since: dt.datetime | None = N
         If a file of it cannot be read.
     """
     first = "" if since is None else re.sub(r"[-:.]", "", moment(since))
-    return _events([part for name, part in _parts(store, proposal) if name >= first])
+    return _events(_parts(store, proposal, first))
 
 
 def read_manifests(store: TableStore, proposals: Iterable[str]) -> Iterator[pd.DataFrame]:
@@ -97,7 +97,7 @@ def read_manifests(store: TableStore, proposals: Iterable[str]) -> Iterator[pd.D
     """
     group: dict[str, pa.Table] = {}
     for proposal in proposals:
-        if parts := [part for _, part in _parts(store, proposal)]:
+        if parts := _parts(store, proposal):
             if group and sum(map(len, [*group.values(), *parts])) > ROWS_TOGETHER:
                 yield from _manifests(group)
                 group = {}
@@ -124,9 +124,10 @@ def sharing_a_file(uris: pd.Series, proposals: pd.Series) -> set[str]:
     return set(pairs.loc[pairs["uri"].duplicated(keep=False), "proposal"])
 
 
-def _parts(store: TableStore, proposal: str) -> Iterator[tuple[str, pa.Table]]:
-    for path in sorted(folder(store, proposal).glob("*.parquet")):
-        yield path.name, read_parquet(path, "restore it from a copy, or remove it")
+def _parts(store: TableStore, proposal: str, first: str = "") -> list[pa.Table]:
+    """The records of a proposal, oldest first; those named before `first` are not read."""
+    paths = [path for path in sorted(folder(store, proposal).glob("*.parquet")) if path.name >= first]
+    return [read_parquet(path, "restore it from a copy, or remove it") for path in paths]
 
 
 def _events(parts: Sequence[pa.Table], **more: Sequence[str]) -> pd.DataFrame:

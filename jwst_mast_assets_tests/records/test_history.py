@@ -362,3 +362,13 @@ def test_many_proposals_are_read_in_one_table_but_for_those_that_share_a_file(fo
         for proposal, rows in part.groupby("proposal"):
             alone = history.manifest_at(history.read_history(folder.store, str(proposal)))
             pd.testing.assert_frame_equal(rows.drop(columns="proposal").reset_index(drop=True), alone)
+
+
+def test_what_was_recorded_before_a_time_is_not_read(folder):
+    folder.run(0, a(Code.DOWNLOADED))
+    folder.run(1, a(Code.DOWNLOADED, name="b.fits"))
+    (oldest, _) = sorted((folder.store.root / ".jwst_mast_assets/history/01138").iterdir())
+    oldest.write_text("damaged")
+    assert history.read_history(folder.store, "01138", at(0.5))["productFilename"].tolist() == ["b.fits"]
+    with pytest.raises(OutputError, match="restore it from a copy"):
+        history.read_history(folder.store, "01138")
