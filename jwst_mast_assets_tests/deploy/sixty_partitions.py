@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -20,15 +21,21 @@ LIMIT = 4
 DOWNLOAD = str(Path(sys.executable).parent / "jwst_download.py")
 
 
-def start_command() -> "subprocess.Popen[str]":
-    """A command that downloads one of the days meanwhile."""
-    return subprocess.Popen(
+@contextmanager
+def command_meanwhile() -> "Iterator[subprocess.Popen[str]]":
+    """A command that downloads one of the days; killed at the end if it is still there."""
+    command = subprocess.Popen(
         [DOWNLOAD, "--propID", "1138", "--date_select", "2022-04-10", "2022-04-10T23:59:59", "--yes"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+    with command:
+        try:
+            yield command
+        finally:
+            command.kill()
 
 
 def assert_every_file_once(archive: EmbeddedArchive, root: Path, in_flight: Collection[str] = ()) -> None:

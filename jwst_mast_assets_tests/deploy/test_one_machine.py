@@ -32,9 +32,9 @@ from jwst_mast_assets_tests.deploy.sixty_partitions import (
     PROPOSALS,
     assert_every_file_once,
     assert_few_at_once,
+    command_meanwhile,
     is_complete,
     runs_of,
-    start_command,
 )
 
 # Dagster's own server and daemon, here in this process, use what Dagster has deprecated.
@@ -82,6 +82,13 @@ def process_of(instance: dg.DagsterInstance, run_id: str) -> int:
     return int(found[1])
 
 
+def status_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
+    """A run's status as it is now."""
+    run = instance.get_run_by_id(run_id)
+    assert run
+    return run.status
+
+
 def test_the_same_backfill_on_sqlite_and_one_machine_of_which_a_run_is_killed_gets_every_file_once(
     filled_archive, root
 ):
@@ -103,26 +110,37 @@ def test_the_same_backfill_on_sqlite_and_one_machine_of_which_a_run_is_killed_ge
         answer = execute_dagster_graphql(request, LAUNCH_BACKFILL, variables={"params": params}).data
         backfill_id = answer["launchPartitionBackfill"]["backfillId"]
         daemon = Daemon(workspace, backfill_id)
-        command = start_command()
 
-        def downloading() -> dg.DagsterRun | None:
-            """A run of a backfill that is under way while files arrive."""
+        def stopped() -> tuple[str, int] | None:
+            """A run of the backfill, stopped while files arrive, and its process."""
             if not any(each.endpoint == "download" for each in filled_archive.requests):
                 return None
-            return next((run for run in runs_of(instance, backfill_id) if run.status.value == "STARTED"), None)
+            for run in runs_of(instance, backfill_id):
+                if run.status == dg.DagsterRunStatus.STARTED:
+                    process = process_of(instance, run.run_id)
+                    os.kill(process, signal.SIGSTOP)
+                    if status_of(instance, run.run_id) == dg.DagsterRunStatus.STARTED:
+                        return run.run_id, process
+                    os.kill(process, signal.SIGCONT)
+            return None
 
-        lost = daemon.look_until(downloading)
-        in_flight = {each.uri for each in filled_archive.requests if each.finished is None}
-        moment = time.time()
-        os.kill(process_of(instance, lost.run_id), signal.SIGKILL)
-        ended = daemon.look_until(lambda: end_lost_runs(instance, "Its process is gone.", dt.timedelta()))
-        assert ended == [lost.run_id]
-        daemon.look_until(lambda: is_complete(instance, backfill_id))
-        output = command.communicate(timeout=300)[0]
+        def has_failed() -> bool:
+            """By this look, or because the server that started its process has seen the end of it first."""
+            end_lost_runs(instance, "Its process is gone.", dt.timedelta())
+            return status_of(instance, lost) == dg.DagsterRunStatus.FAILURE
+
+        with command_meanwhile() as command:
+            lost, process = daemon.look_until(stopped)
+            in_flight = {each.uri for each in filled_archive.requests if each.finished is None}
+            moment = time.time()
+            os.kill(process, signal.SIGKILL)
+            daemon.look_until(has_failed)
+            daemon.look_until(lambda: is_complete(instance, backfill_id))
+            output = command.communicate(timeout=300)[0]
         assert command.returncode == 0, output
         runs = runs_of(instance, backfill_id)
-        retried = [run for run in runs if run.tags.get("dagster/parent_run_id") == lost.run_id]
+        retried = [run for run in runs if run.tags.get("dagster/parent_run_id") == lost]
         assert [run.status for run in retried] == [dg.DagsterRunStatus.SUCCESS]
-        assert all(run.status == dg.DagsterRunStatus.SUCCESS for run in runs if run.run_id != lost.run_id)
+        assert all(run.status == dg.DagsterRunStatus.SUCCESS for run in runs if run.run_id != lost)
     assert_every_file_once(filled_archive, root, in_flight)
     assert_few_at_once(filled_archive, moment)

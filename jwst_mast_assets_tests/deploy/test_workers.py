@@ -21,9 +21,9 @@ from jwst_mast_assets_tests.deploy.sixty_partitions import (
     PROPOSALS,
     assert_every_file_once,
     assert_few_at_once,
+    command_meanwhile,
     is_complete,
     runs_of,
-    start_command,
 )
 from jwst_mast_assets_tests.servers import redis, wait_until
 
@@ -68,7 +68,6 @@ def test_a_backfill_through_two_workers_of_which_one_is_killed_gets_every_file_o
             for name in ("first", "second"):
                 start_worker(installed, name)
             backfill_id = installed.backfill(KEYS)
-            command = start_command()
 
             def busy() -> dict[str, str]:
                 """The worker of each run that sends heartbeats."""
@@ -81,13 +80,14 @@ def test_a_backfill_through_two_workers_of_which_one_is_killed_gets_every_file_o
                 names = set(busy().values())
                 return len(names) == 2 and any(each.endpoint == "download" for each in filled_archive.requests)
 
-            wait_until(both_work, "both workers carry out a run", 600)
-            lost, victim = next(iter(busy().items()))
-            moment = time.time()
-            in_flight = {each.uri for each in filled_archive.requests if each.finished is None}
-            installed.kill(victim)
-            look_until_ended(instance, lost)
-            output = command.communicate(timeout=600)[0]
+            with command_meanwhile() as command:
+                wait_until(both_work, "both workers carry out a run", 600)
+                lost, victim = next(iter(busy().items()))
+                moment = time.time()
+                in_flight = {each.uri for each in filled_archive.requests if each.finished is None}
+                installed.kill(victim)
+                look_until_ended(instance, lost)
+                output = command.communicate(timeout=600)[0]
             assert command.returncode == 0, output
 
             wait_until(lambda: is_complete(instance, backfill_id), "the backfill is complete", 900)
