@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -104,8 +104,11 @@ class TurnedDaemon:
             self.instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
         return list(result.run_requests or [])
 
-    def due_schedules(self) -> list[tuple[str, dg.RunRequest]]:
-        """What the schedules request whose time has come since the last call: job and request."""
+    def due_schedules(self) -> Iterator[tuple[str, dg.RunRequest]]:
+        """What the schedules request whose time has come since the last call: job and request.
+
+        Each is evaluated after what the one before it requests was carried out, as their hours are apart.
+        """
         until, due = self.clock.now, []
         for schedule in self.schedules:
             moments = schedule_execution_time_iterator(self.seen.timestamp() + 1, schedule.cron_schedule, "UTC")
@@ -114,7 +117,6 @@ class TurnedDaemon:
                     break
                 due.append((moment, schedule))
         self.seen = until
-        requests = []
         for moment, schedule in sorted(due, key=lambda item: item[0]):
             with dg.build_schedule_context(
                 instance=self.instance, scheduled_execution_time=moment, resources=self.resources
@@ -123,8 +125,7 @@ class TurnedDaemon:
                 result: Any = schedule(context) if _has_function(schedule) else dg.RunRequest()
             self.counts[f"ticks of {schedule.name}"] += 1
             some = result if isinstance(result, list) else [result] if isinstance(result, dg.RunRequest) else []
-            requests += [(schedule.job_name, request) for request in some]
-        return requests
+            yield from ((schedule.job_name, request) for request in some)
 
     def carry_out(self, job: str, request: dg.RunRequest) -> None:
         """A run, in this process."""
