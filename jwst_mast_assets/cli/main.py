@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jwst_mast_assets import __version__
 from jwst_mast_assets.cli import adopt, proposals, records, service, upkeep
-from jwst_mast_assets.cli.messages import add_log_format
+from jwst_mast_assets.cli.messages import TEXT, Messages, add_log_format
 from jwst_mast_assets.cli.options import Parser
 from jwst_mast_assets.cli.screen import CLOSED_PIPE, ignore_closed_pipe
 from jwst_mast_assets.mast.config_file import annotated_config
@@ -16,18 +16,19 @@ from jwst_mast_assets.mast.errors import JwstMastError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``jwst-mast``; returns the exit status: 0 done, 1 something failed, 2 bad usage."""
     arguments = build_parser().parse_args(argv)
+    messages = Messages("jwst-mast", getattr(arguments, "log_format", TEXT))
     try:
         status = arguments.run(arguments)
         sys.stdout.flush()
         return status
     except (JwstMastError, ValueError) as error:
-        print(f"jwst-mast: {error}", file=sys.stderr)
+        messages.error(str(error), named=True)
         return error.exit_status if isinstance(error, JwstMastError) else 2
     except BrokenPipeError:
         ignore_closed_pipe()
         return CLOSED_PIPE
     except OSError as error:
-        print(f"jwst-mast: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        messages.error(f"{error.filename or 'the system'}: {error.strerror or error}", named=True)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from jwst_mast_assets.cli.runs import trouble_with_home
 
         if sentence := trouble_with_home(error):
-            print(f"jwst-mast: {sentence}", file=sys.stderr)
+            messages.error(sentence, named=True)
             return 1
         raise
 

@@ -177,6 +177,15 @@ def test_a_port_that_is_taken_or_does_not_exist_is_refused_and_not_replaced(tmp_
     assert f"{option}: 99999 is not a valid port" in capsys.readouterr().err
 
 
+def test_what_stops_it_before_it_starts_is_logged_as_json_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
+    assert main(["serve", "--port", "99999", "--log-format", "json"]) == 2
+    output, errors = capsys.readouterr()
+    (entry,) = map(json.loads, output.splitlines())
+    assert (entry["level"], errors) == ("error", "")
+    assert entry["message"].startswith("--port: 99999 is not a valid port")
+
+
 def test_a_host_that_is_not_of_this_machine_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
     for host in ("192.0.2.1", "no such host"):
