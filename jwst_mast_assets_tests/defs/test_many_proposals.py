@@ -22,6 +22,8 @@ from jwst_mast_assets_tests.defs.running import watch_only
 
 PROPOSALS = [f"{number:05d}" for number in range(3000, 3040)]
 OBSERVATIONS = 25
+SLACK = 5.0
+"""Seconds that a slow machine may take for what a tick does besides waiting for MAST."""
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
 
 
@@ -110,7 +112,7 @@ def test_all_are_compared_in_turn_and_no_tick_takes_longer_than_its_time(many, d
     ticks += daemon.tick_until(daemon.all_checked)
     # Nobody is asked about twice before everybody was asked about once.
     assert sorted(asked(many)) == PROPOSALS
-    assert max(daemon.seconds) < 2.0 + 2.0
+    assert max(daemon.seconds) < 2.0 + SLACK
     assert all(request.finished for request in many.requests)
     table = status(daemon.ledger.store, PROPOSALS, load_config(), daemon.now)
     assert table["last_checked"].notna().all()
@@ -145,7 +147,7 @@ def test_a_query_that_hangs_is_given_up_when_the_time_is_over_and_the_others_go_
     many.faults.add(Fault("slow", endpoint="invoke", among=("3007",), seconds=30))
     daemon.tick_until(lambda: daemon.all_checked(without="03007"))
     assert any(note.startswith("03007 could not be compared") for note in daemon.ledger.skipped())
-    assert max(daemon.seconds) < 2.0 + 2.0
+    assert max(daemon.seconds) < 2.0 + SLACK
 
 
 def test_without_mast_nobody_is_blamed_and_the_next_look_waits_for_its_time(many, daemon):
