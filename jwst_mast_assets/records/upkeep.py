@@ -89,44 +89,31 @@ def look_after(
     OutputError
         If the records cannot be read or written.
     """
-    notes, disk = read_notes(store), Disk()
     for proposal in proposals if config.exclusive_mode else ():
         give_modes(here(store.read_proposal("downloaded_files", proposal), config), config, now)
     listed = _expected(store, config, proposals)
     listed = listed[~listed["dataURI"].isin(listed.loc[listed["cell"].isin(list(busy)), "dataURI"])]
     # Of a file that several days list the newest record counts.
     expected = listed.drop_duplicates("dataURI", keep="last", ignore_index=True)
-    found = disk.table(expected["outfilename"])
-    there = expected.assign(**found[["bytes_on_disk", "mtime"]])
-    blocked = found["blocked"].notna()
-    missing = found["bytes_on_disk"].isna() & ~blocked
-    other_size = tables.is_true(found["bytes_on_disk"] != expected["bytes_on_disk"])
-    problem = pd.Series(pd.NA, index=expected.index, dtype="string").mask(other_size, "size").mask(missing, "missing")
+    there = _there(expected)
+    blocked = there[there["blocked"].notna()]
 
-    earlier = read_again(store)
-    readable = there[problem.isna() & ~blocked]
+    notes, earlier = read_notes(store), read_again(store)
+    readable = there[there["problem"].isna() & there["blocked"].isna()]
     share = readable if read_all else _share(readable, earlier, config.reread_days, notes, now)
     table = _with_verdicts(earlier, share, now)
-    spoiled = _known_as_spoiled(table, there)
-    problem = problem.mask(spoiled & problem.isna(), "spoiled")
+    problem = there["problem"].mask(there["problem"].isna() & _known_as_spoiled(table, there), "spoiled")
 
-    held = {} if accept_losses else _held(expected["proposal"], missing)
-    bad = expected.assign(problem=problem)[problem.notna()]
-    restorable = bad[~((bad["problem"] == "missing") & bad["proposal"].isin(list(held)))]
-    # Any of the days that list a file can restore it; MAST may no longer list it for one of them.
-    again = listed.merge(restorable[["dataURI", "problem"]], on="dataURI")
-    reasons = {str(cell): describe(rows["problem"]) for cell, rows in again.groupby("cell")}
+    held = {} if accept_losses else _held(expected["proposal"], tables.is_true(problem == "missing"))
+    bad = expected.assign(problem=problem)[problem.notna()].reset_index(drop=True)
     _record(store, bad)
     write_parquet(store.folder / FILE, table)
-    marked = Ledger(store).mark_due(reasons, config, now)
-    scanned = dict.fromkeys(proposals, iso_second(now))
-    kept = {proposal: counts for proposal, counts in notes["held"].items() if proposal not in proposals}
-    notes |= {"scanned": {**notes["scanned"], **scanned}, "held": {**kept, **held}}
+    marked = Ledger(store).mark_due(_reasons(bad, held, listed), config, now)
+    notes["scanned"] |= dict.fromkeys(proposals, iso_second(now))
+    notes["held"] = {one: counts for one, counts in notes["held"].items() if one not in proposals} | held
     write_notes(store, notes)
-    in_the_way = zip(expected.loc[blocked, "outfilename"], found.loc[blocked, "blocked"], strict=True)
-    paths = [f"{path}: {why}" for path, why in in_the_way]
-    size = int(share["bytes_on_disk"].sum())
-    return Findings(len(expected), size, bad.reset_index(drop=True), paths, held, marked)
+    paths = [f"{path}: {why}" for path, why in zip(blocked["outfilename"], blocked["blocked"], strict=True)]
+    return Findings(len(expected), int(share["bytes_on_disk"].sum()), bad, paths, held, marked)
 
 
 def describe(problems: "pd.Series[str]") -> str:
@@ -185,6 +172,23 @@ def _expected(store: TableStore, config: Config, proposals: Sequence[str]) -> pd
     table = table.sort_values("recorded_mtime", kind="stable")
     kinds = {"bytes_on_disk": "Int64", "mtime": "Float64", "recorded_mtime": "Float64"}
     return table.astype({name: kinds.get(name, "string") for name in table}).reset_index(drop=True)
+
+
+def _there(expected: pd.DataFrame) -> pd.DataFrame:
+    """The expected files as they are now, with ``blocked`` (why a path cannot be looked at) and ``problem``."""
+    found = Disk().table(expected["outfilename"])
+    missing = found["bytes_on_disk"].isna() & found["blocked"].isna()
+    other_size = tables.is_true(found["bytes_on_disk"] != expected["bytes_on_disk"])
+    problem = pd.Series(pd.NA, index=expected.index, dtype="string").mask(other_size, "size").mask(missing, "missing")
+    return expected.assign(**found[["bytes_on_disk", "mtime", "blocked"]], problem=problem)
+
+
+def _reasons(bad: pd.DataFrame, held: Collection[str], listed: pd.DataFrame) -> dict[str, str]:
+    """Why days become due, by partition key; what vanished of a held proposal makes none due."""
+    restorable = bad[~((bad["problem"] == "missing") & bad["proposal"].isin(list(held)))]
+    # Any of the days that list a file can restore it; MAST may no longer list it for one of them.
+    again = listed.merge(restorable[["dataURI", "problem"]], on="dataURI")
+    return {str(cell): describe(rows["problem"]) for cell, rows in again.groupby("cell")}
 
 
 def _held(proposals: pd.Series, missing: pd.Series) -> dict[str, tuple[int, int]]:
