@@ -25,6 +25,7 @@ from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.products import describe_products
 from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records.due_cells import DueCell
+from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.ledger import Entry, Ledger, Recorded
 from jwst_mast_assets.records.looking import within
 from jwst_mast_assets.records.store import TableStore
@@ -70,7 +71,7 @@ class NewProducts(NamedTuple):
     """What is new in lists of products: dataURIs."""
 
     new: list[str]
-    """Selected files that are not on record."""
+    """Selected files that no download has on record, even if a run has listed them."""
     lost: list[str]
     """Recorded files that are not listed."""
 
@@ -126,8 +127,8 @@ class Relisting:
                 known = self.cells.pop(str(key), None) and None
             cell = Cell.from_key(str(key))
             if known and (known["uris"] or known.get("lost")):
-                listed = set(self.ledger.store.read("product_table", [cell])["dataURI"])
-                known["uris"] = [uri for uri in known["uris"] if uri not in listed]
+                recorded_files, listed = (self._uris(asset, cell) for asset in ("downloaded_files", "product_table"))
+                known["uris"] = [uri for uri in known["uris"] if uri not in recorded_files]
                 known["lost"] = [uri for uri in known.get("lost", ()) if uri in listed]
                 due += _due(str(key), known["uris"], known["lost"])
             last = dt.datetime.fromisoformat(known["at"] if known else entry.at)
@@ -208,12 +209,17 @@ class Relisting:
         found = archive.products(obsids, max(config.batch_size or 0, OBSERVATIONS_PER_QUERY))
         known = store.read("product_table", [one.cell])
         observations = store.read("obs_table", [one.cell])
-        products = describe_products(found, observations, config)
-        selected = products[tables.is_true(products["selected"])]
+        products = Forgotten(store).left_out(describe_products(found, observations, config))
+        selected = products.loc[tables.is_true(products["selected"]), "dataURI"]
         recorded = known.loc[known["parent_obsid"].isin(obsids), "dataURI"]
         return NewProducts(
-            sorted(set(selected["dataURI"]) - set(known["dataURI"])), sorted(set(recorded) - set(found["dataURI"]))
+            sorted(set(selected) - self._uris("downloaded_files", one.cell)),
+            sorted(set(recorded) - set(found["dataURI"])),
         )
+
+    def _uris(self, asset: str, cell: Cell) -> set[str]:
+        """The dataURIs in a table of a cell."""
+        return set(self.ledger.store.read(asset, [cell])["dataURI"])
 
 
 def _due(key: str, uris: list[str], lost: list[str]) -> list[DueCell]:

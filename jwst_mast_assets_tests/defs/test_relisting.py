@@ -8,9 +8,10 @@ import pytest
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.embedded_archive.files import DATA_URI_PREFIX
 from jwst_mast_assets.records import relisting
+from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
-from jwst_mast_assets_tests.defs.running import DAY, carry_out, reasons, watch_only
+from jwst_mast_assets_tests.defs.running import DAY, carry_out, execute, reasons, watch_only
 from jwst_mast_assets_tests.defs.test_many_proposals import Daemon
 
 NEW = "jw01138004001_02101_00001_nrca1_extra_uncal.fits"
@@ -79,6 +80,32 @@ def test_a_new_file_of_an_old_observation_is_found_when_its_list_is_asked_for_ag
     assert run.success
     assert (confirmed.ledger.store.root / "01138" / "obsnum04" / NEW).exists()
     assert ticks_until_requested(confirmed, 10) is None
+
+
+def test_a_new_file_that_a_run_has_listed_but_not_fetched_is_due_until_one_has(own_archive, confirmed):
+    """As after a run that was killed in its download, or jwst_query.py."""
+    add_product(own_archive)
+    assert execute(confirmed.instance, "jwst_query", partition_key=DAY).success
+    confirmed.now += dt.timedelta(days=31)
+    assert reasons(ticks_until_requested(confirmed)) == {DAY: "1 new file of known observations"}
+    assert execute(confirmed.instance, "jwst_query", partition_key=DAY).success
+    (run,) = carry_out(confirmed.instance, ticks_until_requested(confirmed, 1))
+    assert run.success
+    assert (confirmed.ledger.store.root / "01138" / "obsnum04" / NEW).exists()
+    confirmed.now += dt.timedelta(days=31)
+    assert ticks_until_requested(confirmed, 10) is None
+
+
+def test_a_new_file_that_was_deleted_on_purpose_is_not_new(own_archive, confirmed):
+    root = confirmed.ledger.store.root
+    name = "jw01138004001_02101_00001_nrca1_uncal.fits"
+    Forgotten(confirmed.ledger.store).add([name], confirmed.now)
+    (root / "01138" / "obsnum04" / name).unlink()
+    (run,) = [execute(confirmed.instance, partition_key=DAY)]
+    assert run.success
+    confirmed.now += dt.timedelta(days=31)
+    assert ticks_until_requested(confirmed, 10) is None
+    assert lists_asked(own_archive)
 
 
 @pytest.mark.parametrize("fails", [False, True])
