@@ -130,7 +130,7 @@ class Relisting:
                 recorded_files, listed = (self._uris(asset, cell) for asset in ("downloaded_files", "product_table"))
                 known["uris"] = [uri for uri in known["uris"] if uri not in recorded_files]
                 known["lost"] = [uri for uri in known.get("lost", ()) if uri in listed]
-                due += _due(str(key), known["uris"], known["lost"])
+                due += _due(str(key), known["uris"], known["lost"], entry)
             last = dt.datetime.fromisoformat(known["at"] if known else entry.at)
             age = (self.now.date() - cell.day).days
             by_age = next(days for limit, days in SCHEDULE if age <= limit)
@@ -189,7 +189,7 @@ class Relisting:
                 "uris": sorted(set(uris)),
                 "lost": sorted(set(lost)),
             }
-            due |= {item.cell.key: item for item in _due(key, uris, lost)}
+            due |= {item.cell.key: item for item in _due(key, uris, lost, self._entries[key])}
             if not left_over or seconds_left() <= LEAST_SECONDS:
                 break
         return list(due.values())
@@ -222,11 +222,13 @@ class Relisting:
         return set(self.ledger.store.read(asset, [cell])["dataURI"])
 
 
-def _due(key: str, uris: list[str], lost: list[str]) -> list[DueCell]:
+def _due(key: str, uris: list[str], lost: list[str], entry: Entry) -> list[DueCell]:
     """The cell, if there is anything that a run should look at: it asks again before it believes a shorter list."""
     if not uris and not lost:
         return []
-    which = hashlib.sha256("\n".join([*uris, *lost]).encode()).hexdigest()[:12]
+    # A list can be cut short in the same way again after a run; that is another cause, with attempts of its own.
+    since = [entry.at] if lost else []
+    which = hashlib.sha256("\n".join([*uris, *lost, *since]).encode()).hexdigest()[:12]
     told = [f"{counted(len(uris), 'new file')} of known observations"] if uris else []
     told += [f"{counted(len(lost), 'file')} no longer listed"] if lost else []
     return [DueCell(Cell.from_key(key), ", ".join(told), f"files{which}")]

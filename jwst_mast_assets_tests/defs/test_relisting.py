@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from jwst_mast_assets.defs.attempts import ATTEMPT
 from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.embedded_archive.files import DATA_URI_PREFIX
-from jwst_mast_assets.records import relisting
+from jwst_mast_assets.records import relisting, steps
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
@@ -135,6 +136,21 @@ def test_young_days_are_asked_about_daily(own_archive, confirmed, monkeypatch):
     begun = confirmed.now
     assert reasons(ticks_until_requested(confirmed)) == {DAY: "1 new file of known observations"}
     assert confirmed.now - begun < dt.timedelta(hours=2)
+
+
+def test_a_list_that_is_cut_short_again_is_asked_for_at_once_however_often_that_was_before(
+    own_archive, confirmed, monkeypatch
+):
+    monkeypatch.setattr(steps, "utc_now", lambda: confirmed.now)
+    for _ in range(2):
+        confirmed.now += dt.timedelta(days=31)
+        own_archive.faults.add(Fault("short-list", match="Products", rows=0, times=1))
+        result = ticks_until_requested(confirmed)
+        own_archive.faults.clear()
+        assert reasons(result)[DAY].endswith("files no longer listed")
+        assert [request.tags[ATTEMPT] for request in result.run_requests] == ["1"]
+        (run,) = carry_out(confirmed.instance, result)
+        assert run.success
 
 
 def test_few_queries_a_tick_and_each_observation_once(own_archive, confirmed):
