@@ -11,13 +11,16 @@ from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.current_keywords import silent_services, unanswered
 from jwst_mast_assets.mast.dates import iso_second
+from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records import reprocessing
 from jwst_mast_assets.records.comparisons import compare_with_mast, describe_ways, read_compared, write_compared
 from jwst_mast_assets.records.files import read_json, write_json
+from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.history import read_manifests, record_events
+from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.releases import releases
-from jwst_mast_assets.records.status import Selected, read_together, select, status
+from jwst_mast_assets.records.status import PartitionTables, Selected, read_together, select, selected_by, status
 from jwst_mast_assets.records.store import TableStore
 
 SILENT = "silent_services.json"
@@ -72,6 +75,8 @@ def look_for_changes(
 ) -> DailyLook:
     """Compare all files on disk of some proposals with MAST, and record the changes in tables and history.
 
+    A day is made due again if a run has listed selected files that no download has on record.
+
     Parameters
     ----------
     mast : Archive
@@ -94,6 +99,8 @@ def look_for_changes(
     """
     recorded, events, lists = [], [], []
     selected: list[Selected] = []
+    unfetched: dict[str, str] = {}
+    forgotten = list(Forgotten(store).read())
     asked = {cell.key for cell in store.cells("product_table")}
     # Each table is read here, once: there can be one for each day of many years.
     for group, held in read_together(store, proposals):
@@ -103,6 +110,7 @@ def look_for_changes(
         gone = {uri for proposal in group for uri in Listings(store).gone(proposal)}
         events.append(reprocessing.superseded(held.products, listed, gone))
         lists.append(held.products[["dataURI", "size"]])
+        unfetched |= _unfetched(held, forgotten, config)
         chosen = select(group, held, store, config)
         selected.append(chosen._replace(files=chosen.files[list(COUNTED)]))
     files = _joined(recorded, tables.FILE_TABLE)
@@ -114,6 +122,7 @@ def look_for_changes(
     write_compared(store, compared)
     table = _joined([changes, *events], tables.CHANGE_TABLE)
     reprocessing.write_changes(store, table)
+    Ledger(store).mark_due(unfetched, config, now)
     comparable = set(compared.loc[compared["compared_by"].notna(), "dataURI"]) & set(products["dataURI"])
     for manifest in read_manifests(store, proposals):
         _record_news(store, table, manifest, comparable, run_id)
@@ -126,6 +135,15 @@ def look_for_changes(
         status(store, proposals, config, now, selected=selected),
         releases(_joined([part.files for part in selected], tables.FILE_TABLE), now),
     )
+
+
+def _unfetched(held: PartitionTables, forgotten: Collection[str], config: Config) -> dict[str, str]:
+    """Why days become due again: files that were listed, and that no download has on record."""
+    products = held.products
+    wanted = selected_by(config, products, held.observations) & ~products["dataURI"].isin(forgotten)
+    unknown = products[wanted.astype(bool) & ~products["dataURI"].isin(held.files["dataURI"])]
+    days = unknown.drop_duplicates(["cell", "dataURI"])["cell"].value_counts()
+    return {str(cell): f"{counted(int(number), 'listed file')} not fetched yet" for cell, number in days.items()}
 
 
 def _record_news(

@@ -94,7 +94,7 @@ def select(
     """The same as :func:`read_selected`, from tables that were read already, and the number of observations."""
     observations, products, recorded = tables_of_proposals
     if config.model_fields_set.intersection(parameters_with(Role.SELECTS)):
-        products = products.assign(selected=_selected(products, observations, config))
+        products = products.assign(selected=selected_by(config, products, observations))
     products = here(products, config)
     recorded = here(recorded, config)
     look = config.model_copy(update={"skip_check_if_outfile_exists": False})
@@ -109,7 +109,8 @@ def select(
     return Selected(proposals, files[listed].reset_index(drop=True), {str(one): int(n) for one, n in wanted.items()})
 
 
-def _selected(products: pd.DataFrame, observations: pd.DataFrame, config: Config) -> pd.Series:
+def selected_by(config: Config, products: pd.DataFrame, observations: pd.DataFrame) -> pd.Series:
+    """Which products a configuration selects, whatever the last run selected; boolean, indexed as these."""
     by_obsid = observations.drop_duplicates("obsid").set_index("obsid")
     wanted = products["parent_obsid"].map(selection.observation_is_wanted(by_obsid, config)).fillna(True)
     return selection.product_is_selected(products, config) & wanted

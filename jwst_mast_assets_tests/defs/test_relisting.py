@@ -97,6 +97,20 @@ def test_a_new_file_that_a_run_has_listed_but_not_fetched_is_due_until_one_has(o
     assert ticks_until_requested(confirmed, 10) is None
 
 
+def test_the_daily_look_makes_due_what_was_listed_and_not_fetched_however_old(own_archive, confirmed):
+    add_product(own_archive)
+    assert execute(confirmed.instance, "jwst_query", partition_key=DAY).success
+    assert ticks_until_requested(confirmed, 2) is None
+    assert execute(confirmed.instance, "jwst_reprocessing").success
+    result = ticks_until_requested(confirmed, 2)
+    assert reasons(result) == {DAY: "1 listed file not fetched yet"}
+    (run,) = carry_out(confirmed.instance, result)
+    assert run.success
+    assert (confirmed.ledger.store.root / "01138" / "obsnum04" / NEW).exists()
+    assert execute(confirmed.instance, "jwst_reprocessing").success
+    assert ticks_until_requested(confirmed, 2) is None
+
+
 def test_a_new_file_that_was_deleted_on_purpose_is_not_new(own_archive, confirmed):
     root = confirmed.ledger.store.root
     name = "jw01138004001_02101_00001_nrca1_uncal.fits"
