@@ -21,6 +21,7 @@ from turned_clock import TurnedClock
 
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import notices
+from jwst_mast_assets.defs.resources import ArchiveResource
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 ENDS = {
@@ -75,7 +76,10 @@ class TurnedDaemon:
         self.instance, self.clock = instance, clock
         definitions = build_defs(resource_overrides=resource_overrides)
         self.repository = definitions.get_repository_def()
-        self.resources = dict(definitions.resources or {})
+        self.resources = {
+            **(definitions.resources or {}),
+            "archive": _AsItIs(ArchiveResource(server=os.environ["MAST_SERVER"])),
+        }
         self.sensors = {sensor.name: sensor for sensor in definitions.sensors or []}
         self.schedules = [item for item in definitions.schedules or [] if isinstance(item, dg.ScheduleDefinition)]
         self.jobs = {job.name: definitions.resolve_job_def(job.name) for job in self.repository.get_all_jobs()}
@@ -179,6 +183,16 @@ class TurnedDaemon:
                 sensor(context.for_run_failure() if failed else context)
                 if failed:
                     self.why[_reason(self.instance, run_id)] += 1
+
+
+class _AsItIs:
+    """A resource that Dagster does not make anew for each tick, which takes it longer than most ticks take."""
+
+    def __init__(self, resource: Any) -> None:
+        self._resource = resource
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._resource, name)
 
 
 def _has_function(schedule: dg.ScheduleDefinition) -> bool:

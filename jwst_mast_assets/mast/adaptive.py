@@ -43,7 +43,7 @@ class Size:
     def __init__(self) -> None:
         self.limit: int | None = None
         self.grown = FIRST_SIZE
-        self._needed, self._streak = GROW_AFTER, 0
+        self._needed, self._streak, self._worked = GROW_AFTER, 0, 0
 
     def most(self, size: int | None) -> int:
         """The size to use: at most `size`, or what the speed of the answers so far suggests."""
@@ -51,8 +51,13 @@ class Size:
         return size if self.limit is None else max(1, min(size, self.limit))
 
     def failed(self, number: int) -> None:
-        """Note that this many at once were too many, because their halves succeeded."""
-        if self.limit is not None and number > self.limit:
+        """Note that this many at once failed although their halves succeeded: they were too many.
+
+        If as many have worked since the last time, it was chance: a process that lives for months would otherwise end
+        up with single items.
+        """
+        chance, self._worked = number <= self._worked, 0
+        if chance or (self.limit is not None and number > self.limit):
             return
         if self.limit is not None:
             self._needed *= 2
@@ -60,6 +65,7 @@ class Size:
 
     def succeeded(self, number: int, seconds: float) -> None:
         """Note that this many at once worked, and how long that took."""
+        self._worked = max(self._worked, number)
         if number >= min(self.grown, LARGEST_SIZE):
             factor = min(GROWTH, FEW_SECONDS / max(seconds, 1e-3))
             self.grown = max(FIRST_SIZE, min(LARGEST_SIZE, int(number * factor)))
