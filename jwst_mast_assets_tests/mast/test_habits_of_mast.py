@@ -241,6 +241,21 @@ def test_a_larger_part_is_tried_again_after_many_that_worked(monkeypatch: pytest
     assert asked[3:] == [2, 2, 2, 4, 2]
 
 
+def test_parts_stay_as_large_where_one_fails_now_and_then() -> None:
+    """A process that lives for months meets many failures that have nothing to do with the size."""
+    asked = []
+
+    def ask(part: Sequence[int]) -> None:
+        asked.append(len(part))
+        if len(asked) % 7 == 0:
+            raise ArchiveUnavailable("a bad moment")
+
+    for _ in range(100):
+        adaptive.in_parts("flaky", list(range(8)), ask, 8)
+    assert set(asked) == {8, 4}
+    assert asked[-20:].count(8) > 10
+
+
 def pages(mast: EmbeddedArchive) -> list[tuple[int, int]]:
     return [(request.params["page"], request.params["pagesize"]) for request in mast.requests if request.service]
 
