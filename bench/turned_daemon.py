@@ -76,10 +76,8 @@ class TurnedDaemon:
         self.instance, self.clock = instance, clock
         definitions = build_defs(resource_overrides=resource_overrides)
         self.repository = definitions.get_repository_def()
-        self.resources = {
-            **(definitions.resources or {}),
-            "archive": _AsItIs(ArchiveResource(server=os.environ["MAST_SERVER"])),
-        }
+        # What a tick asks for; Dagster makes all that it is given.
+        self.resources = {"archive": _AsItIs(ArchiveResource(server=os.environ["MAST_SERVER"]))}
         self.sensors = {sensor.name: sensor for sensor in definitions.sensors or []}
         self.schedules = [item for item in definitions.schedules or [] if isinstance(item, dg.ScheduleDefinition)]
         self.jobs = {job.name: definitions.resolve_job_def(job.name) for job in self.repository.get_all_jobs()}
@@ -88,6 +86,7 @@ class TurnedDaemon:
         self.counts: Counter[str] = Counter()
         self.seconds: Counter[str] = Counter()
         self.why: Counter[str] = Counter()
+        self._spare: subprocess.Popen[str] | None = None
 
     def tick(self, name: str) -> list[dg.RunRequest]:
         """A tick of a sensor; what it requests is registered, and returned."""
@@ -148,8 +147,11 @@ class TurnedDaemon:
         """A run in a process of its own that is killed once something has begun; whether it was."""
         asked = {"at": self.clock.now.isoformat(), "key": str(request.partition_key or ""), "tags": dict(request.tags)}
         before = {run.run_id for run in self.instance.get_runs(limit=5)}
-        command = [sys.executable, __file__, json.dumps(asked)]
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # The process for the next one is started now, as importing takes longer than such a run.
+        child, self._spare = self._spare or _process_for_a_run(), _process_for_a_run()
+        assert child.stdin
+        child.stdin.write(json.dumps(asked) + "\n")
+        child.stdin.close()
         while child.poll() is None and not has_begun():
             time.sleep(0.02)
         killed = child.poll() is None
@@ -183,6 +185,14 @@ class TurnedDaemon:
                 sensor(context.for_run_failure() if failed else context)
                 if failed:
                     self.why[_reason(self.instance, run_id)] += 1
+
+
+def _process_for_a_run() -> "subprocess.Popen[str]":
+    """A process that waits for what it is asked."""
+    command = [sys.executable, __file__]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
+    )
 
 
 class _AsItIs:
@@ -219,4 +229,5 @@ def _carry_out_here(asked: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("DAGSTER_HOME", "")
-    _carry_out_here(json.loads(sys.argv[1]))
+    if line := sys.stdin.readline():
+        _carry_out_here(json.loads(line))
