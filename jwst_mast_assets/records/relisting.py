@@ -128,7 +128,7 @@ class Relisting:
             cell = Cell.from_key(str(key))
             if known and (known["uris"] or known.get("lost")):
                 recorded_files, listed = (self._uris(asset, cell) for asset in ("downloaded_files", "product_table"))
-                known["uris"] = [uri for uri in known["uris"] if uri not in recorded_files]
+                known["uris"] = [uri for uri in known["uris"] if uri not in recorded_files & listed]
                 known["lost"] = [uri for uri in known.get("lost", ()) if uri in listed]
                 due += _due(str(key), known["uris"], known["lost"], entry)
             last = dt.datetime.fromisoformat(known["at"] if known else entry.at)
@@ -213,7 +213,8 @@ class Relisting:
         selected = products.loc[tables.is_true(products["selected"]), "dataURI"]
         recorded = known.loc[known["parent_obsid"].isin(obsids), "dataURI"]
         return NewProducts(
-            sorted(set(selected) - self._uris("downloaded_files", one.cell)),
+            # One that was gone has a download on record, and is no longer in the list of products.
+            sorted(set(selected) - (self._uris("downloaded_files", one.cell) & set(known["dataURI"]))),
             sorted(set(recorded) - set(found["dataURI"])),
         )
 
