@@ -140,8 +140,9 @@ def look_for_changes(
 def _unfetched(held: PartitionTables, forgotten: Collection[str], config: Config) -> dict[str, str]:
     """Why days become due again: files that were listed, and that no download has on record."""
     products = held.products
-    wanted = selected_by(config, products, held.observations) & ~products["dataURI"].isin(forgotten)
-    unknown = products[wanted.astype(bool) & ~products["dataURI"].isin(held.files["dataURI"])]
+    wanted = selected_by(config, products, held.observations) & products["dataURI"].notna()
+    known = [*forgotten, *held.files["dataURI"].dropna()]
+    unknown = products[wanted.astype(bool) & ~products["dataURI"].isin(known)]
     days = unknown.drop_duplicates(["cell", "dataURI"])["cell"].value_counts()
     return {str(cell): f"{counted(int(number), 'listed file')} not fetched yet" for cell, number in days.items()}
 

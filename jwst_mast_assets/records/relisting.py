@@ -127,8 +127,8 @@ class Relisting:
                 known = self.cells.pop(str(key), None) and None
             cell = Cell.from_key(str(key))
             if known and (known["uris"] or known.get("lost")):
-                recorded_files, listed = (self._uris(asset, cell) for asset in ("downloaded_files", "product_table"))
-                known["uris"] = [uri for uri in known["uris"] if uri not in recorded_files & listed]
+                on_record, listed = self._on_record(cell), self._uris("product_table", cell)
+                known["uris"] = [uri for uri in known["uris"] if uri not in on_record]
                 known["lost"] = [uri for uri in known.get("lost", ()) if uri in listed]
                 due += _due(str(key), known["uris"], known["lost"], entry)
             last = dt.datetime.fromisoformat(known["at"] if known else entry.at)
@@ -210,17 +210,19 @@ class Relisting:
         known = store.read("product_table", [one.cell])
         observations = store.read("obs_table", [one.cell])
         products = Forgotten(store).left_out(describe_products(found, observations, config))
-        selected = products.loc[tables.is_true(products["selected"]), "dataURI"]
-        recorded = known.loc[known["parent_obsid"].isin(obsids), "dataURI"]
+        selected = products.loc[tables.is_true(products["selected"]), "dataURI"].dropna()
+        recorded = known.loc[known["parent_obsid"].isin(obsids), "dataURI"].dropna()
         return NewProducts(
-            # One that was gone has a download on record, and is no longer in the list of products.
-            sorted(set(selected) - (self._uris("downloaded_files", one.cell) & set(known["dataURI"]))),
-            sorted(set(recorded) - set(found["dataURI"])),
+            sorted(set(selected) - self._on_record(one.cell)), sorted(set(recorded) - set(found["dataURI"]))
         )
+
+    def _on_record(self, cell: Cell) -> set[str]:
+        """The listed files of a cell that a download has on record; one that was gone is no longer listed."""
+        return self._uris("downloaded_files", cell) & self._uris("product_table", cell)
 
     def _uris(self, asset: str, cell: Cell) -> set[str]:
         """The dataURIs in a table of a cell."""
-        return set(self.ledger.store.read(asset, [cell])["dataURI"])
+        return set(self.ledger.store.read(asset, [cell])["dataURI"].dropna())
 
 
 def _due(key: str, uris: list[str], lost: list[str], entry: Entry) -> list[DueCell]:

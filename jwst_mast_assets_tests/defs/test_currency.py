@@ -200,6 +200,26 @@ def test_a_file_that_is_listed_again_after_it_was_gone_is_current_again(archive,
     assert living_daemon.history() == before
 
 
+def test_a_file_that_observations_of_two_days_list_is_news_for_neither_once_it_is_there(archive, living_daemon):
+    catalogue, shared = archive.catalogue, "jw03001-c1001_t001_nircam_clear-f200w_uncal.fits"
+    other = catalogue.add_observation(3001, 3, 59711.2, ["a1"], guide_stars=False)[0]
+    living.add_product(catalogue, f"{FIRST}_uncal.fits", shared)
+    (row,) = [row for rows in catalogue._products.values() for row in rows if row["productFilename"] == shared]
+    catalogue._products[other].append({**row, "parent_obsid": other})
+    living_daemon.look()
+    living_daemon.wait(31)
+    assert living_daemon.look() == {DAY: "1 new file of known observations"}
+    assert [request.uri for request in archive.requests if request.endpoint == "download"].count(row["dataURI"]) == 1
+    for _ in range(2):
+        archive.clear_requests()
+        living_daemon.wait(31)
+        assert living_daemon.look() == {}
+        assert [request for request in archive.requests if request.service == "Mast.Caom.Products"]
+        living_daemon.daily_check()
+        assert living_daemon.look() == {}
+    assert living_daemon.status()["present"] == 4
+
+
 def test_an_observation_that_vanishes_with_its_day_is_gone_in_the_end_and_its_files_stay(archive, living_daemon):
     archive.catalogue.add_observation(3001, 3, 59710.2, ["a1"], guide_stars=False)
     living_daemon.look()

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from jwst_mast_assets.defs.attempts import ATTEMPT
-from jwst_mast_assets.embedded_archive import Fault
-from jwst_mast_assets.embedded_archive.files import DATA_URI_PREFIX
+from jwst_mast_assets.embedded_archive import Fault, living
 from jwst_mast_assets.records import relisting, steps
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.ledger import Ledger
@@ -43,15 +42,9 @@ def confirmed(own_archive, daemon) -> Daemon:
     return daemon
 
 
-def add_product(archive, name: str = NEW) -> None:
+def add_product(archive) -> None:
     """A file is added to the observation of the first exposure."""
-    catalogue = archive.catalogue
-    like = "jw01138004001_02101_00001_nrca1_uncal.fits"
-    (row,) = [row for row in catalogue.products if row["productFilename"] == like][:1]
-    file = catalogue.files[like]
-    catalogue.files[name] = type(file)(name, file.size, dict(file.header))
-    new = {**row, "productFilename": name, "dataURI": DATA_URI_PREFIX + name, "size": file.size}
-    catalogue._products[row["parent_obsid"]].append(new)
+    living.add_product(archive.catalogue, "jw01138004001_02101_00001_nrca1_uncal.fits", NEW)
 
 
 def lists_asked(archive) -> list[str]:
