@@ -13,10 +13,11 @@ from jwst_mast_assets.mast.dates import iso_second, utc_now
 TEXT, JSON = "text", "json"
 
 
-def add_log_format(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add the option ``--log-format``; `what` is logged."""
+def add_log_format(parser: argparse.ArgumentParser, what: str, dest: str = "log_format") -> None:
+    """Add the option ``--log-format``; `what` is logged, and `dest` gets the value."""
     parser.add_argument(
         "--log-format",
+        dest=dest,
         choices=(TEXT, JSON),
         default=TEXT,
         help=f"of {what} (default %(default)s); json: one object per line",

@@ -51,7 +51,7 @@ def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     install.add_argument("--user", action="store_true", help="as services of your own account (required)")
     install.add_argument("--port", type=int, default=3000, help="port of Dagster's page (default %(default)s)")
     install.add_argument("--code-port", type=int, default=4266, help="port of the code (default %(default)s)")
-    add_log_format(install, "the services' logs")
+    add_log_format(install, "the services' logs", dest="format_of_services")
     install.add_argument("--folder", type=Path, help="folder for the units (default ~/.config/systemd/user)")
     install.set_defaults(run=run_install)
 
@@ -81,7 +81,7 @@ def run_install(arguments: argparse.Namespace) -> int:
     folder = arguments.folder or configuration / "systemd" / "user"
     folder.mkdir(parents=True, exist_ok=True)
     ports = arguments.port, arguments.code_port
-    for name, text in units(sys.executable, environment, workspace, *ports, arguments.log_format).items():
+    for name, text in units(sys.executable, environment, workspace, *ports, arguments.format_of_services).items():
         (folder / name).write_text(text, encoding="utf-8")
         print(f"Wrote {folder / name}")
     print(f"{'Kept' if kept else 'Wrote'} {environment}; add to it what is secret: {', '.join(SECRET)}")

@@ -180,6 +180,11 @@ def test_services_log_json_on_request(account, tmp_path):
         assert command.endswith(" --log-format json")
 
 
+def test_the_log_format_of_the_services_is_not_that_of_the_command_that_installs_them(account, capsys):
+    assert main(["service", "install", "--log-format", "json"]) == 2
+    assert capsys.readouterr().err.startswith("jwst-mast: Give --user")
+
+
 def test_the_programs_and_modules_that_the_image_starts_are_there():
     for service in read("compose/compose.yaml")["services"].values():
         command = service.get("command", [])
