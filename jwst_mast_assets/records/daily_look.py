@@ -1,7 +1,7 @@
 """The daily look at all files on disk: which of them MAST has changed, and how each proposal stands."""
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -11,6 +11,7 @@ from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.current_keywords import silent_services, unanswered
 from jwst_mast_assets.mast.dates import iso_second
+from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records import reprocessing
 from jwst_mast_assets.records.comparisons import compare_with_mast, describe_ways, read_compared, write_compared
@@ -99,7 +100,7 @@ def look_for_changes(
     """
     recorded, events, lists = [], [], []
     selected: list[Selected] = []
-    unfetched: dict[str, str] = {}
+    unfetched: dict[str, set[str]] = {}
     forgotten = list(Forgotten(store).read())
     asked = {cell.key for cell in store.cells("product_table")}
     # Each table is read here, once: there can be one for each day of many years.
@@ -122,7 +123,7 @@ def look_for_changes(
     write_compared(store, compared)
     table = _joined([changes, *events], tables.CHANGE_TABLE)
     reprocessing.write_changes(store, table)
-    Ledger(store).mark_due(unfetched, config, now)
+    Ledger(store).mark_due(_reasons(store, unfetched), config, now)
     comparable = set(compared.loc[compared["compared_by"].notna(), "dataURI"]) & set(products["dataURI"])
     for manifest in read_manifests(store, proposals):
         _record_news(store, table, manifest, comparable, run_id)
@@ -137,14 +138,22 @@ def look_for_changes(
     )
 
 
-def _unfetched(held: PartitionTables, forgotten: Collection[str], config: Config) -> dict[str, str]:
-    """Why days become due again: files that were listed, and that no download has on record."""
+def _unfetched(held: PartitionTables, forgotten: Collection[str], config: Config) -> dict[str, set[str]]:
+    """The selected files, by partition key, that were listed and that no download has on record: dataURIs."""
     products = held.products
     wanted = selected_by(config, products, held.observations) & products["dataURI"].notna()
     known = [*forgotten, *held.files["dataURI"].dropna()]
     unknown = products[wanted.astype(bool) & ~products["dataURI"].isin(known)]
-    days = unknown.drop_duplicates(["cell", "dataURI"])["cell"].value_counts()
-    return {str(cell): f"{counted(int(number), 'listed file')} not fetched yet" for cell, number in days.items()}
+    return {str(cell): set(uris) for cell, uris in unknown.groupby("cell")["dataURI"]}
+
+
+def _reasons(store: TableStore, unfetched: Mapping[str, set[str]]) -> dict[str, str]:
+    """Why days become due again, if no run has fetched the files since the tables were read."""
+    reasons = {}
+    for key, uris in unfetched.items():
+        if left := uris - set(store.read("downloaded_files", [Cell.from_key(key)])["dataURI"].dropna()):
+            reasons[key] = f"{counted(len(left), 'listed file')} not fetched yet"
+    return reasons
 
 
 def _record_news(

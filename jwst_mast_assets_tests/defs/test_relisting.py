@@ -7,7 +7,7 @@ import pytest
 
 from jwst_mast_assets.defs.attempts import ATTEMPT
 from jwst_mast_assets.embedded_archive import Fault, living
-from jwst_mast_assets.records import relisting, steps
+from jwst_mast_assets.records import daily_look, relisting, steps
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
@@ -100,6 +100,20 @@ def test_the_daily_look_makes_due_what_was_listed_and_not_fetched_however_old(ow
     (run,) = carry_out(confirmed.instance, result)
     assert run.success
     assert (confirmed.ledger.store.root / "01138" / "obsnum04" / NEW).exists()
+    assert execute(confirmed.instance, "jwst_reprocessing").success
+    assert ticks_until_requested(confirmed, 2) is None
+
+
+def test_what_a_run_fetches_while_the_daily_look_compares_is_not_due_again(own_archive, confirmed, monkeypatch):
+    compare = daily_look.compare_with_mast
+
+    def compare_meanwhile(*arguments: Any) -> Any:
+        assert execute(confirmed.instance, partition_key=DAY).success
+        return compare(*arguments)
+
+    add_product(own_archive)
+    assert execute(confirmed.instance, "jwst_query", partition_key=DAY).success
+    monkeypatch.setattr(daily_look, "compare_with_mast", compare_meanwhile)
     assert execute(confirmed.instance, "jwst_reprocessing").success
     assert ticks_until_requested(confirmed, 2) is None
 
