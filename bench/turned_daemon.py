@@ -76,8 +76,9 @@ class TurnedDaemon:
         self.instance, self.clock = instance, clock
         definitions = build_defs(resource_overrides=resource_overrides)
         self.repository = definitions.get_repository_def()
-        # What a tick asks for; Dagster makes all that it is given.
-        self.resources = {"archive": _AsItIs(ArchiveResource(server=os.environ["MAST_SERVER"]))}
+        # What a tick asks for. Dagster makes everything it is given each time, which takes longer than most ticks.
+        archive = ArchiveResource(server=os.environ["MAST_SERVER"])
+        self.resources = {"archive": dg.ResourceDefinition.hardcoded_resource(archive)}
         self.sensors = {sensor.name: sensor for sensor in definitions.sensors or []}
         self.schedules = [item for item in definitions.schedules or [] if isinstance(item, dg.ScheduleDefinition)]
         self.jobs = {job.name: definitions.resolve_job_def(job.name) for job in self.repository.get_all_jobs()}
@@ -193,16 +194,6 @@ def _process_for_a_run() -> "subprocess.Popen[str]":
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
     )
-
-
-class _AsItIs:
-    """A resource that Dagster does not make anew for each tick, which takes it longer than most ticks take."""
-
-    def __init__(self, resource: Any) -> None:
-        self._resource = resource
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._resource, name)
 
 
 def _has_function(schedule: dg.ScheduleDefinition) -> bool:
