@@ -124,7 +124,8 @@ class Relisting:
             known = self.cells.get(str(key))
             if known and known["at"] <= entry.at:
                 # A run has listed them since.
-                known = self.cells.pop(str(key), None) and None
+                del self.cells[str(key)]
+                known = None
             cell = Cell.from_key(str(key))
             if known and (known["uris"] or known.get("lost")):
                 on_record, listed = self._on_record(cell), self._uris("product_table", cell)
