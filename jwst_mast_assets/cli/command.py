@@ -39,6 +39,7 @@ from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
 from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.records import holdings
+from jwst_mast_assets.records.listings import Listings, left_out
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.store import PartitionTables
 from jwst_mast_assets.records.watched import WatchList
@@ -54,6 +55,8 @@ FIRST_COLUMNS = ("outfilename", "proposal_id", "obsnum", "date_min", "date_start
 
 MOST_NOTES = 10
 MOST_WAITING = 5
+MOST_SHORT = 5
+"""How many are named."""
 
 
 class Command:
@@ -114,6 +117,8 @@ class Command:
             self.messages.warning(warning)
         cells = cells_with_data(found)
         answered = [key for key in self.config.propID if key not in self._unanswered]
+        for warning in left_out(self.store, found, answered or proposals_of(cells), self.config, self.now):
+            self.messages.warning(warning)
         absent = sorted(set(answered) - set(proposals_of(cells)))
         if absent or not cells:
             self._say_nothing_found(absent or self.config.propID)
@@ -138,7 +143,7 @@ class Command:
             if not _completed(results):
                 self._save_tables(recorded)
                 return self._status(results)
-            selected = self._print_listed(recorded)
+            selected = self._print_listed(cells, recorded)
             if download and selected:
                 return max(self._download(instance, cells, recorded), self._status(results))
             self._save_tables(recorded)
@@ -152,7 +157,7 @@ class Command:
 
         def listed() -> None:
             recorded = self._read(cells)
-            selected.append(self._print_listed(recorded))
+            selected.append(self._print_listed(cells, recorded))
             if selected[0]:
                 to_fetch = self._to_fetch(recorded)
                 self._announce(to_fetch)
@@ -266,8 +271,13 @@ class Command:
             *(self.store.read(asset, cells) for asset in ("obs_table", "product_table", "downloaded_files"))
         )
 
-    def _print_listed(self, recorded: PartitionTables) -> bool:
+    def _print_listed(self, cells: list[Cell], recorded: PartitionTables) -> bool:
         """Print what was listed; returns whether anything is selected."""
+        short = [problem for problem in Listings(self.store).open(cells) if not problem.failed]
+        for problem in short[:MOST_SHORT]:
+            self.messages.warning(f"{problem.name}: {problem.why}; what is on record is kept")
+        if len(short) > MOST_SHORT:
+            self.messages.warning(f"{len(short) - MOST_SHORT} more of MAST's lists are short")
         for sentence in unmatched_values(recorded.products, self.config):
             self.messages.warning(sentence)
         if excluded := excluded_files(recorded.products, recorded.observations, self.config):

@@ -35,10 +35,25 @@ FIRST_COLUMNS += ("stale", "size", "on disk", "state", "cal_ver")
 """Columns that are kept longest on a narrow terminal."""
 
 
-RARE = (State.SPOILED, State.REFUSED, State.SUPERSEDED, State.GONE, "forgotten")
+RARE = (
+    State.SPOILED,
+    State.REFUSED,
+    State.SUPERSEDED,
+    State.GONE,
+    "forgotten",
+    "queued",
+    "not_comparable",
+    "days_to_come",
+)
 """Columns that ``status`` shows only where there are some."""
 
-LEGEND = (*(state for state in State if state != State.PRESENT), "queued", "not_comparable", "forgotten")
+LEGEND = (
+    *(state for state in State if state != State.PRESENT),
+    "queued",
+    "not_comparable",
+    "forgotten",
+    "days_to_come",
+)
 """What ``status`` explains below its table, where there is some."""
 
 FORMATS = {"json": metrics.as_json, "prometheus": metrics.as_prometheus}
@@ -114,7 +129,7 @@ def status(arguments: argparse.Namespace) -> int:
     disk = Disk()
     table = status_of(store, proposals, config, utc_now(), disk)
     total = table.drop(columns=["proposal", "last_checked"]).sum()
-    outcome = 1 if arguments.check and any(total[state] for state in NEED_ATTENTION) else 0
+    outcome = 1 if arguments.check and any(total[name] for name in (*NEED_ATTENTION, "days_to_come")) else 0
     if arguments.format != "text":
         show([FORMATS[arguments.format](table).rstrip("\n")], wrap=False)
         return outcome

@@ -142,6 +142,10 @@ class Look:
                 of_cells = {item.cell for item in self.due}
                 self.due |= dict.fromkeys(item for item in new if item.cell not in of_cells)
             relisting.save()
+            # Days outside the partitions are named in the tick; they are not to come.
+            days = (self.config.first_day, self.now.date())
+            to_come = [item.cell.key for item in self.due if item.unlisted and days[0] <= item.cell.day <= days[1]]
+            self.ledger.note_to_come(to_come, {*rotation.asked, *self.found}, {*self.watched, *self.found}, self.now)
         self._set_next(rotation)
         return self._result(archive, rotation, number)
 

@@ -269,6 +269,7 @@ STATUS_TABLE: Schema = {
     "not_comparable": Column("Int64", "on disk, but cannot be compared with MAST, so may be old"),
     "bytes": Column("Int64", "size of those on disk, as MAST has it", "byte"),
     "bytes_to_come": Column("Int64", "size of the others, as MAST has it", "byte"),
+    "days_to_come": Column("Int64", "days with observations or files in MAST that no run has asked for yet"),
     "last_checked": Column("string", "when MAST was last asked for the observations, ISO", "UTC"),
 }
 

@@ -27,6 +27,8 @@ class DueCell(NamedTuple):
     """How many the day has, as far as is known: a measure of what a run has to do."""
     released: bool = False
     """Whether files of it have become public."""
+    unlisted: bool = False
+    """Whether MAST has observations or files of it that no run has listed yet."""
 
 
 def due_cells(
@@ -73,7 +75,8 @@ def due_cells(
             token = " token" if reason == TOKEN_IS_SET else ""
             again = f" {entry.due} {entry.due_since}" if entry and entry.due else ""
             cause = hashlib.sha256(f"{fingerprint} {selection} {released}{token}{again}".encode()).hexdigest()[:12]
-            wanted.append(DueCell(Cell.from_key(key), reason, cause, number, released is not None))
+            unlisted = entry is None or (entry.observations != fingerprint and number >= entry.number)
+            wanted.append(DueCell(Cell.from_key(key), reason, cause, number, released is not None, unlisted))
     return wanted
 
 
@@ -111,6 +114,8 @@ def _reason(fingerprint: str, number: int, entry: Entry | None, now: dt.datetime
     if entry.due:
         return entry.due
     if not entry.complete:
+        if entry.open_lists:
+            return "MAST's lists were incomplete"
         files = counted(entry.waiting, "public file")
         return f"{files} that MAST did not provide yet" if entry.waiting else "files missing"
     return ""

@@ -10,6 +10,7 @@ The sensor compares it with MAST's list. One JSON file per proposal, ``<root>/.j
 import datetime as dt
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -60,6 +61,8 @@ class Entry(NamedTuple):
     """Why files must be looked at again although the run had brought all: they vanished or were spoiled since."""
     due_since: str = ""
     """When that was found, ISO, UTC."""
+    open_lists: bool = False
+    """Whether MAST's lists of it were incomplete."""
 
 
 def selection_fingerprint(config: Config) -> str:
@@ -163,6 +166,7 @@ class Ledger:
                             iso_second(now),
                             cell.key in wants_token,
                             int(awaited.get(cell.key, 0)),
+                            open_lists=cell.key in open_cells,
                         )
                         known[str(cell.day)] = _newest({**known.get(str(cell.day), {}), selection: entry._asdict()})
 
@@ -241,6 +245,37 @@ class Ledger:
     def checked(self) -> dict[str, str]:
         """When MAST's list of each proposal was last compared, ISO, UTC."""
         return self._read("checked.json")
+
+    def note_to_come(
+        self, keys: Collection[str], asked: Collection[str], watched: Collection[str], now: dt.datetime
+    ) -> None:
+        """Write down which cells have something in MAST that no run has listed yet.
+
+        Parameters
+        ----------
+        keys : collection of str
+            The partition keys of these cells.
+        asked : collection of str
+            The proposals that were compared just now; of other watched ones the earlier notes stay.
+        watched : collection of str
+        now : datetime
+            Aware: when MAST was asked.
+        """
+        before = self._read("to_come.json")
+        kept = {key: at for key, at in before.items() if key[-5:] in watched and key[-5:] not in asked}
+        after = {**kept, **dict.fromkeys(sorted(keys), iso_second(now))}
+        if after != before:
+            self._write("to_come.json", after)
+
+    def to_come(self, proposals: Collection[str], config: Config) -> Counter[str]:
+        """How many days of each proposal have something in MAST that no run of this selection has listed yet."""
+        noted = self._read("to_come.json")
+        entries = self.recorded(sorted({key[-5:] for key in noted} & set(proposals)), config).entries
+        return Counter(
+            key[-5:]
+            for key, at in noted.items()
+            if key[-5:] in proposals and (key not in entries or entries[key].at < at)
+        )
 
     def pace(self) -> Pace:
         """What is known of MAST's speed."""

@@ -12,11 +12,16 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast import selection, tables
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import day_of_mjd
 from jwst_mast_assets.mast.listing import Listing, OpenList
+from jwst_mast_assets.mast.modes import instrument_is_wanted
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
+from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.reprocessing import time_stamp
 from jwst_mast_assets.records.store import TableStore
@@ -105,6 +110,55 @@ class Listings:
     def _load(self, proposal: str) -> dict[str, Any]:
         # If it is lost, the days are only counted from the start again.
         return {"missing": {}, "open": {}, **read_json(self.folder / f"{proposal}.json")}
+
+
+def left_out(
+    store: TableStore, found: pd.DataFrame, proposals: Collection[str], config: Config, now: dt.datetime
+) -> list[str]:
+    """Which recorded observations are on days that MAST's list leaves out altogether; it may have been cut short.
+
+    Parameters
+    ----------
+    store : TableStore
+    found : DataFrame
+        Columns of ``tables.OBS_TABLE``: MAST's list now.
+    proposals : collection of str
+        Whose observations were asked for, and answered.
+    config : Config
+        With the dates, instrument and modes that were asked for.
+    now : datetime
+        Aware.
+
+    Returns
+    -------
+    list of str
+        A sentence per proposal.
+    """
+    lower, upper = selection.window(config, now)
+    listed = {Cell.from_key(str(key)) for key in found["cell"].unique()}
+    absent = [
+        cell
+        for cell in store.cells("obs_table")
+        if cell.proposal in proposals
+        and cell not in listed
+        and (lower is None or cell.day >= day_of_mjd(lower))
+        and (upper is None or cell.day <= day_of_mjd(upper))
+    ]
+    if not absent:
+        return []
+    rows = store.read("obs_table", absent).drop_duplicates("obsid")
+    lost = ~tables.among(rows["obsid"], found["obsid"]) & ~tables.among(rows["obs_id"], found["obs_id"])
+    inside = rows["t_min"].between(-np.inf if lower is None else lower, np.inf if upper is None else upper)
+    rows = rows[lost & tables.is_true(inside) & tables.is_true(instrument_is_wanted(rows, config))]
+    sentences = []
+    for proposal, some in rows.groupby(rows["cell"].str[-5:]):
+        first, last = some["cell"].min()[:10], some["cell"].max()[:10]
+        days = first if first == last else f"{first} to {last}"
+        sentences.append(
+            f"MAST's list leaves out {counted(len(some), 'recorded observation')} of {proposal} ({days}): it was cut "
+            "short, or MAST has withdrawn data; what is on record is kept"
+        )
+    return sentences
 
 
 def _doubtful(lost: pd.DataFrame, key: str, missing: Mapping[str, list[str]]) -> list[OpenList]:

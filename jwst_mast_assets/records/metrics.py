@@ -18,6 +18,7 @@ GAUGES = {
     "jwst_observations": "observations",
     "jwst_bytes_on_disk": "bytes",
     "jwst_bytes_to_come": "bytes_to_come",
+    "jwst_days_to_come": "days_to_come",
     "jwst_files_queued": "queued",
     "jwst_files_not_comparable": "not_comparable",
 }

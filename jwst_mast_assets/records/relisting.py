@@ -235,4 +235,4 @@ def _due(key: str, uris: list[str], lost: list[str], entry: Entry) -> list[DueCe
     which = hashlib.sha256("\n".join([*uris, *lost, *since]).encode()).hexdigest()[:12]
     told = [f"{counted(len(uris), 'new file')} of known observations"] if uris else []
     told += [f"{counted(len(lost), 'file')} no longer listed"] if lost else []
-    return [DueCell(Cell.from_key(key), ", ".join(told), f"files{which}")]
+    return [DueCell(Cell.from_key(key), ", ".join(told), f"files{which}", unlisted=bool(uris))]

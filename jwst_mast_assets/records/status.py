@@ -184,10 +184,12 @@ def status(
     ]
     table = pd.concat(counts).reindex(list(wanted)) if counts else pd.DataFrame()
     checked = Ledger(store).checked()
+    to_come = Ledger(store).to_come(set(wanted), config)
     forgotten = Counter(entry.get("proposal") for entry in Forgotten(store).read().values())
     table = table.assign(
         proposal=list(wanted),
         forgotten=[forgotten[proposal] for proposal in wanted],
+        days_to_come=[to_come[proposal] for proposal in wanted],
         last_checked=[_last_checked(store, proposal, checked.get(proposal)) for proposal in wanted],
     )
     return tables.conform(table.reset_index(drop=True), STATUS_TABLE)

@@ -17,6 +17,7 @@ from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import iso_second, moment
+from jwst_mast_assets.mast.sizes import human_bytes
 from jwst_mast_assets.records.files import write_parquet
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
@@ -52,7 +53,7 @@ class Findings(NamedTuple):
 
     def __str__(self) -> str:
         found = describe(self.bad["problem"]) or "every file is there"
-        read = f"; {self.bytes_read} bytes read again" if self.bytes_read else ""
+        read = f"; {human_bytes(self.bytes_read)} read again" if self.bytes_read else ""
         return f"{self.files} recorded files looked for: {found}{read}"
 
 

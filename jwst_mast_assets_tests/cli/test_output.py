@@ -11,7 +11,7 @@ import pytest
 from jwst_mast_assets.cli.main import main
 from jwst_mast_assets.cli.runs import open_instance
 from jwst_mast_assets.cli.screen import as_lines, wrapped
-from jwst_mast_assets.embedded_archive import Fault
+from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive, Fault
 
 DAY = ("--propID", "1138", "--date_select", "2022-04-10")
 ONE = (*DAY, "--sca", "nrca1", "--obsnums", "5")
@@ -70,6 +70,28 @@ def test_values_that_match_nothing_are_named_even_if_others_match(archive, comma
     ]
     # Not every proposal has every type: that is no mistake.
     assert command.query(*DAY, "-f", "uncal", "x1d").err == ""
+
+
+def test_what_mast_leaves_out_of_its_lists_is_said_and_stays_on_record(command, monkeypatch):
+    catalogue = Catalogue()
+    for obsnum, start in ((1, 59700.1), (2, 59700.2), (3, 59710.1)):
+        catalogue.add_observation(3001, obsnum, start, ["a1"], guide_stars=False)
+    everything = ("--propID", "3001", "--all_dates")
+    with EmbeddedArchive(catalogue) as archive:
+        monkeypatch.setenv("MAST_SERVER", archive.url)
+        assert command.download(*everything).err == ""
+        files = command.data()
+        catalogue.observations[:] = [row for row in catalogue.observations if row["obs_id"].startswith("jw03001002")]
+        outcome = command.query(*everything)
+        assert outcome.err.splitlines() == [
+            "WARNING: MAST's list leaves out 1 recorded observation of 03001 (2022-05-11): it was cut short, or MAST "
+            "has withdrawn data; what is on record is kept",
+            "WARNING: 2022-05-01|03001: MAST lists 1 of 2 observations; what is on record is kept",
+        ]
+        # Other dates and instruments are not missed where they were not asked for.
+        assert command.query("--propID", "3001", "--date_select", "2022-05-01").err.count("WARNING") == 1
+        assert command.query(*everything, "--instrument", "miri").err == ""
+    assert command.data() == files
 
 
 def test_the_announced_download_includes_the_previews_of_reprocessed_files(own_archive, command):

@@ -189,9 +189,9 @@ def test_without_a_change_a_difference_is_one_line(ask, story):
 def test_status_shows_every_recorded_proposal_and_totals(ask):
     asked = ask("status")
     assert asked.status == 0
-    assert asked.row("01138")[:-1] == ["01138", "30", "12", "11", "1", "0", "0", "0", "0", "0", "1.37 MB", "0 B"]
-    assert asked.row("09231")[:-1] == ["09231", "2", "2", "0", "0", "0", "0", "2", "0", "0", "0 B", "202 kB"]
-    assert asked.row("total") == ["total", "32", "14", "11", "1", "0", "0", "2", "0", "0", "1.37 MB", "202 kB", "-"]
+    assert asked.row("01138")[:-1] == ["01138", "30", "12", "11", "1", "0", "0", "0", "1.37 MB", "0 B"]
+    assert asked.row("09231")[:-1] == ["09231", "2", "2", "0", "0", "0", "0", "2", "0 B", "202 kB"]
+    assert asked.row("total") == ["total", "32", "14", "11", "1", "0", "0", "2", "1.37 MB", "202 kB", "-"]
     checked = dt.datetime.fromisoformat(asked.row("01138")[-1]).replace(tzinfo=dt.timezone.utc)
     assert abs(now() - checked) < dt.timedelta(minutes=10)
     assert "stale: on disk, but MAST has another version of it" in asked.lines

@@ -236,6 +236,31 @@ def test_an_observation_that_vanishes_with_its_day_is_gone_in_the_end_and_its_fi
     assert living_daemon.look() == {}
 
 
+def test_the_status_counts_the_days_that_mast_has_and_no_run_has_asked_for(archive, living_daemon):
+    assert living_daemon.status()["days_to_come"] == 0
+    archive.catalogue.add_observation(3001, 3, 59710.2, ["a1"], guide_stars=False)
+    requested = living_daemon.tick()
+    assert (living_daemon.status()["present"], living_daemon.status()["days_to_come"]) == (2, 1)
+    living_daemon.wait(0.001)
+    carry_out(living_daemon.instance, requested)
+    assert (living_daemon.status()["present"], living_daemon.status()["days_to_come"]) == (3, 0)
+    living.add_product(archive.catalogue, f"{FIRST}_uncal.fits", f"{FIRST}_extra_uncal.fits")
+    living_daemon.wait(31)
+    living_daemon.tick()
+    assert living_daemon.status()["days_to_come"] == 1
+
+
+def test_a_list_that_is_whole_again_is_the_reason_for_the_next_run(archive, living_daemon):
+    rows = archive.catalogue.observations
+    kept = list(rows)
+    rows[:] = [row for row in rows if row["obs_id"] != FIRST]
+    assert living_daemon.look() == {DAY: "only 1 of 2 observations listed"}
+    rows[:] = kept
+    living_daemon.wait(1)
+    assert living_daemon.look() == {DAY: "MAST's lists were incomplete"}
+    assert living_daemon.look() == {}
+
+
 def test_a_new_file_is_fetched_at_once_if_anything_about_its_observation_changed(archive, living_daemon):
     late = f"{FIRST}_extra_uncal.fits"
     living.add_product(archive.catalogue, f"{FIRST}_uncal.fits", late)
