@@ -138,9 +138,8 @@ def left_out(
     listed = {Cell.from_key(str(key)) for key in found["cell"].unique()}
     absent = [
         cell
-        for cell in store.cells("obs_table")
-        if cell.proposal in proposals
-        and cell not in listed
+        for cell in store.cells("obs_table", proposals)
+        if cell not in listed
         and (lower is None or cell.day >= day_of_mjd(lower))
         and (upper is None or cell.day <= day_of_mjd(upper))
     ]

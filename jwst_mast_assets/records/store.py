@@ -192,9 +192,11 @@ class TableStore:
             for name, found in self.place.of_proposal(asset, proposal).items()
         }
 
-    def cells(self, asset: str) -> list[Cell]:
-        """The cells that have been written."""
-        return [_cell(name) for name in self.place.names(asset)]
+    def cells(self, asset: str, proposals: Iterable[str] | None = None) -> list[Cell]:
+        """The cells that have been written, of some proposals or of all."""
+        if proposals is None:
+            return [_cell(name) for name in self.place.names(asset)]
+        return [_cell(name) for proposal in proposals for name in self.place.of_proposal(asset, proposal)]
 
     @contextmanager
     def locked(self, proposal: str) -> Iterator[None]:

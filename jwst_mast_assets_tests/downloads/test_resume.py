@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ def test_connections_dropped_anywhere_end_with_the_right_bytes(
         files = fetch(embedded, config_for(Path(folder)), CAL)
         assert_fetched(files, embedded)
         if etag or checksums:
-            assert files["bytes_fetched"].item() <= len(embedded.content(CAL)) + len(drops)
+            # Two resumptions in a row that bring nothing: the whole file is requested.
+            twice = sum(drops) if (0, 0) in pairwise(drops[1:]) else 0
+            assert files["bytes_fetched"].item() <= len(embedded.content(CAL)) + len(drops) + twice
 
 
 def test_the_next_run_resumes_where_the_last_one_stopped(embedded: EmbeddedArchive, tmp_path: Path) -> None:
