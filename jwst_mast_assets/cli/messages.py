@@ -3,9 +3,11 @@
 import argparse
 import datetime as dt
 import json
+import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from jwst_mast_assets.cli import screen
 from jwst_mast_assets.mast.dates import iso_second, utc_now
@@ -82,9 +84,34 @@ class Messages:
         else:
             print(f"{self.command}: {sentence}" if named else sentence, file=sys.stderr)
 
+    @contextmanager
+    def package_warnings(self) -> Iterator[None]:
+        """Report what the package logs as a warning meanwhile, each sentence once."""
+        logger, handler = logging.getLogger("jwst_mast_assets"), _Handler(self)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
     def _log(self, level: str, *lines: str) -> None:
         for line in lines:
             # What is lined up for people has several blanks.
             if message := re.sub(r": {2,}", ": ", line.strip().removeprefix("### ")):
                 entry = {"time": iso_second(utc_now()), "level": level, "command": self.command, "message": message}
                 print(json.dumps(entry), flush=True)
+
+
+class _Handler(logging.Handler):
+    """Passes warnings on to the messages of a command."""
+
+    def __init__(self, messages: Messages) -> None:
+        super().__init__(logging.WARNING)
+        self.messages = messages
+        self.said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Report a warning that is new."""
+        if (sentence := record.getMessage()) not in self.said:
+            self.said.add(sentence)
+            self.messages.warning(sentence)

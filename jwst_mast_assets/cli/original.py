@@ -62,7 +62,7 @@ def _main(program: str, text: str, argv: Sequence[str] | None, download: bool) -
     arguments = parser.parse_args(argv)
     messages = Messages(program, arguments.log_format, arguments.quiet)
     try:
-        with Interrupts() as interrupts:
+        with Interrupts() as interrupts, messages.package_warnings():
             return _run(arguments, interrupts, messages, download)
     except JwstMastError as error:
         messages.error(str(error), named=True)

@@ -1,5 +1,6 @@
 """Lists that are checked before they are trusted: now and then MAST sends a short or empty one as complete."""
 
+import logging
 import time
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
@@ -8,6 +9,9 @@ import pandas as pd
 
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.errors import ArchiveUnavailable
+from jwst_mast_assets.mast.sizes import counted
+
+log = logging.getLogger("jwst_mast_assets.mast")
 
 PAUSES = (2.0, 10.0, 30.0)
 """Seconds to wait before retrying a list that is shorter than the record."""
@@ -76,6 +80,8 @@ def asked_again(
         short = _shorter(found, known, asked, group, key, least)
         if not short:
             return found, short
+        lists = counted(len(short), "list")
+        log.warning("MAST sent %s shorter than on record; asking again in %.0f s", lists, pause)
         time.sleep(pause)
         try:
             more = ask(list(short))

@@ -86,12 +86,21 @@ def test_what_mast_leaves_out_of_its_lists_is_said_and_stays_on_record(command, 
         assert outcome.err.splitlines() == [
             "WARNING: MAST's list leaves out 1 recorded observation of 03001 (2022-05-11): it was cut short, or MAST "
             "has withdrawn data; what is on record is kept",
+            "WARNING: MAST sent 1 list shorter than on record; asking again in 0 s",
             "WARNING: 2022-05-01|03001: MAST lists 1 of 2 observations; what is on record is kept",
         ]
         # Other dates and instruments are not missed where they were not asked for.
-        assert command.query("--propID", "3001", "--date_select", "2022-05-01").err.count("WARNING") == 1
+        assert command.query("--propID", "3001", "--date_select", "2022-05-01").err.count("leaves out") == 0
         assert command.query(*everything, "--instrument", "miri").err == ""
     assert command.data() == files
+
+
+def test_a_download_without_checksums_says_so_once(own_archive, command):
+    own_archive.faults.add(Fault("status", endpoint="invoke", match=r"Mast\.Jwst\.Filtered", status=400))
+    outcome = command.download(*ONE, "-f", "cal", "--yes")
+    assert outcome.status == 0
+    [warning] = outcome.err.splitlines()
+    assert warning.startswith("WARNING: Files are verified without checksums because MAST's keyword service failed: ")
 
 
 def test_the_announced_download_includes_the_previews_of_reprocessed_files(own_archive, command):

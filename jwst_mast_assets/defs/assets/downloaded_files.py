@@ -56,8 +56,6 @@ def downloaded_files(
         with warnings_logged(context, mast):
             to_fetch = steps.plan(product_table)
         _, known, plan = to_fetch
-        for warning in plan.warnings:
-            context.log.warning(warning)
         context.log.info(f"{plan.n_files} files to fetch, {human_bytes(plan.n_bytes)}")
         with warnings_logged(context, mast):
             table = steps.fetch(to_fetch, LoggedProgress(context.log, progress), fetcher=fetcher)
