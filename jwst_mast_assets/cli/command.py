@@ -5,7 +5,7 @@ import datetime as dt
 import shutil
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -16,7 +16,8 @@ from jwst_mast_assets.cli import screen
 from jwst_mast_assets.cli.asking import Asking
 from jwst_mast_assets.cli.interrupts import Interrupts
 from jwst_mast_assets.cli.messages import Messages
-from jwst_mast_assets.cli.outcome import exclusive_sentences, failed_lines
+from jwst_mast_assets.cli.nothing_found import nothing_found
+from jwst_mast_assets.cli.outcome import say_outcome
 from jwst_mast_assets.cli.progress import TqdmProgress
 from jwst_mast_assets.cli.quick_events import batched_events, quick
 from jwst_mast_assets.cli.runs import Result, materialize, open_instance, ranges
@@ -27,12 +28,11 @@ from jwst_mast_assets.defs.quick_sqlite import quick_sqlite
 from jwst_mast_assets.defs.resources import NOT_IN_LAUNCHPAD, known_config, opened
 from jwst_mast_assets.defs.watching import adopt_registered
 from jwst_mast_assets.mast import selection, tables
-from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, parameters_with
-from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
-from jwst_mast_assets.mast.discovery import cells_with_data, find_observations
+from jwst_mast_assets.mast.dates import mjd_of
+from jwst_mast_assets.mast.discovery import cells_with_data
 from jwst_mast_assets.mast.errors import ConfigError
-from jwst_mast_assets.mast.exclusions import excluded_files, excluded_observations, unmatched_values
+from jwst_mast_assets.mast.exclusions import excluded_files, unmatched_values
 from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.parameter_roles import Role
@@ -53,10 +53,8 @@ LISTED = ("obs_table", "product_table")
 FIRST_COLUMNS = ("outfilename", "proposal_id", "obsnum", "date_min", "date_start", "dl_str", "size", "filetype", "sca")
 """Columns of the tables that stay longest where the terminal is narrow."""
 
-MOST_NOTES = 10
-MOST_WAITING = 5
 MOST_SHORT = 5
-"""How many are named."""
+"""How many short lists are named."""
 
 
 class Command:
@@ -121,7 +119,8 @@ class Command:
             self.messages.warning(warning)
         absent = sorted(set(answered) - set(proposals_of(cells)))
         if absent or not cells:
-            self._say_nothing_found(absent or self.config.propID)
+            for line in nothing_found(self.archive, self.config, self.now, absent or self.config.propID):
+                self._say(line)
         if not cells:
             return 0
         self._check_days(cells)
@@ -210,7 +209,7 @@ class Command:
             return self._status(results)
         recorded = self._read(cells)
         self._save_tables(recorded, run_ids)
-        self._print_outcome(recorded.files, run_ids)
+        say_outcome(self.messages, recorded.files, run_ids, self.token_given, every_note=bool(self.config.verbose))
         self._say_where(cells)
         return self._status(results, files_named=True)
 
@@ -351,30 +350,6 @@ class Command:
             return False
         return True
 
-    def _print_outcome(self, files: pd.DataFrame, run_ids: list[str]) -> None:
-        files = files.drop_duplicates("dataURI")
-        of_runs = files["run_id"].isin(run_ids)
-        chosen = files[tables.is_true(files["selected"])]
-        failed = chosen[chosen["dl_code"].isin(downloads.FAILURES)]
-        waiting = downloads.not_provided_yet(files)
-        self._say(f"\n### {_sentence(downloads.summary(files[of_runs]), chosen, len(failed), len(waiting))}")
-        for row in waiting.head(MOST_WAITING).itertuples():
-            self._say(f"waiting: {row.productFilename}: {row.dl_message or row.dl_str}")
-        if len(waiting) > MOST_WAITING:
-            numbers = " ".join(sorted({str(int(proposal)) for proposal in chosen["proposal_id"].dropna()}))
-            command = suggest(f"status {numbers} --details")
-            self._say(f"waiting: and {len(waiting) - MOST_WAITING} more: {command}")
-        for sentence in exclusive_sentences(chosen, with_token=self.token_given):
-            self._say(sentence)
-        for line in failed_lines(failed):
-            self.messages.error(line)
-        noted = files[of_runs & files["dl_message"].notna() & files["dl_code"].isin(downloads.PRESENT)]
-        most = len(noted) if self.config.verbose else MOST_NOTES
-        for row in noted.head(most).itertuples():
-            self._say(f"note: {row.productFilename}: {row.dl_message}")
-        if len(noted) > most:
-            self._say(f"note: and {len(noted) - most} more like this (-v prints them)")
-
     def _status(self, results: list[Result], files_named: bool = False) -> int:
         """The exit status; says why it is not 0, but of files that were named before."""
         told = [message for result in results for message in result.messages]
@@ -399,36 +374,6 @@ class Command:
                 f"first_day: there are observations on {early[0].day}, before the first partition, {first_day}; "
                 "set an earlier first_day in the config file, or a later date_select"
             )
-
-    def _say_nothing_found(self, proposals: list[str]) -> None:
-        lower, upper = selection.window(self.config, self.now)
-        since = "" if lower is None else f" from {day_of_mjd(lower)}"
-        until = "" if upper is None else f" until {day_of_mjd(upper)}"
-        if lower is not None and upper is not None and day_of_mjd(lower) == day_of_mjd(upper):
-            since, until = f" on {day_of_mjd(lower)}", ""
-        what = f"proposal {', '.join(proposals)}" if proposals else "any proposal"
-        self._say(f"### No observations of {what} found{since}{until}.")
-        if not proposals:
-            self._say("### Look further back with --lookbacktime DAYS or --date_select DATE+.")
-            return
-        anything = self.config.model_copy(
-            update={"propID": proposals, "all_dates": True, "instrument": None, "obsmode": []}
-        )
-        everything = find_observations(self.archive, anything, self.now)
-        if everything.empty:
-            self._say(f"### MAST has none of {what} at all.")
-            return
-        whenever = self.config.model_copy(update={"all_dates": True})
-        outside = everything[tables.is_true(selection.observation_is_wanted(everything, whenever))]
-        if outside.empty:
-            excluded = excluded_observations(everything, whenever, self.now)
-            self._say(f"### {excluded or f'The configuration excludes all {len(everything)} observations of {what}'}.")
-            return
-        dates = outside["date_min"].str[:10]
-        self._say(
-            f"### Outside these dates {what} has {counted(len(outside), 'observation')}, "
-            f"from {dates.min()} to {dates.max()}; get them with --all_dates, or --date_select {dates.min()}+"
-        )
 
 
 def _completed(results: Sequence[Result]) -> bool:
@@ -458,21 +403,6 @@ def _after(asset: str, instance: dg.DagsterInstance, run_id: str, do: Callable[[
 def _heading(step: str, cells: Sequence[Cell]) -> str:
     """What is being done, of which proposal and days."""
     return f"{step} {cells[0].proposal}, {_between([cell.day for cell in cells])}"
-
-
-def _sentence(totals: Mapping[str, Any], chosen: pd.DataFrame, failed: int, waiting: int) -> str:
-    """What became of the selected files, in a sentence."""
-    present = int(chosen["dl_code"].isin(downloads.PRESENT).sum())
-    if not totals["fetched"] and not failed and not waiting:
-        if not present:
-            return "Nothing to fetch yet"
-        there = "all" if present == len(chosen) else f"{present} of"
-        return f"Nothing to fetch: {there} {len(chosen)} selected files are already there"
-    already = present - totals["fetched"]
-    done = f"{counted(totals['fetched'], 'file')}, {human_bytes(totals['bytes_fetched'])} fetched; {failed} failed"
-    return f"Download {'incomplete' if failed else 'complete'}: " + "; ".join(
-        [done, *([f"{waiting} waiting"] if waiting else []), *([f"{already} were there"] if already else [])]
-    )
 
 
 def _between(days: Sequence[dt.date]) -> str:
