@@ -21,6 +21,8 @@ from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.mast.discovery import list_of_instrument
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.exclusions import excluded_observations
+from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records.due_cells import DueCell, due_cells, emptied, fallen
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.looking import look
@@ -65,7 +67,10 @@ class Look:
         self.watched = watched_proposals(instance, self.ledger.store, config)
         self.before = _read(cursor)
         self.next = now
-        self.due: dict[DueCell, None] = {}
+        self.changed: dict[Cell, DueCell] = {}
+        """Days whose observations have changed, or that were not completed."""
+        self.listed_again: dict[Cell, DueCell] = {}
+        """Days of which MAST has other files than a download has on record."""
         self.with_data: set[str] = set()
         self.fell: list[str] = []
         self.emptied: dict[str, int] = {}
@@ -111,16 +116,17 @@ class Look:
             )
             return dg.SkipReason(reason), unusable_keys(self.instance)
         pace = self.ledger.pace()
-        rotation = Rotation(pace, self.watched, self.ledger.checked(), self.now, self.interval, not self.before)
+        rotation = Rotation(pace, self.watched, self.ledger.asked(), self.now, self.interval, not self.before)
         with_token = archive.token is not None
         relisting = Relisting(self.ledger, self.now)
 
         def handle(group: list[str], observations: pd.DataFrame) -> set[str]:
             recorded = self.ledger.recorded(group, self.config)
-            due = due_cells(observations, recorded, self.config, self.now, with_token)
-            of_cells = {item.cell for item in due}
-            due += [item for item in relisting.consider(observations, recorded) if item.cell not in of_cells]
-            self.due |= dict.fromkeys(due)
+            changed = due_cells(observations, recorded, self.config, self.now, with_token)
+            listed_again = relisting.consider(observations, recorded)
+            self.changed |= {item.cell: item for item in changed}
+            self.listed_again |= {item.cell: item for item in listed_again}
+            due = [*changed, *listed_again]
             of_due = observations["proposal_id"].isin({int(item.cell.proposal) for item in due})
             self.with_data.update(observations.loc[of_due, "cell"])
             self.fell += fallen(observations, recorded)
@@ -136,15 +142,14 @@ class Look:
             if self.ledger.store.state.exists():
                 self.ledger.note_pace(pace)
         if self.ledger.store.state.exists():
-            self.ledger.note_checked(rotation.asked, self.now)
+            self.ledger.note_checked(rotation.asked, self.now, self.emptied)
             if not rotation.left:
                 new = relisting.ask(archive, self.config, lambda: end - time.monotonic())
-                of_cells = {item.cell for item in self.due}
-                self.due |= dict.fromkeys(item for item in new if item.cell not in of_cells)
+                self.listed_again |= {item.cell: item for item in new}
             relisting.save()
             # Days outside the partitions are named in the tick; they are not to come.
             days = (self.config.first_day, self.now.date())
-            to_come = [item.cell.key for item in self.due if item.unlisted and days[0] <= item.cell.day <= days[1]]
+            to_come = [item.cell.key for item in self._due() if item.unlisted and days[0] <= item.cell.day <= days[1]]
             self.ledger.note_to_come(to_come, {*rotation.asked, *self.found}, {*self.watched, *self.found}, self.now)
         self._set_next(rotation)
         return self._result(archive, rotation, number)
@@ -188,13 +193,22 @@ class Look:
         if asked.runs or new:
             additions = [proposals.build_add_request(new)] if new else []
             return dg.SensorResult(run_requests=asked.runs, dynamic_partitions_requests=additions), skipped
-        waiting = f"; {asked.waiting} wait for runs under way or their next attempt" if asked.waiting else ""
+        soon = asked.waiting - asked.stuck
+        waiting = f"; {soon} wait for runs under way or their next attempt" if soon else ""
+        if asked.stuck:
+            waiting += f"; {counted(asked.stuck, 'day')} will not be tried again until what failed there changes"
         rest = f"; {rotation.left} more follow in the next tick" if rotation.left else ""
         excluded = "".join(f" {sentence}." for sentence in self.excluded)
         done = len(rotation.asked) + len(self.found)
         return dg.SkipReason(
             f"Nothing new: {number} observations of {done} proposals{waiting}{rest}.{excluded}"
         ), skipped
+
+    def _due(self) -> list[DueCell]:
+        """What is due, each day once, for all its reasons."""
+        both = self.changed.keys() & self.listed_again.keys()
+        together = {cell: self.changed[cell].joined(self.listed_again[cell]) for cell in both}
+        return list({**self.changed, **self.listed_again, **together}.values())
 
     def _requests(self, skipped: list[str]) -> tuple[Requests, list[str]]:
         """The runs to request, newest day first, and the proposals to register for them."""
@@ -205,7 +219,7 @@ class Look:
         except ConfigError as error:
             skipped.append(f"{', '.join(new)}: {error}")
             new = []
-        due = sorted(self.due, key=lambda item: item.cell, reverse=True)
+        due = sorted(self._due(), key=lambda item: item.cell, reverse=True)
         known, first_day = {*registered, *new}, self.config.first_day
         asked = run_requests(
             self.instance,

@@ -22,10 +22,10 @@ from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.sizes import counted
-from jwst_mast_assets.records.daily_look import read_silent
 from jwst_mast_assets.records.due_cells import DueCell
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.reprocessing import changes_by_cell, describe_changes, fingerprint, read_changes
+from jwst_mast_assets.records.silent_services import read_silent
 from jwst_mast_assets.records.store import TableStore
 
 START_HOUR = 5

@@ -49,11 +49,13 @@ class Requests(NamedTuple):
 
     runs: list[dg.RunRequest]
     waiting: int
-    """Partitions that wait for a run under way, for their next attempt, or for room under the limit."""
+    """Partitions that wait for a run under way, their next attempt, room under the limit, or what failed to change."""
     skipped: list[str]
     """A sentence for each proposal with days outside the partitions."""
     next_attempt: dt.datetime | None = None
     """When the first of those that wait for their next attempt is tried again."""
+    stuck: int = 0
+    """Those of them that have no next attempt unless what failed changes."""
 
 
 class _Try(NamedTuple):
@@ -104,7 +106,7 @@ def run_requests(
         return Requests([], 0, skipped)
     busy = under_way(instance)
     tries = tries_so_far(instance, jwst_download.name, items, store)
-    ready, later = [], []
+    ready, later, stuck = list[_Try](), list[dt.datetime](), 0
     for item in items:
         if item.cell.key in busy.cells:
             continue
@@ -114,6 +116,8 @@ def run_requests(
             ready.append(_Try(item, attempt))
         elif before and (when := time_of_next_attempt(before, now, around)):
             later.append(when)
+        else:
+            stuck += 1
     obstacles = {*with_data, *(item.cell.key for item in items)} - {each.item.cell.key for each in ready}
     chosen = in_turn(_ranges(ready, obstacles))
     if around and around.free < LEAST_ROOM:
@@ -126,7 +130,7 @@ def run_requests(
     if most is not None:
         chosen = chosen[: max(most - busy.requested_by.get(by, 0), 0)]
     runs = [_request(each, by) for each in chosen]
-    return Requests(runs, len(items) - sum(map(len, chosen)), skipped, min(later, default=None))
+    return Requests(runs, len(items) - sum(map(len, chosen)), skipped, min(later, default=None), stuck)
 
 
 def _ranges(ready: Iterable[_Try], obstacles: Collection[str]) -> list[list[_Try]]:

@@ -1,7 +1,8 @@
 """What MAST has now for many recorded files, in few queries: by program if that takes fewer, else by file name."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -38,7 +39,7 @@ class Programs(NamedTuple):
     """The recorded files that it should cover."""
 
 
-def current_keywords(archive: Archive, recorded: pd.Series) -> dict[str, Keywords]:
+def current_keywords(archive: Archive, recorded: pd.Series, had: Collection[str] = ()) -> dict[str, Keywords]:
     """Keywords of recorded FITS files, by name.
 
     At most one query per instrument, file type and 100 programs or 20,000 recorded files; for few files one per 500
@@ -49,6 +50,9 @@ def current_keywords(archive: Archive, recorded: pd.Series) -> dict[str, Keyword
     archive : Archive
     recorded : Series of string
         ``productFilename`` values; the service only knows FITS files.
+    had : collection of str
+        Those of which the service had a checksum. MAST sends a short or empty answer as complete now and then: what
+        it leaves out of these is asked for again, and if that is most of an instrument's, they are unanswered.
 
     Returns
     -------
@@ -90,7 +94,24 @@ def current_keywords(archive: Archive, recorded: pd.Series) -> dict[str, Keyword
     asked = {query.instrument for query in by_program} | _by_instrument(names).keys()
     if silent and silent.keys() == asked:
         raise next(iter(silent.values()))
-    return found
+    return found | _left_out(archive, found, had)
+
+
+def _left_out(archive: Archive, found: Collection[str], had: Collection[str]) -> dict[str, Keywords]:
+    """The keywords of files that an answer left out although they had some; what most lack still is unanswered."""
+    lost = sorted(set(had) - set(found) - unanswered(archive))
+    if not lost:
+        return {}
+    again = ask_keywords(lost, archive)
+    lost = [name for name in lost if name not in again]
+    numbers = Counter(instrument_of(name) for name in had)
+    for instrument, files in _by_instrument(lost).items():
+        number = numbers[instrument]
+        if 2 * len(files) > number:
+            why = f"the keyword service of {instrument} leaves out {len(files)} of {number} files that it had"
+            archive.failures.setdefault(f"{instrument} keywords", {}).update(dict.fromkeys(files, why))
+            archive.warn(f"{why[0].upper()}{why[1:]}; their checksums are compared again later")
+    return again
 
 
 def _by_instrument(names: Sequence[str]) -> dict[str, list[str]]:

@@ -59,7 +59,8 @@ def compare_with_mast(
         If the keyword service does not answer. If the server gives no answer for a file, its earlier result is kept.
     """
     table = reprocessing.on_disk_once(files)
-    said = current_keywords(archive, table["productFilename"])
+    had = table.loc[table["checksum"].notna() & table["dataURI"].isin(products["dataURI"]), "productFilename"]
+    said = current_keywords(archive, table["productFilename"], set(had))
     changes = reprocessing.changes_by_keywords(files, said)
     keywords = [said.get(str(name), UNKNOWN) for name in table["productFilename"]]
     has_checksum = (
@@ -95,6 +96,12 @@ def read_compared(store: TableStore) -> pd.DataFrame:
         return tables.empty(tables.COMPARISON_TABLE)
     found = read_parquet(path, "run the job jwst_reprocessing again").to_pandas()
     return tables.conform(found, tables.COMPARISON_TABLE)
+
+
+def last_look(store: TableStore) -> str | None:
+    """When the table was written, ISO, UTC; None if it never was."""
+    path = store.folder / FILE
+    return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.timezone.utc).isoformat() if path.exists() else None
 
 
 def of_files_on_disk(compared: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:

@@ -10,47 +10,24 @@ from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.current_keywords import silent_services, unanswered
-from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records import reprocessing
 from jwst_mast_assets.records.comparisons import compare_with_mast, describe_ways, read_compared, write_compared
-from jwst_mast_assets.records.files import read_json, write_json
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.history import read_manifests, record_events
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.listings import Listings
 from jwst_mast_assets.records.releases import releases
+from jwst_mast_assets.records.silent_services import note_silent
 from jwst_mast_assets.records.status import PartitionTables, Selected, read_together, select, selected_by, status
 from jwst_mast_assets.records.store import TableStore
-
-SILENT = "silent_services.json"
-FIRST_WAIT = dt.timedelta(hours=1)
-"""After which files are compared again whose keyword service did not answer; each further wait is twice as long."""
-
 
 IDENTITY = ("dataURI", "productFilename", "outfilename", "proposal_id", "cell", "size", "bytes_on_disk", "mtime", "md5")
 IDENTITY += ("checksum", "dl_code")
 COMPARED = (*IDENTITY, "cal_ver", "crds_ctx", "source", "etag", "last_modified")
 COUNTED = (*IDENTITY, "obsnum", "obsnums", "dataRights", "t_obs_release", "isStale")
 """Columns that a comparison and the status need of each file: there can be millions of them in memory."""
-
-
-class Silent(NamedTuple):
-    """Keyword services that did not answer in the last look."""
-
-    services: list[str]
-    """Instruments."""
-    looks: int
-    """Looks in a row in which one did not."""
-    at: str
-    """When the last one was, ISO, UTC."""
-
-    def is_due(self, now: dt.datetime) -> bool:
-        """Whether it is time to look again."""
-        waited = now - dt.datetime.fromisoformat(self.at)
-        # A clock that was ahead must not hold this up.
-        return bool(self.services) and not dt.timedelta() <= waited < FIRST_WAIT * 2 ** (self.looks - 1)
 
 
 class DailyLook(NamedTuple):
@@ -117,7 +94,7 @@ def look_for_changes(
     files = _joined(recorded, tables.FILE_TABLE)
     products = _joined(lists, {name: tables.PRODUCT_TABLE[name] for name in ("dataURI", "size")})
     changes, compared = compare_with_mast(mast, files, products, read_compared(store), now)
-    note_silent(store, silent_services(mast), now)
+    note_silent(store, silent_services(mast), unanswered(mast), now)
     # A service that fails today forgets nothing that was found before.
     changes = reprocessing.with_unanswered(changes, reprocessing.read_changes(store), unanswered(mast))
     write_compared(store, compared)
@@ -169,21 +146,6 @@ def _record_news(
     for events in (news, reprocessing.events_taken_back(changes, held, comparable)):
         for proposal, rows in events.groupby(events["dataURI"].map(proposal_of)):
             record_events(store, str(proposal), rows.assign(run_id=run_id))
-
-
-def note_silent(store: TableStore, services: Sequence[str], now: dt.datetime) -> None:
-    """Write down which keyword services did not answer just now. Raises OutputError."""
-    looks = read_silent(store).looks + 1 if services else 0
-    silent = Silent(list(services), looks, iso_second(now))
-    write_json(store.state / SILENT, silent._asdict())
-
-
-def read_silent(store: TableStore) -> Silent:
-    """Which keyword services did not answer in the last look."""
-    try:
-        return Silent(**read_json(store.state / SILENT))
-    except TypeError:
-        return Silent([], 0, "")
 
 
 def _joined(parts: Collection[pd.DataFrame], schema: tables.Schema) -> pd.DataFrame:

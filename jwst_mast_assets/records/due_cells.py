@@ -30,6 +30,12 @@ class DueCell(NamedTuple):
     unlisted: bool = False
     """Whether MAST has observations or files of it that no run has listed yet."""
 
+    def joined(self, other: "DueCell") -> "DueCell":
+        """The cell for both reasons, which is another cause: the attempts for one of them do not count for both."""
+        cause = hashlib.sha256(f"{self.cause} {other.cause}".encode()).hexdigest()[:12]
+        unlisted = self.unlisted or other.unlisted
+        return self._replace(reason=f"{self.reason}, {other.reason}", cause=cause, unlisted=unlisted)
+
 
 def due_cells(
     observations: pd.DataFrame, recorded: Recorded, config: Config, now: dt.datetime, with_token: bool = False

@@ -2,13 +2,13 @@
 
 import datetime as dt
 from collections.abc import Iterable
-from pathlib import Path
 
 import pandas as pd
 
 from jwst_mast_assets.mast import tables
-from jwst_mast_assets.records.comparisons import FILE, read_compared
+from jwst_mast_assets.records.comparisons import last_look, read_compared
 from jwst_mast_assets.records.ledger import Ledger
+from jwst_mast_assets.records.silent_services import read_silent
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.upkeep_notes import read_notes
 
@@ -28,7 +28,7 @@ def last_comparisons(store: TableStore, proposals: Iterable[str]) -> pd.DataFram
         Columns of ``tables.FRESHNESS_TABLE``, one row per proposal; missing: never.
     """
     checked, scanned = Ledger(store).checked(), read_notes(store)["scanned"]
-    looked = _changed(store.folder / FILE)
+    looked, silent = last_look(store), read_silent(store).since
     named = read_compared(store)["productFilename"].str.extract(r"^jw(\d{5})")[0]
     compared = set(named.dropna())
     rows = [
@@ -36,7 +36,7 @@ def last_comparisons(store: TableStore, proposals: Iterable[str]) -> pd.DataFram
             "proposal": proposal,
             "observations": _newest(_last(store, "obs_table", proposal), checked.get(proposal)),
             "products": _newest(_last(store, "product_table", proposal)),
-            "checksums": _newest(looked) if proposal in compared else None,
+            "checksums": _newest(silent.get(proposal, looked)) if proposal in compared else None,
             "disk": _newest(scanned.get(proposal)),
         }
         for proposal in proposals
@@ -48,11 +48,6 @@ def _last(store: TableStore, asset: str, proposal: str) -> str | None:
     """When the newest table of a proposal was written, ISO."""
     times = store.written(asset, proposal).values()
     return max(times).isoformat() if times else None
-
-
-def _changed(path: Path) -> str | None:
-    """When a file was written, ISO."""
-    return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.timezone.utc).isoformat() if path.exists() else None
 
 
 def _newest(*times: str | None) -> str | None:

@@ -237,14 +237,31 @@ class Ledger:
         """The proposals of which something is recorded, sorted."""
         return sorted(path.stem for path in self.folder.glob("?????.json") if path.stem.isdigit())
 
-    def note_checked(self, proposals: Iterable[str], now: dt.datetime) -> None:
-        """Write down that MAST's list of some proposals was compared just now."""
-        checked = {**self.checked(), **dict.fromkeys(proposals, iso_second(now))}
-        self._write("checked.json", checked)
+    def note_checked(self, proposals: Collection[str], now: dt.datetime, doubted: Collection[str] = ()) -> None:
+        """Write down that MAST was asked for the lists of some proposals just now.
+
+        Parameters
+        ----------
+        proposals : collection of str
+        now : datetime
+            Aware.
+        doubted : collection of str
+            Those of them whose list is not believed, so that it counts as no comparison.
+        """
+        before, checked = self._read("doubted.json"), self.checked()
+        others = {proposal: at for proposal, at in before.items() if proposal not in proposals}
+        after = {**others, **{proposal: checked.get(proposal, "") for proposal in sorted(doubted)}}
+        if after != before:
+            self._write("doubted.json", after)
+        self._write("checked.json", {**self.asked(), **dict.fromkeys(proposals, iso_second(now))})
+
+    def asked(self) -> dict[str, str]:
+        """When MAST was last asked for the list of each proposal, ISO, UTC."""
+        return self._read("checked.json")
 
     def checked(self) -> dict[str, str]:
         """When MAST's list of each proposal was last compared, ISO, UTC."""
-        return self._read("checked.json")
+        return {proposal: at for proposal, at in {**self.asked(), **self._read("doubted.json")}.items() if at}
 
     def note_to_come(
         self, keys: Collection[str], asked: Collection[str], watched: Collection[str], now: dt.datetime

@@ -90,6 +90,30 @@ def test_a_new_file_that_a_run_has_listed_but_not_fetched_is_due_until_one_has(o
     assert ticks_until_requested(confirmed, 10) is None
 
 
+def test_a_new_file_of_a_day_that_failed_for_good_is_fetched(own_archive, confirmed):
+    """One file of the day has a name that cannot be used, so no further attempt was to be made."""
+    uncal = "jw01138004001_02101_00001_nrca1_uncal.fits"
+    living.add_product(own_archive.catalogue, uncal, "../evil_uncal.fits")
+    confirmed.now += dt.timedelta(days=31)
+    (run,) = carry_out(confirmed.instance, ticks_until_requested(confirmed, 10))
+    assert not run.success
+    # The new file came to nothing, and once more for the day itself, which had been complete.
+    (run,) = carry_out(confirmed.instance, ticks_until_requested(confirmed, 10))
+    assert not run.success
+    assert ticks_until_requested(confirmed, 10) is None
+    waits = "1 day will not be tried again until what failed there changes"
+    assert waits in str(confirmed.tick().skip_message)
+
+    add_product(own_archive)
+    confirmed.now += dt.timedelta(days=31)
+    result = ticks_until_requested(confirmed, 10)
+    assert reasons(result) == {DAY: "files missing, 1 new file of known observations"}
+    carry_out(confirmed.instance, result)
+    assert (confirmed.ledger.store.root / "01138" / "obsnum04" / NEW).exists()
+    assert ticks_until_requested(confirmed, 10) is None
+    assert waits in str(confirmed.tick().skip_message)
+
+
 def test_the_daily_look_makes_due_what_was_listed_and_not_fetched_however_old(own_archive, confirmed):
     add_product(own_archive)
     assert execute(confirmed.instance, "jwst_query", partition_key=DAY).success
@@ -116,6 +140,19 @@ def test_what_a_run_fetches_while_the_daily_look_compares_is_not_due_again(own_a
     monkeypatch.setattr(daily_look, "compare_with_mast", compare_meanwhile)
     assert execute(confirmed.instance, "jwst_reprocessing").success
     assert ticks_until_requested(confirmed, 2) is None
+
+
+def test_a_list_without_any_observation_is_no_comparison(own_archive, daemon):
+    before = daemon.ledger.checked()
+    own_archive.faults.add(Fault("short-list", match="Caom.Filtered", rows=0))
+    daemon.now += dt.timedelta(hours=3)
+    assert ticks_until_requested(daemon, 3) is None
+    assert daemon.ledger.checked() == before
+    assert daemon.ledger.asked() != before
+    own_archive.faults.clear()
+    daemon.now += dt.timedelta(hours=3)
+    daemon.tick()
+    assert daemon.ledger.checked() == daemon.ledger.asked() != before
 
 
 def test_a_new_file_that_was_deleted_on_purpose_is_not_new(own_archive, confirmed):

@@ -19,8 +19,10 @@ from jwst_mast_assets.embedded_archive import Fault
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.records import store, table_places
+from jwst_mast_assets.records.freshness import last_comparisons
 from jwst_mast_assets.records.history import manifest_at, read_history
 from jwst_mast_assets.records.reprocessing import read_changes
+from jwst_mast_assets.records.silent_services import read_silent
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
 from jwst_mast_assets_tests.defs.running import DAY, Runner, execute, run_requested, watch_only
@@ -326,6 +328,27 @@ def test_a_keyword_service_that_failed_is_asked_again_the_same_day_each_time_aft
         archive.faults.clear()
         look(instance)
         assert not asks_again_after(3)
+
+
+def test_an_empty_answer_of_a_keyword_service_is_no_comparison(archive, instance, runner, root):
+    assert runner.run(filetypes=["uncal"]).success
+    look(instance)
+    records = TableStore(root)
+    (before,) = last_comparisons(records, ["01138"])["checksums"]
+    archive.reprocess(CHANGED[0])
+    for fault in (Fault("etag"), Fault("no-date"), Fault("short-list", match="Filtered", rows=0)):
+        archive.faults.add(fault)
+    with time_machine.travel(dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=1), tick=True):
+        assert look(instance)["n_content"] == 0
+        assert read_silent(records).services == ["nircam"]
+        (meanwhile,) = last_comparisons(records, ["01138"])["checksums"]
+        assert meanwhile == before
+        archive.faults.clear()
+        assert look(instance)["n_content"] == 1
+        assert changed_names(root) == CHANGED[:1]
+        assert read_silent(records).services == []
+        (after,) = last_comparisons(records, ["01138"])["checksums"]
+        assert after > before
 
 
 def changed_names(root) -> list[str]:
