@@ -12,6 +12,7 @@ import dagster as dg
 import pydantic
 
 from jwst_mast_assets.defs.attempts import note_attempt
+from jwst_mast_assets.defs.daemon_config import check_not_lost
 from jwst_mast_assets.defs.failures import forget_failure
 from jwst_mast_assets.defs.lost_runs import show_alive, show_idle
 from jwst_mast_assets.defs.partitions import let_the_range_win
@@ -22,7 +23,7 @@ from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config, load_config, parameters_with
 from jwst_mast_assets.mast.connection import DEFAULT_SERVER
 from jwst_mast_assets.mast.dates import utc_now
-from jwst_mast_assets.mast.errors import JwstMastError
+from jwst_mast_assets.mast.errors import JwstMastError, OutputError
 from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.shared_limits import shared_limits
 from jwst_mast_assets.records.archive_identity import check, open_archive
@@ -44,6 +45,8 @@ class JwstConfig(dg.ConfigurableResource):
 
     _shared: Snapshot | None = pydantic.PrivateAttr(default=None)
     _snapshot: Snapshot | None = pydantic.PrivateAttr(default=None)
+    _lost: OutputError | None = pydantic.PrivateAttr(default=None)
+    """Why nothing must be written to the output folder."""
     _while_it_runs: ExitStack = pydantic.PrivateAttr(default_factory=ExitStack)
 
     def snapshot(self) -> Snapshot:
@@ -53,7 +56,11 @@ class JwstConfig(dg.ConfigurableResource):
         ------
         ConfigError
             If a value is bad; the message names the parameter.
+        OutputError
+            If the output folder has lost its contents.
         """
+        if self._lost:
+            raise self._lost
         if self._snapshot is None:
             values = {**self.not_in_launchpad, **self.model_dump()}
             self._snapshot = self._shared or Snapshot(Config.from_mapping(values, "run config"))
@@ -65,7 +72,7 @@ class JwstConfig(dg.ConfigurableResource):
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Every run needs the configuration, so this is where it starts to show that it is alive."""
-        self._snapshot = None
+        self._snapshot = self._lost = None
         if context.instance is not None and context.run is not None:
             self._while_it_runs.enter_context(quick_sqlite())
             let_the_range_win(context.run)
@@ -73,7 +80,17 @@ class JwstConfig(dg.ConfigurableResource):
             forget_failure(context.instance, context.run)
             # What is wrong with the configuration or the folder is for a step to say.
             with suppress(JwstMastError):
-                note_attempt(context.run.tags, self.store(), utc_now())
+                store = self.store()
+                if self._shared is None:
+                    self._look_for_records(context.instance, store)
+                note_attempt(context.run.tags, store, utc_now())
+
+    def _look_for_records(self, instance: dg.DagsterInstance, store: TableStore) -> None:
+        # A run may have been queued while the disk was still mounted.
+        try:
+            check_not_lost(instance, store)
+        except OutputError as error:
+            self._lost = error
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """The run, or this process's part of it, has ended."""

@@ -6,6 +6,7 @@ the same names in a bucket (:mod:`jwst_mast_assets.records.table_bucket`).
 """
 
 import datetime as dt
+import shlex
 from collections import OrderedDict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from jwst_mast_assets.mast import tables
+from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import OutputError
 from jwst_mast_assets.mast.partition_cells import Cell
@@ -102,6 +104,10 @@ class TableStore:
     def exists(self) -> bool:
         """Whether any table was ever written. Raises as :meth:`check`."""
         return self.place.exists()
+
+    def has_other_files(self) -> bool:
+        """Whether the output folder has anything but records."""
+        return self.root.is_dir() and any(path.name != STATE_FOLDER for path in self.root.iterdir())
 
     def where(self, asset: str) -> str:
         """The path or address of an asset's tables, for people."""
@@ -247,6 +253,12 @@ class TableStore:
         self._contents[stamp] = content
         if len(self._contents) > FILES_KEPT:
             self._contents.popitem(last=False)
+
+
+def put_back(store: TableStore) -> str:
+    """What to do where files are without records."""
+    command = suggest(f"adopt {shlex.quote(str(store.root))}")
+    return f"put the records back from a backup, or have the files recorded again with: {command}"
 
 
 def _name(asset: str, cell: Cell) -> str:

@@ -10,12 +10,15 @@ import pytest
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import attempts
 from jwst_mast_assets.embedded_archive import Fault
+from jwst_mast_assets.records.store import STATE_FOLDER
 from jwst_mast_assets_tests.defs.running import (
     CHECKS_OF_A_DOWNLOAD,
     DAY,
     carry_out,
     checks_evaluated,
     days_of,
+    execute,
+    messages,
     reasons,
     tick,
     watch_only,
@@ -215,6 +218,27 @@ def test_an_output_folder_whose_disk_is_gone_is_not_refilled(archive, instance, 
     root.mkdir()
     assert "is its disk mounted?" in tick(instance).skip_message
     assert not list(root.iterdir())
+
+
+def test_a_run_that_was_queued_before_the_disk_went_fetches_nothing(archive, instance, root):
+    carry_out(instance, tick(instance))
+    root.rename(root.with_name("unmounted"))
+    root.mkdir()
+    queued = execute(instance, partition_key=DAY)
+    assert not queued.success
+    assert any("is its disk mounted?" in message for message in messages(queued))
+    assert not list(root.iterdir())
+
+
+def test_files_whose_records_are_gone_are_taken_over_not_fetched_again(archive, instance, root):
+    carry_out(instance, tick(instance))
+    (root / STATE_FOLDER).rename(root.with_name("records"))
+    before = {path: path.stat().st_ino for path in root.rglob("*.*")}
+    said = tick(instance).skip_message
+    assert f"{root} has files, but their records" in said
+    assert f"adopt {root}" in said
+    assert not execute(instance, partition_key=DAY).success
+    assert {path: path.stat().st_ino for path in root.rglob("*.*")} == before
 
 
 def test_without_an_output_folder_nothing_is_requested(archive, instance, monkeypatch):
