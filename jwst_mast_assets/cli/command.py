@@ -37,6 +37,7 @@ from jwst_mast_assets.mast.layout import make_folder
 from jwst_mast_assets.mast.modes import mode_warnings
 from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
+from jwst_mast_assets.mast.products import NO_PRODUCTS
 from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.listings import Listings, left_out
@@ -274,7 +275,8 @@ class Command:
         """Print what was listed; returns whether anything is selected."""
         short = [problem for problem in Listings(self.store).open(cells) if not problem.failed]
         for problem in short[:MOST_SHORT]:
-            self.messages.warning(f"{problem.name}: {problem.why}; what is on record is kept")
+            kept = "" if problem.why == NO_PRODUCTS else "; what is on record is kept"
+            self.messages.warning(f"{problem.name}: {problem.why}{kept}")
         if len(short) > MOST_SHORT:
             self.messages.warning(f"{len(short) - MOST_SHORT} more of MAST's lists are short")
         for sentence in unmatched_values(recorded.products, self.config):

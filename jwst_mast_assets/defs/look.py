@@ -178,9 +178,8 @@ class Look:
             for proposal, trouble in sorted(rotation.pace.troubles.items())
         ]
         if archive.unusable_rows:
-            skipped.append(
-                f"{archive.unusable_rows} rows of MAST name no observation, proposal or day and are left out"
-            )
+            rows = counted(archive.unusable_rows, "row")
+            skipped.append(f"left out, as they name no observation, proposal or day: {rows} of MAST's list")
         if self.fell:
             archive.warn(
                 f"MAST lists fewer observations than before on {len(self.fell)} day(s), {self.fell[0]} among them"

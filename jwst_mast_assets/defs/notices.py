@@ -19,6 +19,7 @@ from jwst_mast_assets.defs.upkeep import jwst_upkeep
 from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import proposals_of
+from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records import notices
 from jwst_mast_assets.records.outbox import News, Outbox
 from jwst_mast_assets.records.store import TableStore
@@ -94,12 +95,13 @@ def notices_to_send(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         if not addresses.urls:
             return dg.SkipReason(OFF)
         box = _outbox(context.instance)
-        sent, problems = box.deliver(lambda notice: notices.send(notice, addresses), utc_now())
+        sent, left, problems = box.deliver(lambda notice: notices.send(notice, addresses), utc_now())
     except JwstMastError as error:
         return dg.SkipReason(f"Skipped: {error}")
     for problem in problems:
         context.log.warning(problem)
-    return dg.SkipReason("; ".join([f"{sent} notices sent", *problems]))
+    told = [f"{counted(sent, 'notice')} sent", *([f"{left} kept for the next attempt"] if left else []), *problems]
+    return dg.SkipReason("; ".join(told))
 
 
 @dg.sensor(

@@ -130,8 +130,9 @@ class MastConnection:
     def _give_up_token(self) -> None:
         self.token = None
         self.warn(
-            "MAST does not accept the token in MAST_API_TOKEN (it expires after 10 days without use, and after 60 days "
-            f"in any case): public data are fetched without it, exclusive files wait; get a new token at {TOKEN_PAGE}"
+            "MAST does not accept the token in MAST_API_TOKEN or the config file (one expires after 10 days without "
+            "use, and after 60 days in any case): public data are fetched without it, exclusive files wait; get a new "
+            f"token at {TOKEN_PAGE}"
         )
 
     def warn(self, sentence: str) -> None:

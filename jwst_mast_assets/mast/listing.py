@@ -81,7 +81,7 @@ def asked_again(
         if not short:
             return found, short
         lists = counted(len(short), "list")
-        log.warning("MAST sent %s shorter than on record; asking again in %.0f s", lists, pause)
+        log.warning("MAST sent %s that may be too short; asking again in %.0f s", lists, pause)
         time.sleep(pause)
         try:
             more = ask(list(short))

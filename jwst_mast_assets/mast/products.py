@@ -11,6 +11,8 @@ from jwst_mast_assets.mast.layout import outfilenames
 from jwst_mast_assets.mast.listing import Listing, OpenList, asked_again
 from jwst_mast_assets.mast.observations import sort
 
+NO_PRODUCTS = "MAST lists no products of it yet"
+
 
 def query_products(archive: Archive, config: Config, observations: pd.DataFrame, known: pd.DataFrame) -> Listing:
     """Every product of the observations that the configuration wants, selected or not.
@@ -60,8 +62,14 @@ def query_products(archive: Archive, config: Config, observations: pd.DataFrame,
     everything = pd.concat([part for part in (found, kept) if len(part)] or [found], ignore_index=True)
     parents = wanted.drop_duplicates("obsid").set_index("obsid")
     problems = [OpenList(parents["cell"][one], parents["obs_id"][one], why, True) for one, why in failed.items()]
+    on_record = set(known["parent_obsid"])
     problems += [
-        OpenList(parents["cell"][one], parents["obs_id"][one], f"MAST lists {count} products", False)
+        OpenList(
+            parents["cell"][one],
+            parents["obs_id"][one],
+            f"MAST lists {count} products" if one in on_record else NO_PRODUCTS,
+            False,
+        )
         for one, count in short.items()
     ]
     table = describe_products(everything, observations, config)

@@ -139,7 +139,7 @@ class Outbox:
         known = self._read()["outages"].items()
         return [cause for cause, each in known if not each["ended"] and _within(each["last"], OVER_AFTER, now)]
 
-    def deliver(self, send: Callable[[Notice], list[str]], now: dt.datetime) -> tuple[int, list[str]]:
+    def deliver(self, send: Callable[[Notice], list[str]], now: dt.datetime) -> tuple[int, int, list[str]]:
         """Send what is due.
 
         Parameters
@@ -153,15 +153,18 @@ class Outbox:
         -------
         sent : int
             How many notices.
+        left : int
+            How many wait for the next attempt.
         problems : list of str
             Why others could not be sent; they are kept, and sent later.
         """
         with self.store.locked("outbox"):
             box = self._read()
+            due = _due(box, now)
             if _within(box["tried"], RETRY, now):
-                return 0, []
+                return 0, len(due), []
             sent, problems = 0, []
-            for key, notice in _due(box, now):
+            for key, notice in due:
                 if problems := send(notice):
                     break
                 sent += 1
@@ -169,7 +172,7 @@ class Outbox:
             box["tried"] = iso_second(now) if problems else None
             if sent or problems:
                 self._write(box)
-        return sent, problems
+        return sent, len(due) - sent, problems
 
     def _read(self) -> dict[str, Any]:
         # If it is lost, only notices are.

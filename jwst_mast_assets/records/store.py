@@ -211,21 +211,24 @@ class TableStore:
         Raises
         ------
         OutputError
-            If another program holds the lock for more than ten minutes.
+            If another program holds the lock for more than ten minutes, or the folder cannot be written.
         """
         folder = self.state / "locks"
+        lock = filelock.FileLock(folder / f"{proposal}.lock", timeout=LOCK_TIMEOUT)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"The folder {folder} cannot be created ({error.strerror})") from None
-        try:
-            with filelock.FileLock(folder / f"{proposal}.lock", timeout=LOCK_TIMEOUT):
-                self.place.list_again()
-                yield
+            lock.acquire()
         except filelock.Timeout as error:
             raise OutputError(
                 f"Another program has held {error.lock_file} for ten minutes; end it and run again"
             ) from None
+        except OSError as error:
+            raise OutputError(f"The folder {folder} cannot be written ({error.strerror or error})") from None
+        try:
+            self.place.list_again()
+            yield
+        finally:
+            lock.release()
 
     def _read_all(self, asset: str, there: Mapping[str, Found]) -> pd.DataFrame:
         key = asset, tuple(found.stamp for found in there.values())

@@ -11,7 +11,8 @@ from jwst_mast_assets.defs.resources import ArchiveResource, JwstConfig, warning
 from jwst_mast_assets.defs.table_io import TABLE, column_schema
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.exclusions import excluded_files
-from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.mast.products import NO_PRODUCTS
+from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.records.steps import Steps
 
 
@@ -42,9 +43,11 @@ def product_table(
         with warnings_logged(context, mast):
             table, listing, known = Steps(snapshot, mast, cells).list_products(obs_table)
         for problem in listing.open:
-            context.log.warning(f"{problem.name}: {problem.why}; its recorded products are kept")
+            kept = "" if problem.why == NO_PRODUCTS else "; its recorded products are kept"
+            context.log.warning(f"{problem.name}: {problem.why}{kept}")
         if mast.unusable_rows:
-            context.log.warning(f"{mast.unusable_rows} rows of MAST have no file or observation and are left out")
+            rows = counted(mast.unusable_rows, "row")
+            context.log.warning(f"left out, as they name no file or observation: {rows} of MAST's lists")
         selected = table[tables.is_true(table["selected"])]
         if excluded := excluded_files(table, obs_table, config):
             context.log.warning(excluded)
