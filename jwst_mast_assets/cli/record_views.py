@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,16 +19,15 @@ from jwst_mast_assets.mast.names import proposal_key
 from jwst_mast_assets.mast.sizes import counted, human_bytes
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import history, manifests, metrics
-from jwst_mast_assets.records.file_states import file_states
+from jwst_mast_assets.records.file_states import why_failed
 from jwst_mast_assets.records.freshness import last_comparisons
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.releases import releases
-from jwst_mast_assets.records.reprocessing import read_changes
-from jwst_mast_assets.records.status import read_selected, recorded_proposals
+from jwst_mast_assets.records.status import read_selected, read_states, recorded_proposals
 from jwst_mast_assets.records.status import status as status_of
-from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.store import TableStore, put_back
 from jwst_mast_assets.records.upkeep import held_sentence
-from jwst_mast_assets.records.upkeep_notes import read_notes, spoiled_now
+from jwst_mast_assets.records.upkeep_notes import read_notes
 from jwst_mast_assets.records.watched import WatchList
 
 FIRST_COLUMNS = ("path", "change", "public from (UTC)", "proposal", "files", "present", "missing", "failed", "waiting")
@@ -190,20 +190,24 @@ def _legend(total: "pd.Series[int]") -> list[str]:
 
 
 def _details(store: TableStore, proposals: Sequence[str], config: Config, disk: Disk) -> list[str]:
-    """The files that are not on disk as in MAST, by state, with the recorded reason."""
-    files = pd.concat([read_selected(store, proposal, config, disk) for proposal in proposals], ignore_index=True)
-    state = file_states(files, read_changes(store), utc_now(), spoiled_now(store, files, disk))
+    """The files that are not on disk as in MAST, by state, with the reason."""
+    parts = read_states(store, proposals, config, utc_now(), disk)
+    files = pd.concat([part[part["state"] != State.PRESENT.value] for part in parts], ignore_index=True)
+    files["why"] = why_failed(files, disk)
     lines = []
-    for name in (*NEED_ATTENTION, State.WAITING, State.SUPERSEDED):
-        rows = files[state == name].drop_duplicates("dataURI").sort_values("outfilename")
+    for name in (*NEED_ATTENTION, State.WAITING, State.SUPERSEDED, State.GONE):
+        rows = files[files["state"] == name.value].drop_duplicates("dataURI").sort_values("outfilename")
         lines += ["", f"{name}:"] if len(rows) else []
         for row in rows.itertuples():
-            path = str(row.outfilename).removeprefix(f"{store.root}/")
             release = f"exclusive until {day_of_mjd(row.t_obs_release)}" if pd.notna(row.t_obs_release) else ""
-            failed = name in (State.FAILED, State.REFUSED) and pd.notna(row.dl_message)
-            reason = row.dl_message if failed else release * (name == State.WAITING)
-            lines.append(f"  {path}{f': {reason}' if reason else ''}")
+            reason = release if name == State.WAITING else row.why
+            lines.append(f"  {place(row, store.root)}{f': {reason}' if reason else ''}")
     return lines
+
+
+def place(file: Any, root: Path) -> str:
+    """Where a file is below the output folder; the name that MAST sent, if it cannot be there."""
+    return repr(file.productFilename) if pd.isna(file.outfilename) else file.outfilename.removeprefix(f"{root}/")
 
 
 def calendar(arguments: argparse.Namespace) -> int:
@@ -267,6 +271,8 @@ def _refuse(store: TableStore, unknown: Sequence[str], recorded: Sequence[str]) 
     number = int(unknown[0]) if unknown else "NUMBER"
     command = suggest(f"--propID {number} --all_dates", "jwst_download.py")
     todo = f"run {command}, or name another output folder with --outrootdir"
+    if not store.exists() and store.has_other_files():
+        todo = f"it has files, though: {put_back(store)}"
     what = f" of {', '.join(unknown)}" if unknown else ""
     known = f" (there are records of {', '.join(recorded)})" if recorded else ""
     raise NothingRecorded(f"Nothing is recorded{what} in {store.root}{known}; {todo}")

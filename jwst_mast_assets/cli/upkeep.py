@@ -37,33 +37,47 @@ def add_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _heal(arguments: argparse.Namespace) -> int:
-    from jwst_mast_assets.cli.record_views import folder_of, named
+    from jwst_mast_assets.cli.record_views import folder_of, named, place
     from jwst_mast_assets.cli.runs import open_instance
     from jwst_mast_assets.defs.attempts import under_way
+    from jwst_mast_assets.defs.daemon_config import check_not_lost
     from jwst_mast_assets.defs.watching import watched_proposals
     from jwst_mast_assets.mast.sizes import counted
-    from jwst_mast_assets.records.upkeep import held_sentence, look_after, with_files
+    from jwst_mast_assets.records.status import recorded_proposals
+    from jwst_mast_assets.records.upkeep import have_tried_again, held_sentence, look_after, never_arrived, with_files
 
     config, store = folder_of(arguments)
     with open_instance() as instance:
+        check_not_lost(instance, store)
+        asked = named(store, arguments.proposal)
         watched, busy = set(watched_proposals(instance, store, config)), under_way(instance).cells
     now = utc_now()
-    proposals = named(store, arguments.proposal) if arguments.proposal else with_files(store, watched)
+    of_watched = {*with_files(store, watched), *watched.intersection(recorded_proposals(store))}
+    proposals = asked if arguments.proposal else sorted(of_watched)
     found = look_after(store, config, proposals, now, arguments.yes, arguments.read_all, busy)
-    print(found)
+    others = never_arrived(store, config, proposals, now, found.bad["dataURI"])
+    marked = {*found.marked, *have_tried_again(store, config, found, others, now, busy)}
+    print("; ".join(sentence for sentence in (f"{found}", f"{others}") if sentence))
     for row in found.bad.itertuples():
-        print(f"  {row.problem}: {str(row.outfilename).removeprefix(f'{store.root}/')}")
+        print(f"  {row.problem}: {place(row, store.root)}")
+    for row in others.failed.itertuples():
+        print(f"  {row.state}: {place(row, store.root)}{f': {row.why}' if row.why else ''}")
     for line in found.blocked:
         print(f"  {line}")
     for proposal, counts in found.held.items():
         print(held_sentence(proposal, counts, suggest(f"heal {proposal} --yes")))
-    kept = [key for key in found.marked if key[-5:] in watched]
+    kept = [key for key in marked if key[-5:] in watched]
     if kept:
         print(f"{counted(len(kept), 'day')} will be downloaded again while {suggest('serve')} runs")
     unwatched = sorted(set(proposals) - watched)
     of_others = found.bad["cell"].str[-5:].isin(unwatched)
     held = (found.bad["problem"] == "missing") & found.bad["cell"].str[-5:].isin(list(found.held))
     left = _restore(found.bad[of_others & ~held], config, store, unwatched) if unwatched else 0
+    for proposal in sorted({*others.to_come["cell"].str[-5:]}.intersection(unwatched)):
+        command = suggest(f"--propID {int(proposal)} --all_dates", "jwst_download.py")
+        print(f"{proposal} is not watched, so no run follows by itself; to fetch the rest: {command}")
+    # Failed files of proposals that are not watched have just been tried again.
+    left += len(others.to_come) + int((~others.failed["cell"].str[-5:].isin(unwatched)).sum())
     return 1 if (held | ~of_others).any() or left or found.blocked else 0
 
 

@@ -36,7 +36,7 @@ MEANINGS = {
     State.SUPERSEDED: "on disk, but MAST has a newer file under another name",
     State.GONE: "on disk, but MAST no longer lists it",
     State.MISSING: "not on disk",
-    State.FAILED: "not on disk, because the download failed",
+    State.FAILED: "not on disk, because the download failed or something else is in its place",
     State.REFUSED: "not on disk, because MAST's name for it cannot be used as a file name here",
     State.WAITING: "not released by MAST yet: exclusive access, or public only just now",
 }

@@ -6,6 +6,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from jwst_mast_assets.downloads.codes import CODES, Code
+from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.dates import mjd_of
 from jwst_mast_assets.mast.file_states import ON_DISK, State
@@ -41,9 +42,49 @@ def file_states(
     # What was recorded has the size that MAST lists; the disk has another one.
     cut = tables.is_true((code == Code.BAD_SIZE) & (files["bytes_on_disk"] == files["size"]))
     state = state.mask(cut | (there & uri.isin(list(spoiled))), State.SPOILED.value)
-    for kind in (State.GONE, State.SUPERSEDED):
-        state = state.mask(there & uri.isin(changes.loc[changes["kind"] == kind, "dataURI"]), kind.value)
-    return state.mask(there & _has_other_version(files, changes), State.STALE.value)
+    superseded, gone = (
+        there & uri.isin(changes.loc[changes["kind"] == kind.value, "dataURI"])
+        for kind in (State.SUPERSEDED, State.GONE)
+    )
+    state = state.mask(superseded, State.SUPERSEDED.value)
+    state = state.mask(there & _has_other_version(files, changes), State.STALE.value)
+    # There is no other version to fetch of what MAST no longer lists.
+    return state.mask(gone, State.GONE.value)
+
+
+def without_relisted(changes: pd.DataFrame, unlisted: Collection[str]) -> pd.DataFrame:
+    """What is known about MAST's versions, without files that were gone and that a run has found listed again.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        Columns of ``tables.CHANGE_TABLE``, as the last daily look left them.
+    unlisted : collection of str
+        The dataURIs that are not among the recorded products.
+    """
+    gone = changes["kind"] == State.GONE.value
+    return changes[~gone | changes["dataURI"].isin(list(unlisted))]
+
+
+def why_failed(files: pd.DataFrame, disk: Disk) -> pd.Series:
+    """Why files failed or were refused: what is in the way now, else what the last download said.
+
+    Parameters
+    ----------
+    files : DataFrame
+        Columns of ``tables.FILE_TABLE``, and ``state``.
+    disk : Disk
+
+    Returns
+    -------
+    Series of string
+        Empty where nothing is known, and for files in other states.
+    """
+    blocked = disk.table(files["outfilename"])["blocked"]
+    freed = (files["dl_code"] == Code.BLOCKED) & blocked.isna()
+    said = files["dl_message"].mask(tables.is_true(freed), "what was in the way is gone; the next run tries it again")
+    failed = files["state"].isin([State.FAILED.value, State.REFUSED.value])
+    return blocked.fillna(said).fillna("").where(failed, "")
 
 
 def _has_other_version(files: pd.DataFrame, changes: pd.DataFrame) -> pd.Series:

@@ -140,7 +140,7 @@ def _events(parts: Sequence[pa.Table], **more: Sequence[str]) -> pd.DataFrame:
 
 
 def record_fetches(store: TableStore, files: pd.DataFrame, known: pd.DataFrame, run_id: str, now: dt.datetime) -> int:
-    """Record what a run fetched, what it found on disk for the first time, and what it missed there.
+    """Record what a run fetched, found on disk for the first time, missed there, or found listed by MAST again.
 
     Parameters
     ----------
@@ -168,8 +168,19 @@ def record_fetches(store: TableStore, files: pd.DataFrame, known: pd.DataFrame, 
     for proposal, rows in files.groupby(owner):
         held = manifest_at(read_history(store, str(proposal)))
         events = news(rows, known, held, store.root)
+        again = _listed_again(store, str(proposal), held)
+        again = again[~again["dataURI"].isin(events["dataURI"])]
+        events = pd.concat([part for part in (events, again) if len(part)] or [events], ignore_index=True)
         recorded += record_events(store, str(proposal), events.assign(when=moment(now), run_id=run_id))
     return recorded
+
+
+def _listed_again(store: TableStore, proposal: str, held: pd.DataFrame) -> pd.DataFrame:
+    """The files that were gone, and are among MAST's products again; columns of ``tables.HISTORY_TABLE``."""
+    gone = held[tables.is_true(held["status"] == State.GONE.value)]
+    if len(gone):
+        gone = gone[gone["dataURI"].isin(store.read_proposal("product_table", proposal)["dataURI"])]
+    return tables.conform(gone.assign(event=CURRENT), HISTORY_TABLE)
 
 
 def record_events(store: TableStore, proposal: str, events: pd.DataFrame) -> int:

@@ -15,6 +15,7 @@ from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.config_reading import fill_in
 from jwst_mast_assets.mast.products import closest_parent_first
 from jwst_mast_assets.records import reports
+from jwst_mast_assets.records.file_states import without_relisted
 from jwst_mast_assets.records.reports import Reports, make_reports, write_reports
 from jwst_mast_assets.records.reprocessing import changes_version, read_changes
 from jwst_mast_assets.records.snapshot import Snapshot
@@ -54,7 +55,8 @@ def _read_proposal(snapshot: Snapshot, proposal: str) -> Holdings:
     products = store.read_proposal("product_table", proposal)
     recorded = snapshot.recorded_files(proposal)
     files = files_to_list(observations, products, recorded, config, disk=snapshot.disk)
-    changes = read_changes(store)
+    unlisted = files.loc[~tables.among(files["dataURI"], products["dataURI"]), "dataURI"]
+    changes = without_relisted(read_changes(store), unlisted)
     changes = changes[tables.among(changes["dataURI"], files["dataURI"])]
     return Holdings(observations, files, make_reports(observations, files, config), changes)
 

@@ -170,7 +170,9 @@ class Ledger:
                         )
                         known[str(cell.day)] = _newest({**known.get(str(cell.day), {}), selection: entry._asdict()})
 
-    def mark_due(self, reasons: Mapping[str, str], config: Config, now: dt.datetime) -> list[str]:
+    def mark_due(
+        self, reasons: Mapping[str, str], config: Config, now: dt.datetime, at_once: bool = False
+    ) -> list[str]:
         """Have cells that are done requested again.
 
         Parameters
@@ -181,6 +183,8 @@ class Ledger:
         config : Config
         now : datetime
             Aware.
+        at_once : bool
+            Also mark those that are not done, for another cause: the attempts made so far do not count for it.
 
         Returns
         -------
@@ -193,7 +197,7 @@ class Ledger:
             with self._editing(proposal) as known:
                 for key in sorted(key for key in reasons if key.endswith(f"|{proposal}")):
                     entry = known.get(key[:-6], {}).get(selection)
-                    if entry and entry["complete"]:
+                    if entry and (at_once or entry["complete"]):
                         since = iso_second(now)
                         entry |= {"complete": False, "due": reasons[key], "due_since": since}
                         marked.append(key)

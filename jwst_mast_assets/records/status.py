@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from jwst_mast_assets.downloads.codes import codes_of
 from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import layout, selection, tables
 from jwst_mast_assets.mast.config import Config, parameters_with
@@ -15,7 +16,7 @@ from jwst_mast_assets.mast.parameter_roles import Role
 from jwst_mast_assets.mast.tables import STATUS_TABLE
 from jwst_mast_assets.records import holdings
 from jwst_mast_assets.records.comparisons import of_files_on_disk, read_compared
-from jwst_mast_assets.records.file_states import file_states
+from jwst_mast_assets.records.file_states import file_states, without_relisted
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.history import sharing_a_file
 from jwst_mast_assets.records.ledger import Ledger
@@ -40,6 +41,8 @@ class Selected(NamedTuple):
     """Columns of ``tables.FILE_TABLE``, one row per ``dataURI``."""
     observations: Mapping[str, int]
     """How many are wanted of each proposal, where any is."""
+    unlisted: frozenset[str] = frozenset()
+    """The dataURIs of those files that are on disk although MAST no longer lists them."""
 
 
 def read_recorded(store: TableStore, proposal: str) -> PartitionTables:
@@ -101,12 +104,15 @@ def select(
     files = holdings.files_to_list(observations, products, recorded, look, disk=disk)
     # What the user has deleted on purpose is not missing either.
     files = files[~files["dataURI"].isin(list(Forgotten(store).read()))]
-    # What MAST no longer lists is neither missing nor stale: there is nothing to fetch.
     brought = files["dataURI"].isin(recorded.loc[recorded["bytes_on_disk"].notna(), "dataURI"])
-    listed = (tables.is_true(files["selected"]) | brought) & files["dataURI"].isin(products["dataURI"])
+    files = files[tables.is_true(files["selected"]) | brought]
+    # What MAST no longer lists, or is excluded, is not missing: there is nothing to fetch.
+    there, listed = files["dl_code"].isin(codes_of(*ON_DISK)), files["dataURI"].isin(products["dataURI"])
+    unlisted = frozenset(files.loc[there & ~listed, "dataURI"])
+    files = files[there | (listed & ~selection.is_excluded(files["productFilename"], config))].reset_index(drop=True)
     wanted = observations.drop_duplicates("obsid")
     wanted = owner(wanted[tables.is_true(wanted["wanted"])]).value_counts()
-    return Selected(proposals, files[listed].reset_index(drop=True), {str(one): int(n) for one, n in wanted.items()})
+    return Selected(proposals, files, {str(one): int(n) for one, n in wanted.items()}, unlisted)
 
 
 def selected_by(config: Config, products: pd.DataFrame, observations: pd.DataFrame) -> pd.Series:
@@ -177,7 +183,7 @@ def status(
         selected = (select(group, held, store, config, disk) for group, held in read_together(store, wanted))
     changes, compared = read_changes(store), read_compared(store)
     counts = [
-        _counts(part, changes, compared, spoiled_now(store, part.files, disk), now).assign(
+        _counts(part, _states(part, store, changes, config, now, disk), compared).assign(
             observations=[part.observations.get(proposal, 0) for proposal in part.proposals]
         )
         for part in selected
@@ -195,12 +201,37 @@ def status(
     return tables.conform(table.reset_index(drop=True), STATUS_TABLE)
 
 
-def _counts(
-    selected: Selected, changes: pd.DataFrame, compared: pd.DataFrame, spoiled: Collection[str], now: dt.datetime
-) -> pd.DataFrame:
+def read_states(
+    store: TableStore, proposals: Iterable[str], config: Config, now: dt.datetime, disk: Disk | None = None
+) -> Iterator[pd.DataFrame]:
+    """The selected files of some proposals as :func:`read_selected` has them, and what each is.
+
+    Yields
+    ------
+    DataFrame
+        Columns of ``tables.FILE_TABLE``, and ``state``: values of :class:`State`, as :func:`status` counts them.
+    """
+    disk, changes = disk or Disk(), read_changes(store)
+    for group, held in read_together(store, proposals):
+        selected = select(group, held, store, config, disk)
+        yield selected.files.assign(state=_states(selected, store, changes, config, now, disk))
+
+
+def _states(
+    selected: Selected, store: TableStore, changes: pd.DataFrame, config: Config, now: dt.datetime, disk: Disk
+) -> pd.Series:
+    """What each selected file is."""
+    files = selected.files
+    changes = without_relisted(changes, selected.unlisted)
+    state = file_states(files, changes, now, spoiled_now(store, files, disk))
+    # Nothing is going to fetch another version of a file that is excluded.
+    stale = state == State.STALE.value
+    return state.mask(stale & selection.is_excluded(files["productFilename"], config), State.PRESENT.value)
+
+
+def _counts(selected: Selected, state: pd.Series, compared: pd.DataFrame) -> pd.DataFrame:
     """What is counted of the files of each proposal; indexed by these."""
     files = selected.files
-    state = file_states(files, changes, now, spoiled)
     on_disk = state.isin(ON_DISK)
     look = of_files_on_disk(compared, files)
     queued = tables.is_true(look["isStale"].astype("boolean").fillna(files["isStale"]))

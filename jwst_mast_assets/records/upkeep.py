@@ -17,12 +17,14 @@ from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import selection, tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import iso_second, moment
-from jwst_mast_assets.mast.sizes import human_bytes
+from jwst_mast_assets.mast.file_states import State
+from jwst_mast_assets.mast.sizes import counted, human_bytes
+from jwst_mast_assets.records.file_states import why_failed
 from jwst_mast_assets.records.files import write_parquet
 from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.history import manifest_at, read_history, record_events
 from jwst_mast_assets.records.ledger import Ledger
-from jwst_mast_assets.records.status import here, owner
+from jwst_mast_assets.records.status import here, owner, read_states
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.upkeep_notes import FILE, read_again, read_notes, write_notes
 
@@ -52,9 +54,29 @@ class Findings(NamedTuple):
     """Partition keys that became due."""
 
     def __str__(self) -> str:
-        found = describe(self.bad["problem"]) or "every file is there"
+        told = [describe(self.bad["problem"])] if len(self.bad) else []
+        told += [f"{len(self.blocked)} cannot be looked at"] if self.blocked else []
+        found = f": {', '.join(told) or 'every one is there'}" if self.files else ""
         read = f"; {human_bytes(self.bytes_read)} read again" if self.bytes_read else ""
-        return f"{self.files} recorded files looked for: {found}{read}"
+        return f"{counted(self.files, 'recorded file')} looked for{found}{read}"
+
+
+class NeverArrived(NamedTuple):
+    """Selected files that are not on disk, besides those that a look has found to be missing."""
+
+    failed: pd.DataFrame
+    """Those whose download failed, and those that cannot be here: columns of ``tables.FILE_TABLE``, ``state``, and
+    ``why``."""
+    to_come: pd.DataFrame
+    """The others; the same columns."""
+
+    def __str__(self) -> str:
+        told = [f"{counted(len(self.failed), 'file')} failed to download before"] if len(self.failed) else []
+        if number := len(self.to_come):
+            days = self.to_come["cell"].nunique()
+            files = f"{number} more file is" if number == 1 else f"{number} more files are"
+            told.append(f"{files} to be downloaded ({counted(days, 'day')} wait{'s' * (days == 1)} for a run)")
+        return "; ".join(told)
 
 
 def look_after(
@@ -117,6 +139,77 @@ def look_after(
     return Findings(len(expected), int(share["bytes_on_disk"].sum()), bad, paths, held, marked)
 
 
+def never_arrived(
+    store: TableStore, config: Config, proposals: Collection[str], now: dt.datetime, missing: Collection[str]
+) -> NeverArrived:
+    """The selected files of some proposals that are not on disk, besides those that were and are missing.
+
+    Parameters
+    ----------
+    store : TableStore
+    config : Config
+    proposals : collection of str
+    now : datetime
+        Aware. What is not public at that time is not missing.
+    missing : collection of str
+        The dataURIs that :func:`look_after` has found not to be as recorded.
+
+    Raises
+    ------
+    OutputError
+        If the records cannot be read.
+    """
+    disk, parts = Disk(), []
+    for files in read_states(store, proposals, config, now, disk):
+        absent = files["state"].isin([State.MISSING.value, State.FAILED.value, State.REFUSED.value])
+        chosen = files[absent & tables.is_true(files["selected"]) & ~files["dataURI"].isin(list(missing))]
+        parts.append(chosen.assign(why=why_failed(chosen, disk)))
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*tables.FILE_TABLE, "state", "why"])
+    to_come = table["state"] == State.MISSING.value
+    # What is in the way of a file that was there is among the findings of the look.
+    failed = ~to_come & table["bytes_on_disk"].isna()
+    return NeverArrived(table[failed].reset_index(drop=True), table[to_come].reset_index(drop=True))
+
+
+def have_tried_again(
+    store: TableStore,
+    config: Config,
+    found: Findings,
+    others: NeverArrived,
+    now: dt.datetime,
+    busy: Collection[str] = (),
+) -> list[str]:
+    """Make the days of files that are not there due as if no run had tried to fetch them.
+
+    None of a proposal that is held: a run of one of its days would fetch all that vanished.
+
+    Parameters
+    ----------
+    store : TableStore
+    config : Config
+        Of the selection. A day that no run of it has seen is due anyway.
+    found : Findings
+    others : NeverArrived
+    now : datetime
+        Aware.
+    busy : collection of str
+        Partition keys of runs under way, which stay as they are.
+
+    Returns
+    -------
+    list of str
+        The partition keys that became due.
+    """
+    # Another attempt gives no other name.
+    failed = others.failed[others.failed["state"] == State.FAILED.value]
+    told = {str(cell): [describe(rows["problem"])] for cell, rows in found.bad.groupby("cell")}
+    for rows, what in ((failed, "that failed before"), (others.to_come, "not fetched yet")):
+        for cell, number in rows["cell"].value_counts().items():
+            told.setdefault(str(cell), []).append(f"{counted(int(number), 'file')} {what}")
+    reasons = {cell: ", ".join(why) for cell, why in told.items() if cell[-5:] not in found.held and cell not in busy}
+    return Ledger(store).mark_due(reasons, config, now, at_once=True)
+
+
 def describe(problems: "pd.Series[str]") -> str:
     """``2 files missing on disk, 1 spoiled``; empty if there are none."""
     counts = problems.value_counts()
@@ -147,14 +240,19 @@ def restored(plan: Plan, files: pd.DataFrame, known: pd.DataFrame) -> str:
     """
     fetched = set(files.loc[files["dl_code"].isin(FETCHED), "dataURI"])
     before = known[known["bytes_on_disk"].notna()].drop_duplicates("dataURI", keep="last")
-    sizes = dict(zip(before["dataURI"], before["bytes_on_disk"], strict=True))
+    recorded = {uri: (size, md5) for uri, size, md5 in before[["dataURI", "bytes_on_disk", "md5"]].to_numpy()}
     problems = []
     for item in plan.to_fetch:
-        if item.uri in fetched and item.uri in sizes:
+        if item.uri in fetched and item.uri in recorded:
+            size, md5 = recorded[item.uri]
             if item.reason in ("missing", "spoiled"):
                 problems.append(item.reason)
-            elif item.found and item.found.size != sizes[item.uri] and item.reason in ("size", "checksum"):
-                problems.append("size")
+            elif item.found and item.reason in ("size", "checksum"):
+                if item.found.size != size:
+                    problems.append("size")
+                elif item.md5 and pd.notna(md5) and item.md5 != md5:
+                    # It was read because its time has changed, too.
+                    problems.append("spoiled")
     told = describe(pd.Series(problems, dtype="string"))
     return f"{told}: restored" if told else ""
 

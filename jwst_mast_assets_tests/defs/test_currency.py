@@ -15,7 +15,7 @@ from jwst_mast_assets.embedded_archive import Catalogue, EmbeddedArchive, living
 from jwst_mast_assets.mast.config import load_config
 from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.tables import as_dicts
-from jwst_mast_assets.records.history import manifest_at, read_history
+from jwst_mast_assets.records.history import diff, manifest_at, read_history
 from jwst_mast_assets.records.holdings import read_proposal
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.status import status
@@ -162,7 +162,9 @@ def test_an_observation_that_gets_another_number_is_the_same_with_the_same_files
     assert living_daemon.look() == {}
 
 
-def test_the_files_of_a_renamed_observation_are_fetched_and_the_old_ones_kept_and_reported(archive, living_daemon):
+def test_the_files_of_a_renamed_observation_are_fetched_and_the_old_ones_kept_and_reported(
+    archive, living_daemon, capsys
+):
     renamed = living.rename_observation(archive.catalogue, FIRST, FIRST.replace("_02101_", "_04101_"))
     new, old = f"{FIRST.replace('_02101_', '_04101_')}_uncal.fits", f"{FIRST}_uncal.fits"
     assert new in renamed
@@ -177,6 +179,10 @@ def test_the_files_of_a_renamed_observation_are_fetched_and_the_old_ones_kept_an
         living_daemon.daily_check()
     assert living_daemon.words()[old] == "gone"
     assert living_daemon.words()[new] == "present"
+    state = living_daemon.status()
+    assert (state["files"], state["present"], state["gone"], state["missing"]) == (3, 2, 1, 0)
+    shown = _printed(capsys, "status", "--check", "--details")
+    assert f"gone:\n  03001/obsnum01/{old}\n" in f"{shown}\n"
     assert (living_daemon.root / "03001" / "obsnum01" / old).exists()
 
 
@@ -188,15 +194,21 @@ def test_a_file_that_is_listed_again_after_it_was_gone_is_current_again(archive,
         living_daemon.look()
         living_daemon.daily_check()
     assert living_daemon.words()[name] == "gone"
+    assert (living_daemon.status()["present"], living_daemon.status()["gone"]) == (1, 1)
     living.list_again(archive.catalogue, rows)
     living_daemon.wait(31)
+    gone_until = utc_now()
     living_daemon.look()
-    living_daemon.daily_check()
+    # The run has seen it; no daily check since.
     assert living_daemon.words()[name] == "present"
-    assert living_daemon.status()["present"] == 2
+    assert (living_daemon.status()["present"], living_daemon.status()["gone"]) == (2, 0)
+    assert living_daemon.history()[name][-1] == "current"
+    assert diff(read_history(living_daemon.store, "03001"), gone_until, utc_now()).empty
+    assert len(read_proposal(Snapshot(load_config()), "03001").changes) == 0
     assert downloads(archive) == []
     before = living_daemon.history()
     living_daemon.daily_check()
+    assert living_daemon.words()[name] == "present"
     assert living_daemon.history() == before
 
 

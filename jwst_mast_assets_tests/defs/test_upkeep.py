@@ -62,11 +62,12 @@ def states(root: Path) -> dict[str, int]:
     return {state.value: row[state.value] for state in State if row[state.value]}
 
 
-def spoil(path: Path) -> bytes:
-    """Change a byte of a file but neither its size nor its time; returns what it was."""
+def spoil(path: Path, keep_time: bool = True) -> bytes:
+    """Change a byte of a file but neither its size nor, as a disk does, its time; returns what it was."""
     content, found = path.read_bytes(), path.stat()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    if keep_time:
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
     return content
 
 
@@ -76,7 +77,7 @@ def downloads(archive):
 
 def test_deleted_cut_and_spoiled_files_are_found_and_restored_once(archive, instance, filled, root):
     assert sorted(filled) == sorted(NAMES)
-    assert look(instance)["found"].startswith("6 recorded files looked for: every file is there")
+    assert look(instance)["found"].startswith("6 recorded files looked for: every one is there")
     filled[MISSING].unlink()
     whole = filled[CUT].read_bytes()
     filled[CUT].write_bytes(whole[:-2880])
@@ -100,9 +101,137 @@ def test_deleted_cut_and_spoiled_files_are_found_and_restored_once(archive, inst
     (event,) = run.asset_materializations_for_node("downloaded_files")
     assert event.metadata["restored"].value == f"{sentence}: restored"
     assert isinstance(tick(instance), dg.SkipReason)
-    assert "every file is there" in look(instance, read_all=True)["found"]
+    assert "every one is there" in look(instance, read_all=True)["found"]
     assert set(manifest_at(read_history(upkeep.TableStore(root), "01138"))["status"]) == {"present"}
     assert states(root) == {"present": 6}
+
+
+def test_a_file_that_a_program_spoiled_is_restored_as_such(archive, instance, filled):
+    """Its time has changed, too."""
+    right = spoil(filled[SPOILED], keep_time=False)
+    filled[MISSING].unlink()
+    sentence = "1 file missing on disk, 1 spoiled"
+    assert sentence in look(instance, read_all=True)["found"]
+    (run,) = carry_out(instance, tick(instance))
+    assert filled[SPOILED].read_bytes() == right
+    (event,) = run.asset_materializations_for_node("downloaded_files")
+    assert event.metadata["restored"].value == f"{sentence}: restored"
+
+
+def test_a_reprocessed_file_that_was_only_touched_is_not_spoiled(own_archive, instance, root):
+    carry_out(instance, tick(instance))
+    (path,) = root.rglob(SPOILED)
+    os.utime(path)
+    own_archive.reprocess(SPOILED)
+    assert "every one is there" in look(instance)["found"]
+    run = execute(instance, partition_key=DAY)
+    (event,) = run.asset_materializations_for_node("downloaded_files")
+    assert str(event.metadata["changed"].value).startswith("1 file reprocessed")
+    assert "restored" not in event.metadata
+
+
+def told_by(capsys, *arguments: str) -> tuple[int, list[str]]:
+    """Exit status and lines of a command."""
+    capsys.readouterr()
+    return main(list(arguments)), capsys.readouterr().out.splitlines()
+
+
+def test_heal_names_the_files_that_failed_before_and_has_them_tried_again_at_once(archive, instance, root, capsys):
+    place = root / "01138" / "obsnum04" / MISSING
+    place.mkdir(parents=True)
+    (run,) = carry_out(instance, tick(instance))
+    assert not run.success
+    assert isinstance(tick(instance), dg.SkipReason), "it waits for its next attempt"
+    status, lines = told_by(capsys, "heal")
+    assert status == 1
+    assert lines[:2] == [
+        "5 recorded files looked for: every one is there; 1 file failed to download before",
+        f"  failed: 01138/obsnum04/{MISSING}: a folder is there",
+    ]
+    assert lines[2].startswith("1 day will be downloaded again while")
+    result = tick(instance)
+    assert reasons(result) == {DAY: "1 file that failed before"}
+    (run,) = carry_out(instance, result)
+    assert not run.success
+    assert isinstance(tick(instance), dg.SkipReason)
+
+    place.rmdir()
+    place.with_name(CUT).unlink()
+    _, lines = told_by(capsys, "heal")
+    assert lines[0].endswith("looked for: 1 file missing on disk; 1 file failed to download before")
+    assert lines[2].endswith(f"{MISSING}: what was in the way is gone; the next run tries it again")
+    result = tick(instance)
+    assert reasons(result) == {DAY: "1 file missing on disk, 1 file that failed before"}
+    (run,) = carry_out(instance, result)
+    assert run.success
+    status, lines = told_by(capsys, "heal")
+    assert (status, lines) == (0, ["6 recorded files looked for: every one is there"])
+
+
+def test_heal_has_nothing_tried_again_of_a_proposal_whose_files_have_vanished(
+    archive, instance, root, monkeypatch, capsys
+):
+    monkeypatch.setattr(upkeep, "FEW", 2)
+    (root / "01138" / "obsnum04" / MISSING).mkdir(parents=True)
+    carry_out(instance, tick(instance))
+    shutil.rmtree(root / "01138")
+    status, lines = told_by(capsys, "heal")
+    assert status == 1
+    assert any("5 of 5 recorded files are missing on disk, so nothing is restored" in line for line in lines)
+    assert not any("will be downloaded again" in line for line in lines)
+    assert isinstance(tick(instance), dg.SkipReason)
+
+
+def test_heal_says_what_waits_for_a_run(archive, instance, root, tmp_path, capsys):
+    assert execute(instance, "jwst_query", partition_key=DAY).success
+    status, lines = told_by(capsys, "heal")
+    waits = "to be downloaded (1 day waits for a run)"
+    assert (status, lines[0]) == (1, f"0 recorded files looked for; 6 more files are {waits}")
+    carry_out(instance, tick(instance))
+    path = tmp_path / "my.cfg"
+    path.write_text(path.read_text().replace("[a1, a3]", "[a1, a2, a3]"))
+    status, lines = told_by(capsys, "heal")
+    assert (status, lines[0]) == (1, f"6 recorded files looked for: every one is there; 3 more files are {waits}")
+    assert reasons(tick(instance)) == {DAY: "selection changed"}
+    watch_only(root)
+    status, lines = told_by(capsys, "heal", "1138")
+    assert status == 1
+    assert lines[1].startswith("01138 is not watched, so no run follows by itself; to fetch the rest: ")
+    assert lines[1].endswith("jwst_download.py --propID 1138 --all_dates")
+
+
+def test_a_file_that_a_run_under_way_will_bring_is_not_called_there(instance, filled, capsys):
+    filled[MISSING].unlink()
+    job = build_defs().resolve_job_def("jwst_download")
+    tags = {"dagster/partition": DAY}
+    instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    status, lines = told_by(capsys, "heal")
+    assert status == 1
+    assert lines == ["0 recorded files looked for; 1 more file is to be downloaded (1 day waits for a run)"]
+
+
+def test_status_says_what_is_in_the_way_of_a_file(instance, root, filled, tmp_path, capsys):
+    for name, is_folder in ((MISSING, True), (CUT, False)):
+        filled[name].unlink()
+        filled[name].mkdir() if is_folder else filled[name].symlink_to(tmp_path)
+    _, lines = told_by(capsys, "status", "--details")
+    assert lines[lines.index("failed:") + 1 :] == [
+        f"  01138/obsnum04/{MISSING}: a folder is there",
+        f"  01138/obsnum04/{CUT}: a symbolic link is there; it is neither followed nor replaced",
+    ]
+
+
+def test_status_and_heal_name_a_refused_file_as_mast_does(archive, instance, root, tmp_path, capsys):
+    (tmp_path / "my.cfg").write_text("filetypes: []\nsca: [a1]\ndate_select: ['2022-04-10']\n")
+    archive.faults.add(Fault("hostile-names", names=("../evil\n.fits",)))
+    carry_out(instance, tick(instance))
+    why = "'../evil\\n.fits': the name that MAST sent cannot be a file name here"
+    _, lines = told_by(capsys, "status", "--details")
+    assert lines[lines.index("refused:") + 1] == f"  {why}"
+    status, lines = told_by(capsys, "heal")
+    assert status == 1
+    assert f"  refused: {why}" in lines
+    assert not any("will be downloaded again" in line for line in lines)
 
 
 def test_heal_restores_the_files_of_a_proposal_that_is_not_watched_and_nothing_else(archive, filled, root, capsys):
@@ -122,7 +251,7 @@ def test_heal_restores_the_files_of_a_proposal_that_is_not_watched_and_nothing_e
     assert states(root) == {"present": 6}
     capsys.readouterr()
     assert main(["heal", "1138", "--read-all"]) == 0
-    assert "6 recorded files looked for: every file is there" in capsys.readouterr().out
+    assert "6 recorded files looked for: every one is there" in capsys.readouterr().out
     assert main(["heal", "999"]) == 2
     assert "Nothing is recorded of 00999" in capsys.readouterr().err
 
@@ -143,7 +272,7 @@ def test_a_forgotten_file_is_fetched_by_nothing_until_that_is_undone(archive, in
     filled[MISSING].unlink()
     assert main(["forget", str(filled[MISSING])]) == 0
     assert f"{MISSING}: forgotten" in capsys.readouterr().out
-    assert "every file is there" in look(instance)["found"]
+    assert "every one is there" in look(instance)["found"]
     assert isinstance(tick(instance), dg.SkipReason)
     assert execute(instance, partition_key=DAY).success
     assert downloads(archive) == []
@@ -164,14 +293,18 @@ def test_forgetting_an_unknown_file_says_so(filled, capsys):
     assert "has a file nonsense.fits" in capsys.readouterr().err
 
 
-def test_an_excluded_file_is_not_restored(archive, instance, filled, tmp_path):
+def test_an_excluded_file_is_neither_restored_nor_missed(archive, instance, filled, root, tmp_path):
     path = tmp_path / "my.cfg"
     path.write_text(f"{path.read_text()}exclude: ['*_00001_nrca1_*']\n")
     filled[MISSING].unlink()
-    assert "every file is there" in look(instance)["found"]
+    assert "every one is there" in look(instance)["found"]
+    assert states(root) == {"present": 5}
     carry_out(instance, tick(instance))
+    assert states(root) == {"present": 5}
     assert downloads(archive) == []
     assert not filled[MISSING].exists()
+    assert main(["status", "--check"]) == 0
+    assert main(["heal"]) == 0
 
 
 def test_files_that_vanish_in_great_number_are_restored_only_when_asked(
@@ -203,7 +336,7 @@ def test_a_folder_that_cannot_be_looked_at_is_not_missing(archive, instance, fil
     folder.rename(folder.with_name("kept"))
     folder.write_text("in the way")
     found = look(instance)
-    assert "every file is there" in found["found"]
+    assert found["found"].startswith("6 recorded files looked for: 4 cannot be looked at")
     assert isinstance(tick(instance), dg.SkipReason)
 
 

@@ -144,6 +144,36 @@ def test_a_configuration_that_selects_says_what_is_missing_whatever_the_last_run
     assert row["missing"] == 1
 
 
+def test_an_excluded_file_is_neither_stale_nor_missing_nor_to_come(folder):
+    files = folder.read_proposal("downloaded_files", "01138")
+    write_changes(folder, files.iloc[:1].assign(kind="content", new_md5="other"))
+    (folder.root / "01138/obsnum04/e_rate.fits").unlink()
+    config = Config(outrootdir=str(folder.root), exclude=["a_*", "c_*", "d_*", "e_*"])
+    (row,) = status(folder, ["01138"], config, NOW).to_dict("records")
+    assert {state.value: row[state] for state in State if row[state]} == {"present": 1, "missing": 1}
+    assert (row["files"], row["bytes_to_come"]) == (2, 100)
+
+
+def test_a_file_that_is_gone_from_mast_is_counted_as_such_while_it_is_on_disk(folder):
+    products = folder.read_proposal("product_table", "01138")
+    folder.write("product_table", products[products["productFilename"] != "a_uncal.fits"], CELLS)
+    files = folder.read_proposal("downloaded_files", "01138")
+    changes = pd.concat([files.iloc[:1].assign(kind="gone"), files.iloc[:1].assign(kind="content", new_md5="other")])
+    write_changes(folder, changes)
+    row = row_of(folder)
+    assert (row["files"], row["gone"], row["stale"], row["missing"]) == (5, 1, 0, 1)
+    (folder.root / "01138/obsnum04/a_uncal.fits").unlink()
+    row = row_of(folder)
+    assert (row["files"], row["gone"], row["missing"]) == (4, 0, 1)
+
+
+def test_a_file_that_a_run_has_found_listed_again_is_gone_no_more(folder):
+    files = folder.read_proposal("downloaded_files", "01138")
+    write_changes(folder, files.iloc[:1].assign(kind="gone"))
+    row = row_of(folder)
+    assert (row["present"], row["gone"]) == (2, 0)
+
+
 def test_many_proposals_have_the_status_that_each_has_alone(folder):
     """Also two that share a file, of which one has it in a folder of its own."""
     names = {"02731": "f_uncal.fits", "01410": "g_uncal.fits", "01411": "g_uncal.fits"}
