@@ -30,9 +30,8 @@ from jwst_mast_assets.records.plain_runs import fetch_files, list_files
 from jwst_mast_assets.records.reports import to_astropy
 from jwst_mast_assets.records.reprocessing import read_changes
 from jwst_mast_assets.records.snapshot import Snapshot
-from jwst_mast_assets.records.status import read_selected, recorded_proposals
+from jwst_mast_assets.records.status import read_states, recorded_proposals
 from jwst_mast_assets.records.steps import Steps
-from jwst_mast_assets.records.upkeep_notes import spoiled_now
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -250,11 +249,8 @@ def holdings(propID: Any = None, /, *, config: Config | None = None, **parameter
         raise NothingRecorded(
             f"{config.root} has no records of {', '.join(missing)}; download something first, or set outrootdir"
         )
-    files = [read_selected(snapshot.store, proposal, config, snapshot.disk) for proposal in wanted]
-    files = pd.concat([part for part in files if len(part)] or files[:1], ignore_index=True)
-    changes = read_changes(snapshot.store)
-    spoiled = spoiled_now(snapshot.store, files, snapshot.disk)
-    return to_astropy(files.assign(state=file_states(files, changes, utc_now(), spoiled)), HELD_TABLE)
+    parts = list(read_states(snapshot.store, wanted, config, utc_now(), snapshot.disk))
+    return to_astropy(pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True), HELD_TABLE)
 
 
 def _configured(config: Config | None, proposals: Any, parameters: dict[str, Any]) -> Config:

@@ -95,6 +95,10 @@ def _interrupt_when_the_parent_is_gone() -> None:
 
 def main() -> None:
     """Act as ``python -m dagster`` with the arguments given, for as long as the parent lives."""
+    # A script's background job ignores Ctrl-C, and so would this and all that it starts. But here SIGINT comes from
+    # the thread, and Dagster also ends at SIGTERM only where it would at SIGINT. A handler is not inherited; not to
+    # ignore is.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_interrupt_when_the_parent_is_gone, daemon=True).start()
     try:
         runpy.run_module("dagster", run_name="__main__", alter_sys=True)

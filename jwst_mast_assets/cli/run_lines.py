@@ -14,6 +14,17 @@ ENDED = {
     dg.DagsterRunStatus.FAILURE: "FAILED",
     dg.DagsterRunStatus.CANCELED: "canceled",
 }
+FROM_OUTSIDE = "This run has been marked as failed from outside the execution context."
+"""What Dagster says of a run that it ended itself; why is in the engine's event before."""
+
+PROCESS_ENDED = "Run execution process for "
+"""In that event if the run's process ended without a word."""
+
+WILL_RETRY = "dagster/will_retry"
+"""The tag that Dagster gives to a run that failed, where it tries such runs again."""
+
+KILLED = "its process ended (killed, or the machine ran out of memory)"
+
 MOST_RUNS = 200
 """Number of runs checked at a time, the latest changes first."""
 
@@ -63,9 +74,23 @@ class RunWatch:
                 told.append(failure.user_failure_data.description)
             elif failure and failure.error:
                 told.append(f"{entry.step_key}: {failure.error.message.strip()}")
-        for entry in [] if told else self.instance.all_logs(run_id, of_type=dg.DagsterEventType.PIPELINE_FAILURE):
-            told.append(entry.dagster_event.message or "" if entry.dagster_event else "")
-        return f": {'; '.join(dict.fromkeys(told))}" if told else ""
+        if told:
+            return f": {'; '.join(dict.fromkeys(told))}"
+        for entry in self.instance.all_logs(run_id, of_type=dg.DagsterEventType.PIPELINE_FAILURE):
+            said = entry.dagster_event.message or "" if entry.dagster_event else ""
+            told.append(self._reason_from_outside(run_id, entry.timestamp) if said == FROM_OUTSIDE else said)
+        return f": {'; '.join(told)}" if told else ""
+
+    def _reason_from_outside(self, run_id: str, failed_at: float) -> str:
+        logged = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        events = [entry.dagster_event for entry in logged if entry.timestamp <= failed_at]
+        said = [event.message for event in events if event and event.message]
+        if not any(PROCESS_ENDED in message for message in said):
+            return said[-1] if said else FROM_OUTSIDE
+        # Read again: the tag comes just after the failure.
+        run = self.instance.get_run_by_id(run_id)
+        again = run is not None and run.tags.get(WILL_RETRY) == "true"
+        return KILLED + ("; it is tried again" if again else "")
 
     def _fetched(self, run_id: str) -> str:
         for entry in self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):

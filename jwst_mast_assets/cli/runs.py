@@ -83,8 +83,14 @@ def trouble_with_home(error: Exception) -> str | None:
     cause = getattr(error, "orig", error)
     if not isinstance(cause, sqlite3.Error):
         return None
+    home = dagster_home()
+    if not home.exists():
+        return (
+            f"The Dagster home {home} is gone; start the command again, which makes a new one. Files that are on disk "
+            "are not affected"
+        )
     return (
-        f"Dagster's records in {dagster_home()} cannot be used ({cause}): is the disk full, or does a quota or "
+        f"Dagster's records in {home} cannot be used ({cause}): is the disk full, or does a quota or "
         "another program block it? Files that are on disk are not affected"
     )
 

@@ -1,8 +1,10 @@
 """``jwst-mast serve``: Dagster's web page and daemon, and the pages of the output folder, until interrupted."""
 
 import argparse
+import ast
 import contextlib
 import datetime as dt
+import itertools
 import json
 import logging
 import logging.handlers
@@ -11,7 +13,6 @@ import re
 import signal
 import subprocess
 import threading
-import urllib.request
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,12 +20,14 @@ from pathlib import Path
 
 import dagster as dg
 
+from jwst_mast_assets.cli.code_watch import CodeWatch, local_opener
 from jwst_mast_assets.cli.dagster_process import dagster_dev
 from jwst_mast_assets.cli.messages import Messages
 from jwst_mast_assets.cli.ports import address_of, free_port
 from jwst_mast_assets.cli.predecessors import check_no_other_daemon, end_runs_of_old_location
 from jwst_mast_assets.cli.run_lines import RunWatch
 from jwst_mast_assets.cli.runs import dagster_home, home_in_use, open_instance, prepare_home
+from jwst_mast_assets.cli.screen import ignore_closed_pipe
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, load_config
 from jwst_mast_assets.mast.errors import JwstMastError
@@ -40,6 +43,17 @@ WORTH_KNOWING = re.compile(r"\w+ \w+ skipped: ((?:Skipped: |No proposal).*)", re
 """Ticks that did nothing although there may be work."""
 
 LAST_LINES = 20
+
+ENDED = re.compile(r"dagster-(webserver|daemon) process shut down unexpectedly with return code (-?\d+)")
+"""What ``dagster dev`` says when it ends because one of its processes has ended."""
+
+NAMES = {"webserver": "web server", "daemon": "daemon"}
+
+FROM_A_RUN = re.compile(r"[-\d]+ [:\d]+ \S+ - dagster - ")
+"""The beginning of a line that a run prints."""
+
+SAYS_NOTHING = re.compile(r"An unexpected exception has occurred|Sensor tick caught an error")
+"""Errors that another sentence reports: that of the end, and Dagster's next one, which names the sensor."""
 
 
 def run_serve(arguments: argparse.Namespace) -> int:
@@ -87,7 +101,7 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0 if it was interrupted, 1 if Dagster ended by itself.
+        0 if it was interrupted, 128 and the number of the signal that ended it, 1 if Dagster ended by itself.
 
     Raises
     ------
@@ -106,7 +120,7 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
     with (
         PagesServer(root, free_port("127.0.0.1", wanted, "--pages-port"), closed_too) as pages,
         open_instance() as instance,
-        _ended_by_signals(),
+        _ended_by_signals() as received,
     ):
         check_no_other_daemon(instance, messages.info)
         for sentence in end_runs_of_old_location(instance):
@@ -119,23 +133,25 @@ def serve(root: Path, folder: Path, arguments: argparse.Namespace) -> int:
                 if not _answers(process, arguments.host, port):
                     return _ended_by_itself(process, log, messages)
                 _report_addresses(messages, instance, root, arguments.host, port, pages.url, log.path)
-                watch = RunWatch(instance)
+                runs, code = RunWatch(instance), CodeWatch(address_of(arguments.host, port))
                 while process.poll() is None:
-                    for line in watch.lines():
+                    for line in itertools.chain(runs.lines(), code.lines()):
                         messages.event(line)
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         process.wait(LOOK)
                 return _ended_by_itself(process, log, messages)
             except KeyboardInterrupt:
-                messages.info("\nStopping Dagster ... (Ctrl-C again stops it at once)")
+                with _without_terminal():
+                    messages.info("\nStopping Dagster ... (Ctrl-C again stops it at once)")
         # So that the next start need not find out whether this daemon is still there.
         instance.wipe_daemon_heartbeats()
         ended = end_lost_runs(
             instance, "jwst-mast serve was stopped; this run is retried when it starts again.", dt.timedelta()
         )
         more = f" {len(ended)} run(s) were interrupted; they resume at the next start." if ended else ""
-        messages.info(f"Stopped.{more}")
-    return 0
+        with _without_terminal():
+            messages.info(f"Stopped.{more}")
+        return 128 + received[0] if received else 0
 
 
 class Log:
@@ -151,11 +167,19 @@ class Log:
         What is worth knowing goes there.
     verbose : bool
         Everything goes to the screen.
+
+    Attributes
+    ----------
+    last : deque of str
+        Of the last lines those that may say why Dagster ended.
+    ended : tuple, optional
+        Which of Dagster's processes ended by itself, and its status.
     """
 
     def __init__(self, process: "subprocess.Popen[str]", path: Path, messages: Messages, verbose: bool) -> None:
         self.path, self.messages = path, messages
         self.last: deque[str] = deque(maxlen=LAST_LINES)
+        self.ended: tuple[str, int] | None = None
         self._verbose = verbose
         self._told = ""
         self._file = logging.handlers.RotatingFileHandler(path, maxBytes=5_000_000, backupCount=2, encoding="utf-8")
@@ -176,29 +200,49 @@ class Log:
         level, logger, text = _parsed(line)
         shown = f"{level} {logger}: {text}" if level else text
         self._file.emit(logging.makeLogRecord({"msg": f"{dt.datetime.now():%Y-%m-%d %H:%M:%S} {shown}"}))
-        self.last.append(shown)
+        if match := ENDED.search(text):
+            self.ended = NAMES[match[1]], int(match[2])
+        says_nothing = level in ("DEBUG", "INFO") or FROM_A_RUN.match(text) or SAYS_NOTHING.match(text)
+        self.last.append("" if says_nothing else shown)
         if self._verbose:
             self.messages.info(shown)
-        elif level in ("ERROR", "CRITICAL"):
-            self.messages.event(f"{text.strip().splitlines()[0]} (details: {self.path})", level="error")
+        elif level in ("ERROR", "CRITICAL") and not says_nothing:
+            what = ": ".join(text.strip().splitlines()[:2])
+            self.messages.event(f"{what} (details: {self.path})", level="error")
         elif (match := WORTH_KNOWING.match(text)) and match[1] != self._told:
             self._told = match[1]
             self.messages.event(self._told)
 
 
 def _parsed(line: str) -> tuple[str, str, str]:
-    """Level, logger and text of a line; a line that is not Dagster's own has only text."""
+    """Level, logger and text of a line; a line that is not Dagster's own has only text.
+
+    An exception's text is in the lines after the first; Dagster logs no traceback as JSON.
+    """
     try:
         entry = json.loads(line)
-        text = "\n".join(filter(None, [entry["event"], entry.get("exception")]))
+        text = "\n".join(filter(None, [entry["event"], _text_of_exception(entry.get("exc_info"))]))
         return entry["level"].upper(), entry["logger"], text
     except (ValueError, KeyError, TypeError, AttributeError):
         return "", "", line
 
 
+def _text_of_exception(info: object) -> str:
+    """What an exception says, of which Dagster logs the representation: ``Exception('...')``."""
+    if not isinstance(info, list) or len(info) < 2:
+        return ""
+    shown = str(info[1])
+    match = re.fullmatch(r"\w+\((.+)\)", shown, re.DOTALL)
+    try:
+        said = ast.literal_eval(match[1]) if match else shown
+        return str(said[0] if isinstance(said, tuple) else said).strip()
+    except (ValueError, SyntaxError):
+        return shown
+
+
 def _answers(process: "subprocess.Popen[str]", host: str, port: int) -> bool:
     """Wait for the page; False if Dagster ended before it answered."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = local_opener()
     for _ in range(2 * START_TIMEOUT):
         try:
             with opener.open(f"{address_of(host, port)}/server_info", timeout=5):
@@ -211,10 +255,13 @@ def _answers(process: "subprocess.Popen[str]", host: str, port: int) -> bool:
 
 
 def _ended_by_itself(process: "subprocess.Popen[str]", log: Log, messages: Messages) -> int:
+    status = process.wait()
     log.finish()
-    for line in log.last:
+    for line in filter(None, log.last):
         messages.error(line)
-    messages.error(f"Dagster stopped unexpectedly (status {process.wait()}); its output is in {log.path}")
+    # Its own status tells nothing then: it ends itself and all that it started by a signal.
+    what = f"its {log.ended[0]} ended, status {log.ended[1]}" if log.ended else f"status {status}"
+    messages.error(f"Dagster stopped unexpectedly ({what}); its output is in {log.path}")
     return 1
 
 
@@ -238,15 +285,34 @@ def _report_addresses(
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Make the signals that end a process shut this one down cleanly."""
-
-    def end(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+def _without_terminal() -> Iterator[None]:
+    """Go on if the terminal is gone, as it is after most SIGHUPs."""
     try:
         yield
+    except OSError:
+        ignore_closed_pipe()
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[list[int]]:
+    """Make the signals that end a process act as Ctrl-C; those that came are in the list.
+
+    A signal that is ignored stays ignored: SIGHUP, under ``nohup``.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, _frame: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    caught = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in caught}
+    try:
+        yield received
+    except KeyboardInterrupt:
+        if received:
+            raise SystemExit(128 + received[0]) from None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -114,7 +114,8 @@ def units(
     logs = "" if log_format == TEXT else f" --log-format {log_format}"
     location = "-m jwst_mast_assets.definitions --location-name jwst_mast_assets"
     commands = {
-        "code": ("code and runs", f"-m dagster code-server start -h 127.0.0.1 -p {code_port} {location}"),
+        # Not "code-server start": if its child, which holds the code, is killed, it goes on without, forever.
+        "code": ("code and runs", f"-m dagster api grpc -h 127.0.0.1 -p {code_port} {location}"),
         "web": ("Dagster's page", f"-m dagster_webserver -h 127.0.0.1 -p {port} -w {_quoted(workspace)}"),
         "daemon": ("sensors, schedules and queue", f"-m dagster._daemon run -w {_quoted(workspace)}"),
     }

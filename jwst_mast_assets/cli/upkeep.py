@@ -92,7 +92,7 @@ def _restore(bad: "pd.DataFrame", config: "Config", store: "TableStore", proposa
     from jwst_mast_assets.records.archive_identity import open_archive
     from jwst_mast_assets.records.restoring import failed_before, restore
 
-    bad = pd.concat([bad, failed_before(store, proposals)], ignore_index=True).drop_duplicates("dataURI")
+    bad = pd.concat([bad, failed_before(store, proposals, config)], ignore_index=True).drop_duplicates("dataURI")
     if bad.empty:
         return 0
     token = config.token.get_secret_value() if config.token else None

@@ -14,6 +14,7 @@ from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.config_reading import fill_in
 from jwst_mast_assets.mast.products import closest_parent_first
+from jwst_mast_assets.mast.selection import is_excluded
 from jwst_mast_assets.records import reports
 from jwst_mast_assets.records.file_states import without_relisted
 from jwst_mast_assets.records.reports import Reports, make_reports, write_reports
@@ -57,6 +58,8 @@ def _read_proposal(snapshot: Snapshot, proposal: str) -> Holdings:
     files = files_to_list(observations, products, recorded, config, disk=snapshot.disk)
     unlisted = files.loc[~tables.among(files["dataURI"], products["dataURI"]), "dataURI"]
     changes = without_relisted(read_changes(store), unlisted)
+    # Nothing is going to fetch another version of a file that is excluded.
+    changes = changes[(changes["kind"] != "content") | ~is_excluded(changes["productFilename"], config)]
     changes = changes[tables.among(changes["dataURI"], files["dataURI"])]
     return Holdings(observations, files, make_reports(observations, files, config), changes)
 

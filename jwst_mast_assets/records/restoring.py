@@ -11,17 +11,23 @@ from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.exclusions import ALL_FILES
 from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.mast.selection import is_excluded
+from jwst_mast_assets.records.forgotten import Forgotten
 from jwst_mast_assets.records.plain_runs import fetch_files, list_files
 from jwst_mast_assets.records.snapshot import Snapshot
 from jwst_mast_assets.records.steps import Steps
 from jwst_mast_assets.records.store import TableStore
 
 
-def failed_before(store: TableStore, proposals: Collection[str]) -> pd.DataFrame:
-    """The selected files of some proposals whose last download failed: ``cell`` and ``dataURI``."""
+def failed_before(store: TableStore, proposals: Collection[str], config: Config) -> pd.DataFrame:
+    """The selected files of some proposals whose last download failed: ``cell`` and ``dataURI``.
+
+    Without those that `config` excludes and those that were forgotten.
+    """
     parts = [store.read_proposal("downloaded_files", proposal) for proposal in proposals]
     files = pd.concat(parts, ignore_index=True)
     failed = tables.is_true(files["selected"]) & files["dl_code"].isin(downloads.FAILURES)
+    failed &= ~is_excluded(files["productFilename"], config) & ~files["dataURI"].isin(list(Forgotten(store).read()))
     return files.loc[failed & files["bytes_on_disk"].isna(), ["cell", "dataURI"]]
 
 

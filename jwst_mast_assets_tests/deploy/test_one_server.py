@@ -3,6 +3,8 @@
 import datetime as dt
 import json
 import os
+import signal
+import subprocess
 
 import dagster as dg
 import sqlalchemy
@@ -11,7 +13,7 @@ from jwst_mast_assets.cli.dagster_process import WORKSPACE_OF_SERVER
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets.defs.pruning import prune
 from jwst_mast_assets_tests.defs.running import DAY, Runner, watch_only
-from jwst_mast_assets_tests.deploy.installation import installation
+from jwst_mast_assets_tests.deploy.installation import CODE, LOCATION, installation
 from jwst_mast_assets_tests.servers import wait_until
 
 
@@ -42,6 +44,42 @@ def test_the_units_carry_out_a_backfill_with_the_executor_that_the_environment_n
     files = sorted(root.glob("01138/**/*.fits"))
     assert len(files) == 30
     assert all(path.read_bytes() == archive.content(path.name) for path in files)
+
+
+def test_code_that_is_killed_ends_its_service_and_is_used_again_once_that_is_started_again(
+    home, archive, tmp_path, monkeypatch
+):
+    root = tmp_path / "data"
+    root.mkdir()
+    monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(root))
+    with installation(tmp_path / "processes") as installed, dg.DagsterInstance.get() as instance:
+        register_proposals(instance, ["01138"])
+        watch_only(root)
+        installed.start_units(WORKSPACE_OF_SERVER)
+
+        def state() -> str:
+            entries = installed.ask(LOCATION)["locationEntries"]
+            return entries[0]["locationOrLoadError"]["__typename"]
+
+        wait_until(lambda: state() == "RepositoryLocation", "the code is loaded")
+        service = installed.processes[CODE]
+        # As the system does when memory runs out, to the process that needs most.
+        os.kill(largest_of(service.pid), signal.SIGKILL)
+        assert service.wait(60) == -signal.SIGKILL
+        wait_until(lambda: state() == "PythonError", "the page has lost the code")
+        assert isinstance(service.args, list)
+        installed.start(CODE, [str(word) for word in service.args])
+        wait_until(lambda: state() == "RepositoryLocation", "the code is loaded again")
+        backfill = installed.backfill([DAY])
+        runs = dg.RunsFilter(tags={"dagster/backfill": backfill})
+        wait_until(lambda: any(run.is_finished for run in instance.get_runs(runs)), "the run ends", 600)
+        assert [run.status for run in instance.get_runs(runs)] == [dg.DagsterRunStatus.SUCCESS]
+
+
+def largest_of(session: int) -> int:
+    """The process of a session that has most memory."""
+    listed = subprocess.run(["ps", "-o", "rss=,pid=", "-g", str(session)], capture_output=True, text=True, check=True)
+    return max(tuple(map(int, line.split())) for line in listed.stdout.splitlines())[1]
 
 
 def test_old_runs_are_removed_from_the_database_except_the_last_of_each_partition(home, archive, tmp_path):
