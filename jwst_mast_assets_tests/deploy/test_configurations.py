@@ -200,11 +200,13 @@ def test_the_helm_values_are_what_dagster_accepts_and_one_machine_has():
     values, single = read("kubernetes/values.yaml"), read("../jwst_mast_assets/dagster.yaml")
     daemon = values["dagsterDaemon"]
     queue = daemon["runCoordinator"]["config"]["customRunCoordinator"]
-    assert {name: queue[name] for name in ("module", "class")} == single["run_coordinator"]
+    coordinator = single["run_coordinator"]
+    assert {name: queue[name] for name in ("module", "class")} == {
+        name: coordinator[name] for name in ("module", "class")
+    }
     accepted = validate_config(Shape(ProposalQueue.config_type()), queue["config"])
     assert accepted.success, accepted.errors
-    limits = single["concurrency"]["runs"]
-    assert queue["config"] == {name: limits[name] for name in queue["config"]}
+    assert queue["config"] == {**single["concurrency"]["runs"], **coordinator["config"]}
     retries = single["run_retries"]
     assert daemon["runRetries"]["maxRetries"] == retries["max_retries"]
     assert daemon["runRetries"]["retryOnAssetOrOpFailure"] == retries["retry_on_asset_or_op_failure"]
