@@ -70,7 +70,8 @@ def test_a_run_whose_process_was_killed_is_reported_plainly_and_tried_again(serv
     served.wait_for(r"00743 2021-08-24: started")
     os.kill(process_of(served, "multiprocessing.spawn"), signal.SIGKILL)
     archive.faults.clear()
-    sentence = r"its process ended \(killed, or the machine ran out of memory\); it is tried again"
+    # Dagster says that it tries again a moment after the failure, which may be too late for the line.
+    sentence = r"its process ended \(killed, or the machine ran out of memory\)"
     served.wait_for(rf"00743 2021-08-24: FAILED in \d+ s: {sentence}")
     served.wait_for(r"00743 2021-08-24: done in \d+ s, 1 file fetched")
 
