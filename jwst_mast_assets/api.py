@@ -208,8 +208,6 @@ def download(
         if chosen is None:
             _warn_of_selection(mast, products, snapshot.store.read("obs_table", steps.cells), config)
         to_fetch = steps.plan(products)
-        for sentence in to_fetch.plan.warnings:
-            mast.warn(sentence)
         table = fetch_files(steps, to_fetch, progress, record_as_current=chosen is None)
         table = table[tables.is_true(table["selected"])].drop_duplicates("dataURI", ignore_index=True)
         if failed := int(table["dl_code"].isin([int(code) for code in downloads.FAILURES]).sum()):

@@ -92,6 +92,7 @@ class Command:
         self.store = self.snapshot.store
         self.token_given = bool(self.archive.token)
         self._unanswered: dict[str, str] = {}
+        self._warned: set[str] = set()
         self._to_download: list[Cell] = []
 
     def run(self, download: bool) -> int:
@@ -110,6 +111,7 @@ class Command:
             self._say(f"{len(self.config.propID)} proposals: {numbers} (to choose observations, use --obsnums)")
         found, warnings = self.asking.observations()
         self._unanswered = dict(self.archive.failures["observations"])
+        self._warned = set(warnings)
         for warning in warnings:
             self.messages.warning(warning)
         for warning in mode_warnings(self.config, found):
@@ -258,6 +260,10 @@ class Command:
                         run_id=run_id,
                     )
                 )
+        for warning in self.archive.warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                self.messages.warning(warning)
         return results
 
     def _dates(self) -> list[str]:

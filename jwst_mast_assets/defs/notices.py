@@ -19,6 +19,7 @@ from jwst_mast_assets.defs.upkeep import jwst_upkeep
 from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.errors import JwstMastError
 from jwst_mast_assets.mast.partition_cells import proposals_of
+from jwst_mast_assets.mast.products import NO_PRODUCTS
 from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records import notices
 from jwst_mast_assets.records.outbox import News, Outbox
@@ -183,7 +184,8 @@ def _short_lists(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
         check = record.asset_check_evaluation
         if check and check.check_name == NO_SUDDEN_FALL and not check.passed:
             lists: Any = check.metadata["short"].value
-            told += map(str, lists)
+            # An observation of which nothing was on record is not listed with less than before.
+            told += [str(each) for each in lists if not str(each).endswith(NO_PRODUCTS)]
     return told
 
 

@@ -1,6 +1,5 @@
 """What a run will fetch, and why: from the table of products, the disk, MAST's checksums and earlier runs."""
 
-import logging
 import os
 import shutil
 import threading
@@ -24,8 +23,6 @@ from jwst_mast_assets.mast.dates import iso_of_mjd, mjd_of, utc_now
 from jwst_mast_assets.mast.errors import ArchiveError, ConfigError, NoRoom
 from jwst_mast_assets.mast.keywords import UNKNOWN, Keywords, ask_keywords
 from jwst_mast_assets.mast.sizes import human_bytes
-
-log = logging.getLogger("jwst_mast_assets.downloads")
 
 GB = 1e9
 
@@ -71,8 +68,6 @@ class Plan:
         dataURI to :class:`Item`, of the selected products.
     disk : Disk
         What is in the folders of the output folder that were looked at.
-    warnings : list of str
-        What could not be found out.
     free : dict
         Folder of each file system that gets files: (bytes to come, bytes free).
     """
@@ -80,7 +75,6 @@ class Plan:
     items: Mapping[str, Item]
     disk: filesystem.Disk
     limit_gb: float | None = None
-    warnings: list[str] = field(default_factory=list)
     free: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -151,8 +145,8 @@ def plan_download(
     config : Config
         ``verify``, ``clobber``, ``skip_check_filesize``, ``Nparallel``, ``max_download_gb``.
     archive : Archive
-        Asked for the checksums of the selected FITS files; if it does not answer, the plan says so in
-        ``warnings`` and continues without them.
+        Asked for the checksums of the selected FITS files; if it does not answer, the plan has the archive
+        warn of it and continues without them.
     known : DataFrame, optional
         ``tables.FILE_TABLE`` of earlier runs.
     disk : Disk, optional
@@ -172,12 +166,10 @@ def plan_download(
     records = on_disk.records(known)
     items = _items(products, config)
     usable = [item for item in items.values() if item.code == Code.NOT_THERE]
-    warnings = []
     try:
         keywords = ask_keywords([item.name for item in usable], archive)
     except ArchiveError as error:
-        warnings.append(f"Files are verified without checksums because MAST's keyword service failed: {error}")
-        log.warning(warnings[0])
+        archive.warn(f"Files are verified without checksums because MAST's keyword service failed: {error}")
         keywords = {}
     for item in usable:
         items[item.uri] = replace(item, keywords=keywords.get(item.name, UNKNOWN))
@@ -194,7 +186,7 @@ def plan_download(
             items[item.uri] = replace(item, reason=None, code=Code.EXCLUSIVE, message=message)
         else:
             items[item.uri] = replace(item, partial=size_of_partial(item.path))
-    return Plan(items, disk, config.max_download_gb, warnings, _room([item for item in items.values() if item.reason]))
+    return Plan(items, disk, config.max_download_gb, _room([item for item in items.values() if item.reason]))
 
 
 def exclusive_message(item: Item, with_token: bool) -> str:

@@ -102,7 +102,12 @@ def _left_out(archive: Archive, found: Collection[str], had: Collection[str]) ->
     lost = sorted(set(had) - set(found) - unanswered(archive))
     if not lost:
         return {}
-    again = ask_keywords(lost, archive)
+    try:
+        again = ask_keywords(lost, archive)
+    except ArchiveUnreachable:
+        raise
+    except ArchiveUnavailable:
+        again = {}
     lost = [name for name in lost if name not in again]
     numbers = Counter(instrument_of(name) for name in had)
     for instrument, files in _by_instrument(lost).items():

@@ -104,7 +104,7 @@ def adopt(folder: Path, config: Config, archive: Archive, warn: Callable[[str], 
     before = steps.store.read("product_table", steps.cells)
     products = list_files(steps, lambda table: _choose(table, before, found))
     to_fetch = steps.plan(products)
-    for sentence in [*to_fetch.plan.warnings, *archive.unsaid()]:
+    for sentence in archive.unsaid():
         warn(sentence)
     known = set(to_fetch.known.loc[to_fetch.known["bytes_on_disk"].notna(), "dataURI"])
     fetch_files(steps, to_fetch, record_as_current=False)

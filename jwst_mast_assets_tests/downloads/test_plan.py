@@ -218,12 +218,14 @@ def test_max_download_gb_is_kept(embedded: EmbeddedArchive, tmp_path: Path) -> N
         fetch(embedded, config_for(tmp_path, max_download_gb=0.0001), CAL, OTHER)
 
 
-def test_without_keywords_the_plan_says_so(embedded: EmbeddedArchive, tmp_path: Path) -> None:
+def test_without_keywords_the_plan_has_the_archive_warn_of_it(embedded: EmbeddedArchive, tmp_path: Path) -> None:
     embedded.faults.add(Fault("error", message="out of order"))
-    plan = plan_for(embedded, config_for(tmp_path), CAL)
+    config, archive = config_for(tmp_path), Archive(embedded.url)
+    plan = plan_download(products_for(embedded, config, [CAL]), config, archive)
     assert plan.n_files == 1
-    assert "without checksums" in plan.warnings[0]
-    assert "out of order" in plan.warnings[0]
+    (warning,) = archive.warnings
+    assert "without checksums" in warning
+    assert "out of order" in warning
 
 
 def test_checksums_are_asked_in_few_queries(embedded: EmbeddedArchive, tmp_path: Path) -> None:
