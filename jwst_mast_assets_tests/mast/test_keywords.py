@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jwst_mast_assets.embedded_archive import EmbeddedArchive
+from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets.embedded_archive.files import ProductFile
 from jwst_mast_assets.mast.archive import Archive
-from jwst_mast_assets.mast.current_keywords import current_keywords
+from jwst_mast_assets.mast.current_keywords import current_keywords, unanswered
 from jwst_mast_assets.mast.keywords import ask_keywords
 from jwst_mast_assets.records.reprocessing import changes_by_keywords
 from jwst_mast_assets_tests.downloads.holdings import CAL, config_for, fetch, small_catalogue
@@ -67,3 +67,23 @@ def test_many_guide_star_files_of_a_program_are_asked_for_by_name(embedded: Embe
     recorded = pd.Series([f"jw01138001001_gs-fg_{stamp:013d}_cal.fits" for stamp in range(1200)], dtype="string")
     current_keywords(Archive(embedded.url), recorded)
     assert services(embedded) == ["GuideStar"] * 3
+
+
+def test_what_a_service_leaves_out_of_one_answer_is_asked_for_again(embedded: EmbeddedArchive) -> None:
+    embedded.faults.add(Fault("short-list", match="Nircam", rows=0, times=1))
+    archive = Archive(embedded.url)
+    found = current_keywords(archive, pd.Series([CAL, MSA]), {CAL, MSA})
+    assert {name: keywords.checksum for name, keywords in found.items()} == {
+        name: embedded.md5(name) for name in (CAL, MSA)
+    }
+    assert (unanswered(archive), archive.warnings) == (set(), [])
+
+
+def test_a_service_that_fails_when_it_is_asked_again_costs_the_others_nothing(embedded: EmbeddedArchive) -> None:
+    embedded.faults.add(Fault("short-list", match="Nircam", rows=0, nth=1))
+    for number in range(2, 9):
+        embedded.faults.add(Fault("error", match="Nircam", nth=number))
+    archive = Archive(embedded.url)
+    found = current_keywords(archive, pd.Series([CAL, MSA]), {CAL, MSA})
+    assert list(found) == [MSA]
+    assert unanswered(archive) == {CAL}
