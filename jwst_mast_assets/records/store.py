@@ -107,7 +107,11 @@ class TableStore:
 
     def has_other_files(self) -> bool:
         """Whether the output folder has anything but records."""
-        return self.root.is_dir() and any(path.name != STATE_FOLDER for path in self.root.iterdir())
+        try:
+            return any(path.name != STATE_FOLDER for path in self.root.iterdir())
+        except OSError:
+            # Not there, no folder, or closed to us.
+            return False
 
     def where(self, asset: str) -> str:
         """The path or address of an asset's tables, for people."""

@@ -122,6 +122,22 @@ def test_lists_that_are_suddenly_short_are_reported_once_a_day(archive, runner, 
     assert "What is on record is kept" in message["message"]
 
 
+def test_observations_without_products_so_far_are_a_failed_check_and_not_less_than_before(
+    archive, runner, receiver, instance
+):
+    archive.faults.add(Fault("short-list", match="Products", rows=0))
+    result = runner.run()
+    (check,) = [
+        each
+        for each in result.get_asset_check_evaluations()
+        if (each.asset_key.path[-1], each.check_name) == ("product_table", "no_sudden_fall")
+    ]
+    assert not check.passed
+    assert "MAST lists no products of it yet" in str(check.metadata["short"].value)
+    told(result, instance)
+    assert [message for message in receiver.received if "less" in message["title"]] == []
+
+
 def test_no_row_at_all_of_proposals_with_data_is_reported_and_believed_by_nothing(
     archive, runner, receiver, instance, monkeypatch
 ):
