@@ -104,12 +104,13 @@ def select(
     files = holdings.files_to_list(observations, products, recorded, look, disk=disk)
     # What the user has deleted on purpose is not missing either.
     files = files[~files["dataURI"].isin(list(Forgotten(store).read()))]
-    brought = files["dataURI"].isin(recorded.loc[recorded["bytes_on_disk"].notna(), "dataURI"])
-    files = files[tables.is_true(files["selected"]) | brought]
-    # What MAST no longer lists, or is excluded, is not missing: there is nothing to fetch.
     there, listed = files["dl_code"].isin(codes_of(*ON_DISK)), files["dataURI"].isin(products["dataURI"])
-    unlisted = frozenset(files.loc[there & ~listed, "dataURI"])
-    files = files[there | (listed & ~selection.is_excluded(files["productFilename"], config))].reset_index(drop=True)
+    selected, excluded = tables.is_true(files["selected"]), selection.is_excluded(files["productFilename"], config)
+    brought = files["dataURI"].isin(recorded.loc[recorded["bytes_on_disk"].notna(), "dataURI"])
+    kept = there & (selected | brought)
+    unlisted = frozenset(files.loc[kept & ~listed, "dataURI"])
+    # What MAST no longer lists, or is no longer selected, is not missing: nothing is going to fetch it.
+    files = files[kept | (selected & listed & ~excluded)].reset_index(drop=True)
     wanted = observations.drop_duplicates("obsid")
     wanted = owner(wanted[tables.is_true(wanted["wanted"])]).value_counts()
     return Selected(proposals, files, {str(one): int(n) for one, n in wanted.items()}, unlisted)

@@ -144,6 +144,16 @@ def test_a_configuration_that_selects_says_what_is_missing_whatever_the_last_run
     assert row["missing"] == 1
 
 
+def test_a_file_of_an_earlier_selection_counts_while_it_is_there_and_is_not_missing_when_it_was_deleted(folder):
+    assert row_of(folder)["files"] == 5
+    (folder.root / "01138/obsnum04/e_rate.fits").unlink()
+    row = row_of(folder)
+    assert (row["files"], row["missing"]) == (4, 1)
+    config = Config.from_mapping({"outrootdir": str(folder.root), "filetypes": ["uncal", "rate"]})
+    (row,) = status(folder, ["01138"], config, NOW).to_dict("records")
+    assert (row["files"], row["missing"]) == (5, 2)
+
+
 def test_an_excluded_file_is_neither_stale_nor_missing_nor_to_come(folder):
     files = folder.read_proposal("downloaded_files", "01138")
     write_changes(folder, files.iloc[:1].assign(kind="content", new_md5="other"))
