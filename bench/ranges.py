@@ -2,7 +2,8 @@
 
     python bench/ranges.py [--proposals 60] [--days 5] [--spacing 2]
 
-Runs are carried out in this process, one after the other; started by a daemon each costs about two seconds more.
+Runs are carried out in this process, one after the other; started by a daemon (`bench/at_once.py`) each costs about two
+seconds more.
 """
 
 import argparse
@@ -31,18 +32,24 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=5)
     parser.add_argument("--spacing", type=int, default=2, help="days from one day with data to the next")
     arguments = parser.parse_args()
-    catalogue = Catalogue()
-    numbers = list(range(5000, 5000 + arguments.proposals))
-    for number in numbers:
-        days = [FIRST + number % 90 + n * arguments.spacing for n in range(arguments.days)]
-        for n, day in enumerate(days):
-            catalogue.add(Observation(number, n + 1, day, ("nrca1",)), Program(number, "bench", "x"))
+    catalogue, proposals = many_proposals(arguments.proposals, arguments.days, arguments.spacing)
     with EmbeddedArchive(catalogue) as archive:
         os.environ["MAST_SERVER"] = archive.url
         for title, most in (("a run per day", 1), ("days in ranges", run_requests.MOST_DAYS)):
             run_requests.MOST_DAYS = most
             with tempfile.TemporaryDirectory() as folder:
-                print(f"{title}: {measured(Path(folder), [f'{number:05d}' for number in numbers])}", flush=True)
+                print(f"{title}: {measured(Path(folder), proposals)}", flush=True)
+
+
+def many_proposals(count: int, days: int, spacing: int) -> tuple[Catalogue, list[str]]:
+    """Proposals with an observation on each of some days."""
+    catalogue = Catalogue()
+    numbers = range(5000, 5000 + count)
+    for number in numbers:
+        for n in range(days):
+            day = FIRST + number % 90 + n * spacing
+            catalogue.add(Observation(number, n + 1, day, ("nrca1",)), Program(number, "bench", "x"))
+    return catalogue, [f"{number:05d}" for number in numbers]
 
 
 def measured(folder: Path, proposals: list[str]) -> str:

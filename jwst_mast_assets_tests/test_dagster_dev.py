@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from playwright.sync_api import Locator, Page, expect
 
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
@@ -120,9 +120,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("dagster_dev")
     home, data = folder / "home", folder / "data"
     home.mkdir()
-    ours = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
-    ours["run_coordinator"]["config"] = {"dequeue_interval_seconds": 1}
-    (home / "dagster.yaml").write_text(yaml.safe_dump(ours))
+    shutil.copy(REPOSITORY / "dagster.yaml", home)
     (folder / "my.cfg").write_text(f"outrootdir: {data}\nsensor_interval: 30\nfiletypes: [_uncal.fits, _i2d.jpg]\n")
     with EmbeddedArchive() as archive:
         environment = {

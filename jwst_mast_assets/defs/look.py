@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from jwst_mast_assets.defs.attempts import under_way
 from jwst_mast_assets.defs.failures import situation
 from jwst_mast_assets.defs.partitions import check_grid, proposals, registered_proposals
 from jwst_mast_assets.defs.run_requests import Requests, run_requests
@@ -33,7 +34,10 @@ from jwst_mast_assets.records.relisting import Relisting
 from jwst_mast_assets.records.store import TableStore
 
 MOST_REQUESTS = 50
-"""Runs that one tick requests; the rest follow as these end."""
+"""Runs of the sensor that may be under way; the rest follow as these end."""
+
+MOST_HELD = 4 * MOST_REQUESTS
+"""Proposals that a cursor names; more are found again when their turn comes."""
 
 MOST_EXCLUDED = 5
 """How many proposals are named for which the configuration excludes everything."""
@@ -67,6 +71,11 @@ class Look:
         self.watched = watched_proposals(instance, self.ledger.store, config)
         self.before = _read(cursor)
         self.next = now
+        held = self.before.get("held", "").split()
+        self.held = [proposal for proposal in held if proposal in self.watched or config.watch == "all"]
+        """Proposals with days for which there was no room among the runs under way."""
+        self.asked_first: list[str] = []
+        """Those of them for which there is room now."""
         self.changed: dict[Cell, DueCell] = {}
         """Days whose observations have changed, or that were not completed."""
         self.listed_again: dict[Cell, DueCell] = {}
@@ -81,10 +90,16 @@ class Look:
     def cursor(self) -> str:
         """For the next tick."""
         known = {"next": iso_second(self.next), "watched": self._digest()}
+        if self.held:
+            known["held"] = " ".join(self.held[:MOST_HELD])
         return json.dumps({**known, "all": self.before.get("all", "")} if self.config.watch == "all" else known)
 
     def waits(self) -> str | None:
         """Why nothing is asked in this tick."""
+        if self.held:
+            room = MOST_REQUESTS - under_way(self.instance).requested_by.get("", 0)
+            # Not for each run that ends: a look costs MAST a query.
+            self.asked_first = self.held[:room] if room >= MOST_REQUESTS / 2 else []
         due = _moment(self.before.get("next"))
         if due is None or self.before.get("watched") != self._digest():
             return None
@@ -92,10 +107,14 @@ class Look:
         if self.now >= due - self._slack() or due - self.now > 2 * self._interval():
             return None
         self.next = due
-        return f"Nothing is asked before {due:%H:%M:%S} (UTC)."
+        if self.asked_first:
+            return None
+        waiting = f"; {counted(len(self.held), 'proposal')} with more days to come, as runs end" if self.held else ""
+        return f"Nothing is asked before {due:%H:%M:%S} (UTC){waiting}."
 
     def postpone(self) -> str:
         """The cursor after MAST did not answer at all."""
+        self.held = []
         self.next = self.now + dt.timedelta(seconds=self.interval)
         return self.cursor
 
@@ -116,7 +135,9 @@ class Look:
             )
             return dg.SkipReason(reason), unusable_keys(self.instance)
         pace = self.ledger.pace()
-        rotation = Rotation(pace, self.watched, self.ledger.asked(), self.now, self.interval, not self.before)
+        rotation = Rotation(
+            pace, self.watched, self.ledger.asked(), self.now, self.interval, not self.before, self.asked_first
+        )
         with_token = archive.token is not None
         relisting = Relisting(self.ledger, self.now)
 
@@ -150,7 +171,8 @@ class Look:
             # Days outside the partitions are named in the tick; they are not to come.
             days = (self.config.first_day, self.now.date())
             to_come = [item.cell.key for item in self._due() if item.unlisted and days[0] <= item.cell.day <= days[1]]
-            self.ledger.note_to_come(to_come, {*rotation.asked, *self.found}, {*self.watched, *self.found}, self.now)
+            asked = {*rotation.asked, *self.found}
+            self.ledger.note_to_come(to_come, asked, {*self.watched, *asked}, self.now)
         self._set_next(rotation)
         return self._result(archive, rotation, number)
 
@@ -168,7 +190,10 @@ class Look:
 
     def _set_next(self, rotation: Rotation) -> None:
         many = rotation.interval > self.interval
-        self.next = self.now if rotation.left or many else self.now + self._interval()
+        if rotation.left or many:
+            self.next = self.now
+        elif self.next <= self.now:
+            self.next = self.now + self._interval()
 
     def _result(self, archive: Archive, rotation: Rotation, number: int) -> tuple[TickResult, list[str]]:
         skipped = unusable_keys(self.instance)
@@ -187,6 +212,8 @@ class Look:
         self._note_emptied()
         asked, new = self._requests(skipped)
         skipped += asked.skipped
+        earlier = [proposal for proposal in self.held if proposal not in {*rotation.asked, *self.found}]
+        self.held = list(dict.fromkeys([*earlier, *asked.held]))
         if self.ledger.store.state.exists():
             self.ledger.note_skipped([*self._still_said(rotation), *skipped])
         if asked.runs or new:

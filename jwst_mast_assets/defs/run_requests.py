@@ -56,6 +56,8 @@ class Requests(NamedTuple):
     """When the first of those that wait for their next attempt is tried again."""
     stuck: int = 0
     """Those of them that have no next attempt unless what failed changes."""
+    held: Sequence[str] = ()
+    """The proposals of which a run could start if `most` allowed it, in the order of these runs."""
 
 
 class _Try(NamedTuple):
@@ -124,13 +126,21 @@ def run_requests(
         # Each run would fail by itself, and report it.
         skipped = [*skipped, f"nothing is requested while the disk is full ({human_bytes(around.free)} free)"]
         chosen = []
+    held: list[list[_Try]] = []
+    if most is not None:
+        room = max(most - busy.requested_by.get(by, 0), 0)
+        chosen, held = chosen[:room], chosen[room:]
     if store and "mast" in Outbox(store).outages(now):
         # One run shows whether MAST answers again; the others would only fail, too.
-        most = 1 if most is None else min(most, 1)
-    if most is not None:
-        chosen = chosen[: max(most - busy.requested_by.get(by, 0), 0)]
-    runs = [_request(each, by) for each in chosen]
-    return Requests(runs, len(items) - sum(map(len, chosen)), skipped, min(later, default=None), stuck)
+        chosen, held = chosen[: max(1 - busy.requested_by.get(by, 0), 0)], []
+    return Requests(
+        [_request(each, by) for each in chosen],
+        len(items) - sum(map(len, chosen)),
+        skipped,
+        min(later, default=None),
+        stuck,
+        list(dict.fromkeys(members[0].item.cell.proposal for members in held)),
+    )
 
 
 def _ranges(ready: Iterable[_Try], obstacles: Collection[str]) -> list[list[_Try]]:

@@ -8,7 +8,7 @@ is in ``<root>/.jwst_mast_assets/ledger/pace.json``.
 import datetime as dt
 import math
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -146,6 +146,8 @@ class Rotation:
         Seconds between two comparisons of a proposal (``sensor_interval``).
     everything : bool
         Whether to ask about all of them, whenever they were compared last.
+    first : sequence of str
+        Proposals to ask about before all others, watched or not, whenever they were compared last.
     """
 
     def __init__(
@@ -156,6 +158,7 @@ class Rotation:
         now: dt.datetime,
         least: float,
         everything: bool = False,
+        first: Sequence[str] = (),
     ) -> None:
         self.pace, self._now = pace, now
         pace.rows = {proposal: rows for proposal, rows in pace.rows.items() if proposal in set(watched)}
@@ -168,7 +171,7 @@ class Rotation:
         self.interval = pace.interval(watched, least)
         self._least = least
         self._slack = min(30.0, least / 4)
-        owed = self._owed(everything)
+        owed = [*first, *(proposal for proposal in self._owed(everything) if proposal not in set(first))]
         suspects = [[proposal for proposal in group if proposal in self._ages] for group in pace.suspects]
         self._suspects = deque(group for group in suspects if group)
         asked_first = {proposal for group in self._suspects for proposal in group}
@@ -260,13 +263,16 @@ class Rotation:
         order = sorted(self._ages, key=lambda proposal: -self._ages[proposal])
         if everything:
             return order
+        if self.interval <= self._least:
+            # Few proposals, which one query can take together: so those asked about out of turn stay with the others.
+            return [proposal for proposal in order if self._ages[proposal] >= self._least / 2]
         restless = set(self.pace.restless)
         owed = [
             proposal
             for proposal in order
             if self._ages[proposal] >= (self._least if proposal in restless else self.interval) - self._slack
         ]
-        if self.interval > self._least and order:
+        if order:
             # Many proposals: a share in each tick, so that they are spread evenly.
             share = self.pace.rows_of(order) * min(self._ages[order[-1]], LONGEST / 12) / self.interval
             chosen, rows = dict.fromkeys(owed), self.pace.rows_of(owed)

@@ -174,6 +174,68 @@ def test_a_few_proposals_are_asked_about_once_per_interval_and_a_new_one_at_the_
     assert asked(many) == [PROPOSALS[2]]
 
 
+def begin(instance: dg.DagsterInstance, result: Any) -> list[dg.DagsterRun]:
+    """Start the runs that a tick requests; none of them does anything."""
+    job = build_defs().resolve_job_def("jwst_download")
+    started = dg.DagsterRunStatus.STARTED
+    return [
+        instance.create_run_for_job(job, tags={"dagster/partition": each.partition_key, **each.tags}, status=started)
+        for each in result.run_requests
+    ]
+
+
+def test_what_there_was_no_room_for_follows_as_runs_end_and_only_that_is_asked_about(
+    many, daemon, instance, monkeypatch
+):
+    monkeypatch.setattr("jwst_mast_assets.defs.look.MOST_REQUESTS", 4)
+    watch_only(daemon.ledger.store.root, *PROPOSALS[:10])
+    runs = begin(instance, daemon.tick())
+    assert len(runs) == 4
+    many.clear_requests()
+    assert "6 proposals with more days to come, as runs end" in daemon.tick().skip_message
+    instance.report_run_canceled(runs[0])
+    assert "6 proposals" in daemon.tick().skip_message  # one place is not worth a query
+    assert many.requests == []
+    instance.report_run_canceled(runs[1])
+    runs += begin(instance, daemon.tick())
+    assert len(runs) == 6
+    proposals = [run.tags["dagster/partition"][-5:] for run in runs]
+    assert sorted(asked(many)) == sorted(proposals[4:])
+    assert len(set(proposals)) == 6
+    # The next look at the others keeps its time.
+    daemon.now = START + dt.timedelta(minutes=10)
+    many.clear_requests()
+    daemon.tick()
+    assert {*PROPOSALS[:10]} - {*proposals[4:]} <= {*asked(many)}
+
+
+def test_a_proposal_that_waits_for_room_is_forgotten_when_it_is_no_longer_watched(many, daemon, instance, monkeypatch):
+    monkeypatch.setattr("jwst_mast_assets.defs.look.MOST_REQUESTS", 1)
+    watch_only(daemon.ledger.store.root, *PROPOSALS[:2])
+    (run,) = begin(instance, daemon.tick())
+    left = run.tags["dagster/partition"][-5:]
+    watch_only(daemon.ledger.store.root, left)
+    many.clear_requests()
+    instance.report_run_canceled(run)
+    daemon.tick()
+    daemon.now += dt.timedelta(minutes=10)
+    daemon.tick()
+    assert {*asked(many)} == {left}
+
+
+def test_without_mast_what_waits_for_room_is_not_asked_about_in_every_tick(many, daemon, instance, monkeypatch):
+    monkeypatch.setattr("jwst_mast_assets.defs.look.MOST_REQUESTS", 1)
+    watch_only(daemon.ledger.store.root, *PROPOSALS[:2])
+    (run,) = begin(instance, daemon.tick())
+    instance.report_run_canceled(run)
+    many.faults.add(Fault("status", endpoint="invoke", status=503))
+    assert "HTTP status 503" in daemon.tick().skip_message
+    many.clear_requests()
+    for _ in range(9):
+        assert "Nothing is asked before" in daemon.tick().skip_message
+    assert many.requests == []
+
+
 def test_a_thousand_proposals_share_the_bytes_of_a_day_and_wait_no_hour():
     watched = [f"{number:05d}" for number in range(1000)]
     known = Pace(seconds=80.0, seconds_of_rows=20_000.0, bytes_per_row=130.0, rows=dict.fromkeys(watched, 300))

@@ -1,6 +1,7 @@
 """A database for a module's tests, and homes that use it as the ready configurations do."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from jwst_mast_assets.embedded_archive import EmbeddedArchive, Fault
 from jwst_mast_assets_tests.archives import NOW
-from jwst_mast_assets_tests.deploy.configurations import DEPLOY, copy_configuration
+from jwst_mast_assets_tests.deploy.configurations import DEPLOY
 from jwst_mast_assets_tests.deploy.sixty_partitions import LIMIT
 from jwst_mast_assets_tests.servers import postgresql
 
@@ -26,7 +27,7 @@ def home(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.setenv("JWST_POSTGRES_URL", database)
     folder = Path(os.environ["DAGSTER_HOME"])
     folder.mkdir()
-    copy_configuration(DEPLOY / "one-server", folder)
+    shutil.copy(DEPLOY / "one-server" / "dagster.yaml", folder)
     return folder
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import time
 from itertools import pairwise
@@ -14,7 +15,7 @@ from jwst_mast_assets.cli.dagster_process import WORKSPACE_OF_SERVER
 from jwst_mast_assets.defs import lost_runs
 from jwst_mast_assets.defs.partitions import register_proposals
 from jwst_mast_assets_tests.defs.running import watch_only
-from jwst_mast_assets_tests.deploy.configurations import DEPLOY, copy_configuration
+from jwst_mast_assets_tests.deploy.configurations import DEPLOY
 from jwst_mast_assets_tests.deploy.installation import Installation, installation
 from jwst_mast_assets_tests.deploy.sixty_partitions import (
     KEYS,
@@ -56,7 +57,7 @@ def test_a_backfill_through_two_workers_of_which_one_is_killed_gets_every_file_o
 ):
     home = Path(os.environ["DAGSTER_HOME"])
     home.mkdir()
-    copy_configuration(DEPLOY / "workers", home)
+    shutil.copy(DEPLOY / "workers" / "dagster.yaml", home)
     monkeypatch.setenv("JWST_POSTGRES_URL", database)
     with redis() as queue, installation(tmp_path / "processes") as installed:
         monkeypatch.setenv("JWST_CELERY_BROKER", queue)
