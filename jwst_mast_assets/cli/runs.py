@@ -123,6 +123,38 @@ def home_in_use(home: Path) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def records_in_use(records: Path) -> Iterator[None]:
+    """Keep a second ``serve``, with another home, from an output folder: both would request every run.
+
+    Parameters
+    ----------
+    records : Path
+        ``<root>/.jwst_mast_assets``. If it is not there, as when a disk is not mounted, it is left alone.
+
+    Raises
+    ------
+    JwstMastError
+        If one is running.
+    """
+    lock = filelock.FileLock(records / "serve.lock")
+    try:
+        if records.exists():
+            lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise JwstMastError(
+            f"jwst-mast serve is already running for the output folder {records.parent}, with another Dagster home or "
+            "on another machine; stop that first, or it would fetch everything twice"
+        ) from None
+    except (OSError, NotImplementedError):
+        # A disk without locks, or one that cannot be written, which a run reports.
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def prepare_home(home: Path) -> None:
     """Give a Dagster home its settings (limits, retries, no telemetry): a new one, and one that Dagster made without.
 

@@ -26,7 +26,7 @@ from jwst_mast_assets.cli.messages import Messages
 from jwst_mast_assets.cli.ports import address_of, free_port
 from jwst_mast_assets.cli.predecessors import check_no_other_daemon, end_runs_of_old_location
 from jwst_mast_assets.cli.run_lines import RunWatch
-from jwst_mast_assets.cli.runs import dagster_home, home_in_use, open_instance, prepare_home
+from jwst_mast_assets.cli.runs import dagster_home, home_in_use, open_instance, prepare_home, records_in_use
 from jwst_mast_assets.cli.screen import ignore_closed_pipe
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config, load_config
@@ -61,13 +61,14 @@ def run_serve(arguments: argparse.Namespace) -> int:
     # The definitions read the environment when they are imported.
     from jwst_mast_assets.defs.daemon_config import check_folder_is_set
     from jwst_mast_assets.records.archive_identity import open_archive
+    from jwst_mast_assets.records.store import TableStore
 
     config = load_config()
     check_folder_is_set(config)
     open_archive(config.root)
     home = dagster_home()
     prepare_home(home)
-    with home_in_use(home):
+    with home_in_use(home), records_in_use(TableStore(config.root).state):
         _rebuild_if_lost(config, Messages("jwst-mast", arguments.log_format))
         return serve(config.root, Path.cwd(), arguments)
 

@@ -19,10 +19,12 @@ import requests
 
 from jwst_mast_assets.cli.main import main
 from jwst_mast_assets.cli.run_lines import RunWatch, cells_in_words
-from jwst_mast_assets.cli.runs import prepare_home
+from jwst_mast_assets.cli.runs import prepare_home, records_in_use
 from jwst_mast_assets.defs.home import home_warning
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
 from jwst_mast_assets.mast.commands import suggest
+from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.watched import WatchList
 
 BIN = Path(sys.executable).parent
 PATIENCE = 180
@@ -163,6 +165,15 @@ def test_a_second_one_on_the_same_home_is_refused(served):
     assert done.returncode == 2
     assert f"already running with the Dagster home {served.environment['DAGSTER_HOME']}" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_second_one_on_the_same_output_folder_is_refused_whatever_its_home(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JWSTDOWNLOAD_OUTDIR", str(tmp_path / "data"))
+    WatchList(TableStore(tmp_path / "data")).add(["01138"])
+    with records_in_use(TableStore(tmp_path / "data").state):
+        assert main(["serve", "--port", "0"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"already running for the output folder {tmp_path / 'data'}, with another Dagster home" in line
 
 
 @pytest.mark.parametrize("option", ["--port", "--pages-port"])
