@@ -144,7 +144,7 @@ def records_in_use(records: Path) -> Iterator[None]:
     except filelock.Timeout:
         raise JwstMastError(
             f"jwst-mast serve is already running for the output folder {records.parent}, with another Dagster home or "
-            "on another machine; stop that first, or it would fetch everything twice"
+            "on another machine; stop that one first, as two would fetch everything twice"
         ) from None
     except (OSError, NotImplementedError):
         # A disk without locks, or one that cannot be written, which a run reports.

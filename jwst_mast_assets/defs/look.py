@@ -109,7 +109,7 @@ class Look:
         self.next = due
         if self.asked_first:
             return None
-        waiting = f"; {counted(len(self.held), 'proposal')} with more days to come, as runs end" if self.held else ""
+        waiting = f"; more days of {counted(len(self.held), 'proposal')} follow as runs end" if self.held else ""
         return f"Nothing is asked before {due:%H:%M:%S} (UTC){waiting}."
 
     def postpone(self) -> str:

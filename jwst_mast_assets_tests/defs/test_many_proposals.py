@@ -192,7 +192,7 @@ def test_what_there_was_no_room_for_follows_as_runs_end_and_only_that_is_asked_a
     runs = begin(instance, daemon.tick())
     assert len(runs) == 4
     many.clear_requests()
-    assert "6 proposals with more days to come, as runs end" in daemon.tick().skip_message
+    assert "more days of 6 proposals follow as runs end" in daemon.tick().skip_message
     instance.report_run_canceled(runs[0])
     assert "6 proposals" in daemon.tick().skip_message  # one place is not worth a query
     assert many.requests == []
