@@ -1,6 +1,7 @@
 """The download endpoint: whole files and byte ranges, streamed, with what the faults make of them."""
 
 import re
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from email.utils import formatdate
@@ -66,7 +67,7 @@ class Download:
         if fault.etag == "weak":
             return f"W/{self.file.etag}"
         if fault.etag == "changing":
-            return f'"{id(self):x}"'
+            return f'"{secrets.token_hex(8)}"'
         return fault.etag
 
     def _extent(self) -> tuple[int, int, int]:

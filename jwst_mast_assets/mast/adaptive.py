@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from jwst_mast_assets.mast.errors import ArchiveUnavailable, ArchiveUnreachable
@@ -80,7 +81,8 @@ SIZES: dict[str, Size] = {}
 """What works, by kind of query, for the lifetime of the process."""
 
 
-class Answers(NamedTuple, Generic[Item, Reply]):
+@dataclass(frozen=True)
+class Answers(Generic[Item, Reply]):
     """The answers, and what was not answered."""
 
     replies: list[Reply]
