@@ -21,7 +21,8 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/basedpyright
+	@if $(BIN)/python -c "import sys; sys.exit(sys.version_info < (3, 11))"; then $(BIN)/basedpyright; \
+	else echo "Types are not checked with Python 3.10, for which there are only older stubs of pandas."; fi
 	DAGSTER_HOME=$(CURDIR) $(BIN)/dg check defs
 	$(BUILD_DOCS) --quiet
 

@@ -223,7 +223,7 @@ def _table(
     rows = {uri: _row(plan.items[uri], outcomes.get(uri)) for uri in chosen.dropna().unique()}
     told = chosen.map(rows).map(lambda row: row if isinstance(row, dict) else NAMELESS)
     told = pd.DataFrame(told.tolist(), columns=RESULT_COLUMNS, index=chosen.index, dtype=object)
-    told = told.assign(dl_str=told["dl_code"].map(word), bytes_fetched=told["bytes_fetched"].fillna(0))
+    told = told.assign(dl_str=told["dl_code"].map(word), bytes_fetched=told["bytes_fetched"].astype("Int64").fillna(0))
     told = tables.conform(told.where(told.notna(), None), {name: tables.FILE_TABLE[name] for name in RESULT_COLUMNS})
     for name in RESULT_COLUMNS:
         table.loc[selected, name] = told[name]
