@@ -212,7 +212,8 @@ class Look:
         self._note_emptied()
         asked, new = self._requests(skipped)
         skipped += asked.skipped
-        earlier = [proposal for proposal in self.held if proposal not in {*rotation.asked, *self.found}]
+        done = {*rotation.asked, *rotation.failed, *self.found}
+        earlier = [proposal for proposal in self.held if proposal not in done]
         self.held = list(dict.fromkeys([*earlier, *asked.held]))
         if self.ledger.store.state.exists():
             self.ledger.note_skipped([*self._still_said(rotation), *skipped])

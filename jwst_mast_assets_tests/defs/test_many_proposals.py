@@ -236,6 +236,22 @@ def test_without_mast_what_waits_for_room_is_not_asked_about_in_every_tick(many,
     assert many.requests == []
 
 
+def test_a_proposal_that_waits_for_room_and_fails_is_not_asked_about_in_every_tick(many, daemon, instance, monkeypatch):
+    monkeypatch.setattr("jwst_mast_assets.defs.look.MOST_REQUESTS", 2)
+    watch_only(daemon.ledger.store.root, *PROPOSALS[:4])
+    runs = begin(instance, daemon.tick())
+    (failing, other) = sorted({*PROPOSALS[:4]} - {run.tags["dagster/partition"][-5:] for run in runs})
+    for run in runs:
+        instance.report_run_canceled(run)
+    many.faults.add(Fault("error", among=(failing.lstrip("0"),), message="Out of memory"))
+    (run,) = begin(instance, daemon.tick())
+    assert run.tags["dagster/partition"].endswith(other)
+    assert any(note.startswith(failing) for note in daemon.ledger.skipped())
+    many.clear_requests()
+    assert "Nothing is asked before" in daemon.tick().skip_message
+    assert many.requests == []
+
+
 def test_a_thousand_proposals_share_the_bytes_of_a_day_and_wait_no_hour():
     watched = [f"{number:05d}" for number in range(1000)]
     known = Pace(seconds=80.0, seconds_of_rows=20_000.0, bytes_per_row=130.0, rows=dict.fromkeys(watched, 300))
