@@ -5,7 +5,6 @@
 The first version, which had a run for each day, took 841 s for 300 days of 60 proposals (2 cores).
 """
 
-import argparse
 import contextlib
 import os
 import signal
@@ -17,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-from ranges import many_proposals
+from ranges import many_proposals, options
 
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
 from jwst_mast_assets.records.store import TableStore
@@ -29,11 +28,7 @@ FIRST_VERSION = 841 / 300
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--proposals", type=int, default=60)
-    parser.add_argument("--days", type=int, default=5)
-    parser.add_argument("--spacing", type=int, default=2, help="days from one day with data to the next")
-    arguments = parser.parse_args()
+    arguments = options(__doc__)
     catalogue, proposals = many_proposals(arguments.proposals, arguments.days, arguments.spacing)
     days = arguments.proposals * arguments.days
     with EmbeddedArchive(catalogue) as archive, tempfile.TemporaryDirectory() as name:

@@ -27,11 +27,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--proposals", type=int, default=60)
-    parser.add_argument("--days", type=int, default=5)
-    parser.add_argument("--spacing", type=int, default=2, help="days from one day with data to the next")
-    arguments = parser.parse_args()
+    arguments = options(__doc__)
     catalogue, proposals = many_proposals(arguments.proposals, arguments.days, arguments.spacing)
     with EmbeddedArchive(catalogue) as archive:
         os.environ["MAST_SERVER"] = archive.url
@@ -39,6 +35,15 @@ def main() -> None:
             run_requests.MOST_DAYS = most
             with tempfile.TemporaryDirectory() as folder:
                 print(f"{title}: {measured(Path(folder), proposals)}", flush=True)
+
+
+def options(description: str | None) -> argparse.Namespace:
+    """How many proposals and days."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--proposals", type=int, default=60)
+    parser.add_argument("--days", type=int, default=5)
+    parser.add_argument("--spacing", type=int, default=2, help="days from one day with data to the next")
+    return parser.parse_args()
 
 
 def many_proposals(count: int, days: int, spacing: int) -> tuple[Catalogue, list[str]]:

@@ -4,7 +4,7 @@ import datetime as dt
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -109,18 +109,12 @@ def home_in_use(home: Path) -> Iterator[None]:
     JwstMastError
         If one is running.
     """
-    lock = filelock.FileLock(home / "jwst_mast_assets_serve.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise JwstMastError(
-            f"jwst-mast is already running with the Dagster home {home}; stop that first, or set DAGSTER_HOME "
-            "(for dev and demo --folder) to another folder"
-        ) from None
-    try:
+    refusal = (
+        f"jwst-mast is already running with the Dagster home {home}; stop that first, or set DAGSTER_HOME "
+        "(for dev and demo --folder) to another folder"
+    )
+    with _only_one(home / "jwst_mast_assets_serve.lock", refusal):
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -137,18 +131,25 @@ def records_in_use(records: Path) -> Iterator[None]:
     JwstMastError
         If one is running.
     """
-    lock = filelock.FileLock(records / "serve.lock")
-    try:
+    refusal = (
+        f"jwst-mast serve is already running for the output folder {records.parent}, with another Dagster home or on "
+        "another machine; stop that one first, as two would fetch everything twice"
+    )
+    with ExitStack() as held:
         if records.exists():
-            lock.acquire(timeout=0)
+            # Some disks have no locks; one that cannot be written is for a run to report.
+            with suppress(OSError, NotImplementedError):
+                held.enter_context(_only_one(records / "serve.lock", refusal))
+        yield
+
+
+@contextmanager
+def _only_one(path: Path, refusal: str) -> Iterator[None]:
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise JwstMastError(
-            f"jwst-mast serve is already running for the output folder {records.parent}, with another Dagster home or "
-            "on another machine; stop that one first, as two would fetch everything twice"
-        ) from None
-    except (OSError, NotImplementedError):
-        # A disk without locks, or one that cannot be written, which a run reports.
-        pass
+        raise JwstMastError(refusal) from None
     try:
         yield
     finally:
