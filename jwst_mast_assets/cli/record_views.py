@@ -155,7 +155,7 @@ def status(arguments: argparse.Namespace) -> int:
 
 def _without_records(store: TableStore, config: Config) -> list[str]:
     """The watched proposals of which no run has recorded anything yet."""
-    return sorted({*WatchList(store).read(), *config.propID} - set(recorded_proposals(store)))
+    return sorted({*WatchList(store).chosen(config)} - set(recorded_proposals(store)))
 
 
 def _notes(store: TableStore, to_come: Sequence[str]) -> list[str]:
@@ -180,7 +180,8 @@ def _odd_keys() -> list[str]:
 
 def _watched(store: TableStore, config: Config) -> list[str]:
     """The watched proposals that have records; the pipeline does not look after the others."""
-    return sorted({*WatchList(store).read(), *config.propID} & set(recorded_proposals(store)))
+    recorded = recorded_proposals(store)
+    return recorded if config.watch == "all" else sorted({*WatchList(store).chosen(config)} & set(recorded))
 
 
 def _legend(total: "pd.Series[int]") -> list[str]:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -18,20 +19,21 @@ from jwst_mast_assets.defs.watching import unusable_keys, watched_proposals
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.dates import iso_second
+from jwst_mast_assets.mast.dates import day_of_mjd, iso_second, mjd_of
 from jwst_mast_assets.mast.discovery import list_of_instrument
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.exclusions import excluded_observations
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records.due_cells import DueCell, due_cells, emptied, fallen
-from jwst_mast_assets.records.ledger import Ledger
+from jwst_mast_assets.records.ledger import Ledger, Recorded
 from jwst_mast_assets.records.looking import look
 from jwst_mast_assets.records.notices import notice_addresses, short_list
 from jwst_mast_assets.records.outbox import Outbox
 from jwst_mast_assets.records.pace import Rotation
 from jwst_mast_assets.records.relisting import Relisting
 from jwst_mast_assets.records.store import TableStore
+from jwst_mast_assets.records.watched import WatchList
 
 MOST_REQUESTS = 50
 """Runs of the sensor that may be under way; the rest follow as these end."""
@@ -139,11 +141,13 @@ class Look:
             pace, self.watched, self.ledger.asked(), self.now, self.interval, not self.before, self.asked_first
         )
         with_token = archive.token is not None
+        is_asked_for = self._asked_for()
         relisting = Relisting(self.ledger, self.now)
 
         def handle(group: list[str], observations: pd.DataFrame) -> set[str]:
             recorded = self.ledger.recorded(group, self.config)
-            changed = due_cells(observations, recorded, self.config, self.now, with_token)
+            due = due_cells(observations, recorded, self.config, self.now, with_token)
+            changed = [item for item in due if is_asked_for(item.cell, recorded)]
             listed_again = relisting.consider(observations, recorded)
             self.changed |= {item.cell: item for item in changed}
             self.listed_again |= {item.cell: item for item in listed_again}
@@ -176,13 +180,31 @@ class Look:
         self._set_next(rotation)
         return self._result(archive, rotation, number)
 
+    def _asked_for(self) -> Callable[[Cell, Recorded], bool]:
+        """Whether a day may be requested: with ``watch: all``, older days only of chosen proposals."""
+        if self.config.watch != "all":
+            return lambda _cell, _recorded: True
+        chosen, to_come = set(WatchList(self.ledger.store).chosen(self.config)), self.ledger.noted_to_come()
+        first = day_of_mjd(self._since())
+
+        def is_asked_for(cell: Cell, recorded: Recorded) -> bool:
+            known = cell.key in recorded.entries or cell.key in recorded.others or cell.key in to_come
+            return cell.proposal in chosen or known or cell.day >= first
+
+        return is_asked_for
+
+    def _since(self) -> float:
+        """MJD from which ``watch: all`` takes everything: ``lookbacktime`` before the last look, or before now."""
+        last = _moment(self.before.get("all"))
+        return mjd_of(min(self.now, last or self.now)) - self.config.lookbacktime
+
     def _list_of_instrument(self, archive: Archive, handle: Any) -> int:
         """With ``watch: all`` also ask about proposals of which nothing was downloaded yet."""
         last = _moment(self.before.get("all"))
         if self.config.watch != "all" or (last and dt.timedelta() < self.now - last < self._interval() - self._slack()):
             return 0
+        observations = list_of_instrument(archive, self.config, self._since(), self.now)
         self.before["all"] = iso_second(self.now)
-        observations = list_of_instrument(archive, self.config, self.now)
         observations = observations[~observations["cell"].str[-5:].isin(self.watched)].reset_index(drop=True)
         self.found = set(observations["cell"].str[-5:])
         handle(sorted(self.found), observations)

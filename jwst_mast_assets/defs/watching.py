@@ -30,7 +30,8 @@ FORCE = "To watch it anyway: --force, or in the web page force: true"
 def watched_proposals(instance: dg.DagsterInstance, store: TableStore, config: Config) -> list[str]:
     """The proposals that the pipeline looks after.
 
-    Those of the output folder's list, ``propID`` of the config file, and with ``watch: all`` whatever was downloaded.
+    Those of the output folder's list, ``propID`` of the config file, and with ``watch: all`` those of which something
+    was downloaded or is to come.
 
     Raises
     ------
@@ -38,8 +39,9 @@ def watched_proposals(instance: dg.DagsterInstance, store: TableStore, config: C
         If the list is damaged.
     """
     adopt_registered(instance, store)
-    downloaded = Ledger(store).proposals() if config.watch == "all" else []
-    return sorted({*WatchList(store).read(), *config.propID, *downloaded})
+    ledger = Ledger(store)
+    others = [*ledger.proposals(), *(key[-5:] for key in ledger.noted_to_come())] if config.watch == "all" else []
+    return sorted({*WatchList(store).chosen(config), *others})
 
 
 def adopt_registered(instance: dg.DagsterInstance, store: TableStore) -> None:

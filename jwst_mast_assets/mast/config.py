@@ -313,8 +313,8 @@ class Config(pydantic.BaseModel):
     # --- the pipeline
     watch: Annotated[Literal["proposals", "all"], BeforeValidator(lowered), Role.PIPELINE] = Field(
         default="proposals",
-        description="What the sensor watches: the watched proposals, or everything from the instrument in the last "
-        "lookbacktime days.",
+        description="What the sensor watches: the watched proposals, or with 'all' also everything that the "
+        "instrument has taken in the last lookbacktime days.",
     )
     sensor_interval: Annotated[int, Field(ge=30), Role.PIPELINE] = Field(
         default=600, description="Seconds between two queries of MAST (read when Dagster loads the code location)."

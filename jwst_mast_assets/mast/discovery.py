@@ -128,10 +128,9 @@ def list_at_once(archive: Archive, config: Config, proposals: Sequence[str]) -> 
     return table
 
 
-def list_of_instrument(archive: Archive, config: Config, now: dt.datetime) -> pd.DataFrame:
-    """What MAST has of the instrument in the last ``lookbacktime`` days; as :func:`list_at_once`."""
-    window = (mjd_of(now) - config.lookbacktime, mjd_of(now) + 1)
-    found = archive.observations((), window, selection.instrument_names(config), columns=RIGHTS)
+def list_of_instrument(archive: Archive, config: Config, since: float, now: dt.datetime) -> pd.DataFrame:
+    """What MAST has of the instrument since an MJD; as :func:`list_at_once`."""
+    found = archive.observations((), (since, mjd_of(now) + 1), selection.instrument_names(config), columns=RIGHTS)
     check_modes(archive, found, config)
     return describe_observations(found, config)
 

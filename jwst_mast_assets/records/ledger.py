@@ -282,15 +282,19 @@ class Ledger:
         now : datetime
             Aware: when MAST was asked.
         """
-        before = self._read("to_come.json")
+        before = self.noted_to_come()
         kept = {key: at for key, at in before.items() if key[-5:] in watched and key[-5:] not in asked}
         after = {**kept, **dict.fromkeys(sorted(keys), iso_second(now))}
         if after != before:
             self._write("to_come.json", after)
 
+    def noted_to_come(self) -> dict[str, str]:
+        """When each cell was noted to have something to come, ISO, UTC; a run may have listed it since."""
+        return self._read("to_come.json")
+
     def to_come(self, proposals: Collection[str], config: Config) -> Counter[str]:
         """How many days of each proposal have something in MAST that no run of this selection has listed yet."""
-        noted = self._read("to_come.json")
+        noted = self.noted_to_come()
         entries = self.recorded(sorted({key[-5:] for key in noted} & set(proposals)), config).entries
         return Counter(
             key[-5:]

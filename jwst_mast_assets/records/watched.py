@@ -8,6 +8,7 @@ proposal needs.
 import json
 from collections.abc import Collection
 
+from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.errors import OutputError
 from jwst_mast_assets.mast.names import proposal_key
 from jwst_mast_assets.records.files import write_json
@@ -50,6 +51,10 @@ class WatchList:
                 f"{self.path} is damaged; restore it, or write the watched proposals into it, as "
                 '{"proposals": ["01138"]}'
             ) from None
+
+    def chosen(self, config: Config) -> list[str]:
+        """The proposals to look after as a whole: those of the list, and ``propID`` of the config file."""
+        return sorted({*self.read(), *config.propID})
 
     def start(self, proposals: Collection[str] = ()) -> None:
         """Create the list if there is none."""

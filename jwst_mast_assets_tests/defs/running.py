@@ -37,14 +37,23 @@ def execute(instance: dg.DagsterInstance, job: str = "jwst_download", **options:
     return definition.execute_in_process(instance=instance, run_config=run_config, raise_on_error=False, **options)
 
 
-def tick(instance: dg.DagsterInstance) -> Any:
-    """One tick of the sensor: its requests, or the reason why there are none."""
+def tick(instance: dg.DagsterInstance, cursors: list[str | None] | None = None) -> Any:
+    """One tick of the sensor: its requests, or the reason why there are none.
+
+    The cursors, if given, are those of the ticks before, and get this one's; without, each tick is the first.
+    """
     definitions = build_defs()
     (sensor,) = [sensor for sensor in definitions.sensors or [] if sensor.name == "new_observations"]
     with dg.build_sensor_context(
-        instance=instance, repository_def=definitions.get_repository_def(), resources=dict(definitions.resources or {})
+        instance=instance,
+        repository_def=definitions.get_repository_def(),
+        resources=dict(definitions.resources or {}),
+        cursor=cursors[-1] if cursors else None,
     ) as context:
-        return sensor(context)
+        result = sensor(context)
+        if cursors is not None:
+            cursors.append(context.cursor)
+        return result
 
 
 def carry_out(instance: dg.DagsterInstance, result: Any) -> list[dg.ExecuteInProcessResult]:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -301,16 +302,61 @@ def test_another_selection_in_the_config_file_is_caught_up(archive, instance, ro
     assert reasons(tick(instance))[DAY] == "3 days: selection changed"
 
 
-def test_watching_all_takes_what_is_new_of_an_instrument(archive, instance, root, monkeypatch, tmp_path):
+@pytest.fixture
+def all_of_nircam(archive, instance, root, monkeypatch, tmp_path) -> Callable[[dt.datetime], Any]:
+    """Makes a tick at a time that watches everything from NIRCam, and no proposal in particular."""
     path = tmp_path / "my.cfg"
     path.write_text("watch: all\ninstrument: nircam\nlookbacktime: 2\n")
     monkeypatch.setenv("JWST_QUERY_CFGFILE", str(path))
-    now = dt.datetime(2023, 9, 13, 12, tzinfo=dt.timezone.utc)
-    monkeypatch.setattr("jwst_mast_assets.defs.sensors.utc_now", lambda: now)
-    result = tick(instance)
+    watch_only(root)
+    cursors: list[str | None] = []
+
+    def tick_at(now: dt.datetime) -> Any:
+        monkeypatch.setattr("jwst_mast_assets.defs.sensors.utc_now", lambda: now)
+        return tick(instance, cursors)
+
+    return tick_at
+
+
+NOON = dt.datetime(2023, 9, 13, 12, tzinfo=dt.timezone.utc)
+OF_TWO_DAYS = {"2023-09-13|01138", "2023-09-12|01409", "2023-09-12|09231"}
+
+
+def test_watching_all_takes_what_an_instrument_has_taken_lately_and_nothing_older(all_of_nircam, instance, root):
+    result = all_of_nircam(NOON)
+    assert set(reasons(result)) == OF_TWO_DAYS
     (added,) = result.dynamic_partitions_requests
-    assert "01409" in added.partition_keys
-    assert any(key.endswith("|01409") for key in reasons(result))
+    assert {"01409", "09231"} == {*added.partition_keys}
+    assert all(run.success for run in carry_out(instance, result))
+    # Its proposals have older observations, which nobody asked for.
+    assert isinstance(all_of_nircam(NOON + dt.timedelta(hours=1)), dg.SkipReason)
+    watch_only(root, "1409")
+    assert "2022-04-22|01409" in reasons(all_of_nircam(NOON + dt.timedelta(hours=2)))
+
+
+def test_watching_all_leaves_no_gap_after_a_pause_or_an_outage(all_of_nircam, archive, instance):
+    assert isinstance(all_of_nircam(dt.datetime(2023, 9, 8, 12, tzinfo=dt.timezone.utc)), dg.SkipReason)
+    archive.faults.add(Fault("status", endpoint="invoke", status=503))
+    assert "HTTP status 503" in all_of_nircam(NOON + dt.timedelta(days=5)).skip_message
+    archive.faults.clear()
+    assert set(reasons(all_of_nircam(NOON + dt.timedelta(days=6)))) == {*OF_TWO_DAYS, "2023-09-11|01410"}
+
+
+def test_watching_all_requests_what_was_not_downloaded_within_the_lookback_again(all_of_nircam):
+    assert set(reasons(all_of_nircam(NOON))) == OF_TWO_DAYS
+    for days in (5, 10):
+        assert set(reasons(all_of_nircam(NOON + dt.timedelta(days=days)))) == OF_TWO_DAYS
+
+
+def test_watching_all_requests_what_there_was_no_room_for_as_runs_end(all_of_nircam, instance, monkeypatch):
+    monkeypatch.setattr("jwst_mast_assets.defs.look.MOST_REQUESTS", 1)
+    requested: list[str] = []
+    for minutes in range(3):
+        result = all_of_nircam(NOON + dt.timedelta(minutes=minutes))
+        requested += reasons(result)
+        assert all(run.success for run in carry_out(instance, result))
+    assert sorted(requested) == sorted(OF_TWO_DAYS)
+    assert isinstance(all_of_nircam(NOON + dt.timedelta(minutes=3)), dg.SkipReason)
 
 
 def test_the_schedule_asks_for_the_days_of_the_lookback_that_have_data(archive, instance, root):
