@@ -28,7 +28,6 @@ from jwst_mast_assets.records.status import status as status_of
 from jwst_mast_assets.records.store import TableStore, put_back
 from jwst_mast_assets.records.upkeep import held_sentence
 from jwst_mast_assets.records.upkeep_notes import read_notes
-from jwst_mast_assets.records.watched import WatchList
 
 FIRST_COLUMNS = ("path", "change", "public from (UTC)", "proposal", "files", "present", "missing", "failed", "waiting")
 FIRST_COLUMNS += ("stale", "size", "on disk", "state", "cal_ver")
@@ -155,7 +154,7 @@ def status(arguments: argparse.Namespace) -> int:
 
 def _without_records(store: TableStore, config: Config) -> list[str]:
     """The watched proposals of which no run has recorded anything yet."""
-    return sorted({*WatchList(store).chosen(config)} - set(recorded_proposals(store)))
+    return sorted(set(Ledger(store).watched(config)) - set(recorded_proposals(store)))
 
 
 def _notes(store: TableStore, to_come: Sequence[str]) -> list[str]:
@@ -180,8 +179,7 @@ def _odd_keys() -> list[str]:
 
 def _watched(store: TableStore, config: Config) -> list[str]:
     """The watched proposals that have records; the pipeline does not look after the others."""
-    recorded = recorded_proposals(store)
-    return recorded if config.watch == "all" else sorted({*WatchList(store).chosen(config)} & set(recorded))
+    return sorted(set(Ledger(store).watched(config)) & set(recorded_proposals(store)))
 
 
 def _legend(total: "pd.Series[int]") -> list[str]:

@@ -28,10 +28,7 @@ FORCE = "To watch it anyway: --force, or in the web page force: true"
 
 
 def watched_proposals(instance: dg.DagsterInstance, store: TableStore, config: Config) -> list[str]:
-    """The proposals that the pipeline looks after.
-
-    Those of the output folder's list, ``propID`` of the config file, and with ``watch: all`` those of which something
-    was downloaded or is to come.
+    """The proposals that the pipeline looks after: :meth:`Ledger.watched`, and those that the previous version watched.
 
     Raises
     ------
@@ -39,9 +36,7 @@ def watched_proposals(instance: dg.DagsterInstance, store: TableStore, config: C
         If the list is damaged.
     """
     adopt_registered(instance, store)
-    ledger = Ledger(store)
-    others = [*ledger.proposals(), *(key[-5:] for key in ledger.noted_to_come())] if config.watch == "all" else []
-    return sorted({*WatchList(store).chosen(config), *others})
+    return Ledger(store).watched(config)
 
 
 def adopt_registered(instance: dg.DagsterInstance, store: TableStore) -> None:
@@ -105,6 +100,8 @@ def stop_watching(
             sentences.append(f"{proposal}: was not watched")
         if proposal in config.propID:
             sentences.append(f"{proposal}: still watched, because propID in the config file names it; remove it there")
+        elif config.watch == "all" and proposal in watched_proposals(instance, store, config):
+            sentences.append(f"{proposal}: what was downloaded is kept current, because the config file has watch: all")
     return sentences, bool(exact or watched or registered)
 
 

@@ -241,6 +241,17 @@ class Ledger:
         """The proposals of which something is recorded, sorted."""
         return sorted(path.stem for path in self.folder.glob("?????.json") if path.stem.isdigit())
 
+    def watched(self, config: Config) -> list[str]:
+        """The proposals to look after: the chosen ones, and with ``watch: all`` those recorded here or to come.
+
+        Raises
+        ------
+        OutputError
+            If the list of watched proposals is damaged.
+        """
+        others = [*self.proposals(), *(key[-5:] for key in self.noted_to_come())] if config.watch == "all" else []
+        return sorted({*WatchList(self.store).chosen(config), *others})
+
     def note_checked(self, proposals: Collection[str], now: dt.datetime, doubted: Collection[str] = ()) -> None:
         """Write down that MAST was asked for the lists of some proposals just now.
 

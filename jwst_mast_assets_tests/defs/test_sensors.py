@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from jwst_mast_assets.cli.main import main
 from jwst_mast_assets.definitions import build_defs
 from jwst_mast_assets.defs import attempts
 from jwst_mast_assets.embedded_archive import Fault
@@ -332,6 +333,19 @@ def test_watching_all_takes_what_an_instrument_has_taken_lately_and_nothing_olde
     assert isinstance(all_of_nircam(NOON + dt.timedelta(hours=1)), dg.SkipReason)
     watch_only(root, "1409")
     assert "2022-04-22|01409" in reasons(all_of_nircam(NOON + dt.timedelta(hours=2)))
+
+
+def test_watching_all_counts_what_it_found_as_watched(all_of_nircam, instance, root, capsys):
+    carry_out(instance, all_of_nircam(NOON))
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    shown = capsys.readouterr().out
+    assert all(proposal in shown for proposal in ("01138", "01409", "09231"))
+    assert "not watched" not in shown
+    watch_only(root, "1409")
+    assert main(["proposals", "remove", "1409"]) == 0
+    kept = "01409: what was downloaded is kept current, because the config file has watch: all"
+    assert kept in capsys.readouterr().out.splitlines()
 
 
 def test_watching_all_leaves_no_gap_after_a_pause_or_an_outage(all_of_nircam, archive, instance):
