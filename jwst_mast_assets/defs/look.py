@@ -76,8 +76,12 @@ class Look:
         held = self.before.get("held", "").split()
         self.held = [proposal for proposal in held if proposal in self.watched or config.watch == "all"]
         """Proposals with days for which there was no room among the runs under way."""
-        self.asked_first: list[str] = []
-        """Those of them for which there is room now."""
+        marked = self.ledger.marked()
+        self.marked = max(marked.values(), default="")
+        """When something was last marked to be fetched again, ISO, UTC."""
+        last = self.before.get("marked", "")
+        self.asked_first = [name for name in self.watched if marked.get(name, "") > last]
+        """Proposals that do not wait for the next look: those just marked, and held ones for which there is room."""
         self.changed: dict[Cell, DueCell] = {}
         """Days whose observations have changed, or that were not completed."""
         self.listed_again: dict[Cell, DueCell] = {}
@@ -91,7 +95,7 @@ class Look:
     @property
     def cursor(self) -> str:
         """For the next tick."""
-        known = {"next": iso_second(self.next), "watched": self._digest()}
+        known = {"next": iso_second(self.next), "watched": self._digest(), "marked": self.marked}
         if self.held:
             known["held"] = " ".join(self.held[:MOST_HELD])
         return json.dumps({**known, "all": self.before.get("all", "")} if self.config.watch == "all" else known)
@@ -101,7 +105,8 @@ class Look:
         if self.held:
             room = MOST_REQUESTS - under_way(self.instance).requested_by.get("", 0)
             # Not for each run that ends: a look costs MAST a query.
-            self.asked_first = self.held[:room] if room >= MOST_REQUESTS / 2 else []
+            if room >= MOST_REQUESTS / 2:
+                self.asked_first = list(dict.fromkeys([*self.asked_first, *self.held[:room]]))
         due = _moment(self.before.get("next"))
         if due is None or self.before.get("watched") != self._digest():
             return None

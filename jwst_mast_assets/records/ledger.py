@@ -201,7 +201,15 @@ class Ledger:
                         since = iso_second(now)
                         entry |= {"complete": False, "due": reasons[key], "due_since": since}
                         marked.append(key)
+        if marked:
+            self._write(
+                "marked.json", {**self.marked(), **dict.fromkeys((key[-5:] for key in marked), iso_second(now))}
+            )
         return marked
+
+    def marked(self) -> dict[str, str]:
+        """When :meth:`mark_due` last marked something of each proposal, ISO, UTC."""
+        return self._read("marked.json")
 
     def correct(self, cells: Collection[Cell], observations: pd.DataFrame, config: Config) -> None:
         """Have the last runs of some cells have seen other observations than they did: some stand under other days now.

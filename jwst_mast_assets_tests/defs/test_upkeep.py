@@ -106,6 +106,26 @@ def test_deleted_cut_and_spoiled_files_are_found_and_restored_once(archive, inst
     assert states(root) == {"present": 6}
 
 
+def test_what_heal_finds_is_requested_at_the_next_tick_not_at_the_next_look(archive, instance, filled, capsys):
+    cursors: list[str | None] = []
+    assert "Nothing new" in tick(instance, cursors).skip_message
+    assert "Nothing is asked before" in tick(instance, cursors).skip_message
+    filled[MISSING].unlink()
+    main(["heal"])
+    assert reasons(tick(instance, cursors)) == {DAY: "1 file missing on disk"}
+    assert "Nothing is asked before" in tick(instance, cursors).skip_message
+
+
+def test_without_mast_what_heal_finds_is_not_asked_about_in_every_tick(archive, instance, filled, capsys):
+    cursors: list[str | None] = []
+    tick(instance, cursors)
+    filled[MISSING].unlink()
+    main(["heal"])
+    archive.faults.add(Fault("status", endpoint="invoke", status=503))
+    assert "HTTP status 503" in tick(instance, cursors).skip_message
+    assert "Nothing is asked before" in tick(instance, cursors).skip_message
+
+
 def test_a_file_that_a_program_spoiled_is_restored_as_such(archive, instance, filled):
     """Its time has changed, too."""
     right = spoil(filled[SPOILED], keep_time=False)
