@@ -138,7 +138,7 @@ def test_a_picture_opens_large_and_keys_lead_to_the_others(pages: Path, opened: 
     shared = page.evaluate("location.hash")
     page.keyboard.press("Escape")
     assert not page.locator("#viewer").is_visible()
-    assert page.evaluate("location.hash") == ""
+    page.wait_for_function("location.hash === ''")
     page.goto("about:blank")
     opened.goto(pages / "01138" / "index.html", shared)
     assert name.text_content() == "jw01138002001_02101_00002_nrca3_cal.jpg"
