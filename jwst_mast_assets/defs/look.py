@@ -5,8 +5,6 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable
-from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -19,21 +17,20 @@ from jwst_mast_assets.defs.watching import unusable_keys, watched_proposals
 from jwst_mast_assets.mast.archive import Archive
 from jwst_mast_assets.mast.commands import suggest
 from jwst_mast_assets.mast.config import Config
-from jwst_mast_assets.mast.dates import day_of_mjd, iso_second, mjd_of
-from jwst_mast_assets.mast.discovery import list_of_instrument
+from jwst_mast_assets.mast.dates import iso_second
 from jwst_mast_assets.mast.errors import ConfigError
 from jwst_mast_assets.mast.exclusions import excluded_observations
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records.due_cells import DueCell, due_cells, emptied, fallen
-from jwst_mast_assets.records.ledger import Ledger, Recorded
+from jwst_mast_assets.records.instrument_watch import InstrumentWatch
+from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.looking import look
 from jwst_mast_assets.records.notices import notice_addresses, short_list
 from jwst_mast_assets.records.outbox import Outbox
 from jwst_mast_assets.records.pace import Rotation
 from jwst_mast_assets.records.relisting import Relisting
 from jwst_mast_assets.records.store import TableStore
-from jwst_mast_assets.records.watched import WatchList
 
 MOST_REQUESTS = 50
 """Runs of the sensor that may be under way; the rest follow as these end."""
@@ -90,7 +87,7 @@ class Look:
         self.fell: list[str] = []
         self.emptied: dict[str, int] = {}
         self.excluded: list[str] = []
-        self.found: set[str] = set()
+        self.instrument = InstrumentWatch(config, self.ledger, _moment(self.before.get("all")), now)
 
     @property
     def cursor(self) -> str:
@@ -98,7 +95,9 @@ class Look:
         known = {"next": iso_second(self.next), "watched": self._digest(), "marked": self.marked}
         if self.held:
             known["held"] = " ".join(self.held[:MOST_HELD])
-        return json.dumps({**known, "all": self.before.get("all", "")} if self.config.watch == "all" else known)
+        if self.instrument.is_on and self.instrument.last:
+            known["all"] = iso_second(self.instrument.last)
+        return json.dumps(known)
 
     def waits(self) -> str | None:
         """Why nothing is asked in this tick."""
@@ -146,13 +145,12 @@ class Look:
             pace, self.watched, self.ledger.asked(), self.now, self.interval, not self.before, self.asked_first
         )
         with_token = archive.token is not None
-        is_asked_for = self._asked_for()
         relisting = Relisting(self.ledger, self.now)
 
         def handle(group: list[str], observations: pd.DataFrame) -> set[str]:
             recorded = self.ledger.recorded(group, self.config)
             due = due_cells(observations, recorded, self.config, self.now, with_token)
-            changed = [item for item in due if is_asked_for(item.cell, recorded)]
+            changed = [item for item in due if self.instrument.wants(item.cell, recorded)]
             listed_again = relisting.consider(observations, recorded)
             self.changed |= {item.cell: item for item in changed}
             self.listed_again |= {item.cell: item for item in listed_again}
@@ -164,7 +162,11 @@ class Look:
             self._note_excluded(observations)
             return {item.cell.proposal for item in due}
 
-        number = self._list_of_instrument(archive, handle)
+        number = 0
+        if self.instrument.is_due(self._interval() - self._slack()):
+            observations = self.instrument.look(archive, self.watched)
+            handle(sorted(self.instrument.found), observations)
+            number = len(observations)
         try:
             number += look(archive, self.config, rotation, end - time.monotonic(), handle)
         finally:
@@ -180,40 +182,10 @@ class Look:
             # Days outside the partitions are named in the tick; they are not to come.
             days = (self.config.first_day, self.now.date())
             to_come = [item.cell.key for item in self._due() if item.unlisted and days[0] <= item.cell.day <= days[1]]
-            asked = {*rotation.asked, *self.found}
+            asked = {*rotation.asked, *self.instrument.found}
             self.ledger.note_to_come(to_come, asked, {*self.watched, *asked}, self.now)
         self._set_next(rotation)
         return self._result(archive, rotation, number)
-
-    def _asked_for(self) -> Callable[[Cell, Recorded], bool]:
-        """Whether a day may be requested: with ``watch: all``, older days only of chosen proposals."""
-        if self.config.watch != "all":
-            return lambda _cell, _recorded: True
-        chosen, to_come = set(WatchList(self.ledger.store).chosen(self.config)), self.ledger.noted_to_come()
-        first = day_of_mjd(self._since())
-
-        def is_asked_for(cell: Cell, recorded: Recorded) -> bool:
-            known = cell.key in recorded.entries or cell.key in recorded.others or cell.key in to_come
-            return cell.proposal in chosen or known or cell.day >= first
-
-        return is_asked_for
-
-    def _since(self) -> float:
-        """MJD from which ``watch: all`` takes everything: ``lookbacktime`` before the last look, or before now."""
-        last = _moment(self.before.get("all"))
-        return mjd_of(min(self.now, last or self.now)) - self.config.lookbacktime
-
-    def _list_of_instrument(self, archive: Archive, handle: Any) -> int:
-        """With ``watch: all`` also ask about proposals of which nothing was downloaded yet."""
-        last = _moment(self.before.get("all"))
-        if self.config.watch != "all" or (last and dt.timedelta() < self.now - last < self._interval() - self._slack()):
-            return 0
-        observations = list_of_instrument(archive, self.config, self._since(), self.now)
-        self.before["all"] = iso_second(self.now)
-        observations = observations[~observations["cell"].str[-5:].isin(self.watched)].reset_index(drop=True)
-        self.found = set(observations["cell"].str[-5:])
-        handle(sorted(self.found), observations)
-        return len(observations)
 
     def _set_next(self, rotation: Rotation) -> None:
         many = rotation.interval > self.interval
@@ -239,7 +211,7 @@ class Look:
         self._note_emptied()
         asked, new = self._requests(skipped)
         skipped += asked.skipped
-        done = {*rotation.asked, *rotation.failed, *self.found}
+        done = {*rotation.asked, *rotation.failed, *self.instrument.found}
         earlier = [proposal for proposal in self.held if proposal not in done]
         self.held = list(dict.fromkeys([*earlier, *asked.held]))
         if self.ledger.store.state.exists():
@@ -253,7 +225,7 @@ class Look:
             waiting += f"; {counted(asked.stuck, 'day')} will not be tried again until what failed there changes"
         rest = f"; {rotation.left} more follow in the next tick" if rotation.left else ""
         excluded = "".join(f" {sentence}." for sentence in self.excluded)
-        done = len(rotation.asked) + len(self.found)
+        done = len(rotation.asked) + len(self.instrument.found)
         return dg.SkipReason(
             f"Nothing new: {number} observations of {done} proposals{waiting}{rest}.{excluded}"
         ), skipped
@@ -267,7 +239,7 @@ class Look:
     def _requests(self, skipped: list[str]) -> tuple[Requests, list[str]]:
         """The runs to request, newest day first, and the proposals to register for them."""
         registered = registered_proposals(self.instance)
-        new = sorted({*self.watched, *self.found} - set(registered))
+        new = sorted({*self.watched, *self.instrument.found} - set(registered))
         try:
             check_grid(len(registered) + len(new), self.config.first_day)
         except ConfigError as error:

@@ -1,0 +1,55 @@
+"""``watch: all``: whatever an instrument has observed lately, of all proposals."""
+
+import datetime as dt
+
+import pandas as pd
+
+from jwst_mast_assets.mast.archive import Archive
+from jwst_mast_assets.mast.config import Config
+from jwst_mast_assets.mast.dates import day_of_mjd, mjd_of
+from jwst_mast_assets.mast.discovery import list_of_instrument
+from jwst_mast_assets.mast.partition_cells import Cell
+from jwst_mast_assets.records.ledger import Ledger, Recorded
+from jwst_mast_assets.records.watched import WatchList
+
+
+class InstrumentWatch:
+    """What one look at MAST takes of the instrument, without a gap to the look before.
+
+    Parameters
+    ----------
+    config : Config
+        ``watch``, ``instrument``, ``obsmode``, ``lookbacktime``.
+    ledger : Ledger
+    last : datetime or None
+        Of the last look, aware.
+    now : datetime
+        Aware.
+    """
+
+    def __init__(self, config: Config, ledger: Ledger, last: dt.datetime | None, now: dt.datetime) -> None:
+        self.config, self.last, self.now = config, last, now
+        self.is_on = config.watch == "all"
+        self.found: set[str] = set()
+        """Proposals found by this look that are not watched yet."""
+        self._since = mjd_of(min(now, last or now)) - config.lookbacktime
+        self._first_day = day_of_mjd(self._since)
+        self._chosen = set(WatchList(ledger.store).chosen(config)) if self.is_on else set()
+        self._to_come = ledger.noted_to_come() if self.is_on else {}
+
+    def is_due(self, least: dt.timedelta) -> bool:
+        """Whether to look now, if `least` is to lie between two looks."""
+        return self.is_on and not (self.last and dt.timedelta() < self.now - self.last < least)
+
+    def look(self, archive: Archive, watched: list[str]) -> pd.DataFrame:
+        """The observations of proposals that are not watched yet; as :func:`list_of_instrument`."""
+        observations = list_of_instrument(archive, self.config, self._since, self.now)
+        self.last = self.now
+        observations = observations[~observations["cell"].str[-5:].isin(watched)].reset_index(drop=True)
+        self.found = set(observations["cell"].str[-5:])
+        return observations
+
+    def wants(self, cell: Cell, recorded: Recorded) -> bool:
+        """Whether a day may be fetched: not one from before the first look, of a proposal that nobody chose."""
+        known = cell.key in recorded.entries or cell.key in recorded.others or cell.key in self._to_come
+        return not self.is_on or known or cell.proposal in self._chosen or cell.day >= self._first_day
