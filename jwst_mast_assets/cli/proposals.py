@@ -76,13 +76,18 @@ def _list(arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.cli.runs import open_instance
     from jwst_mast_assets.defs.partitions import odd_keys, registered_proposals
     from jwst_mast_assets.defs.watching import watched_proposals
+    from jwst_mast_assets.records.instrument_watch import what_is_watched
 
     config, store = folder_of(arguments)
     with open_instance() as instance:
         watched = watched_proposals(instance, store, config)
         others = sorted(set(registered_proposals(instance)) - set(watched))
         odd = odd_keys(instance)
-    print("\n".join(watched) if watched else f"no proposal is watched; watch one with: {suggest('proposals add 1138')}")
+    also = what_is_watched(config)
+    if watched or not also:
+        print("\n".join(watched) or f"no proposal is watched; watch one with: {suggest('proposals add 1138')}")
+    if also:
+        print(f"{'and ' if watched else ''}{also}")
     if others:
         print(f"\nnot watched, only partition keys in Dagster: {' '.join(others)}")
     if odd:

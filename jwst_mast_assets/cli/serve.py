@@ -270,10 +270,13 @@ def _report_addresses(
     messages: Messages, instance: dg.DagsterInstance, root: Path, host: str, port: int, pages_url: str, log: Path
 ) -> None:
     from jwst_mast_assets.defs.watching import watched_proposals
+    from jwst_mast_assets.records.instrument_watch import what_is_watched
     from jwst_mast_assets.records.store import TableStore
 
-    known = watched_proposals(instance, TableStore(root), load_config())
-    watched = " ".join(known) or f"none yet; add one with: {suggest('proposals add 1138')}"
+    config = load_config()
+    known = " ".join(watched_proposals(instance, TableStore(root), config))
+    watched = " and ".join(filter(None, [known, what_is_watched(config)]))
+    watched = watched or f"none yet; add one with: {suggest('proposals add 1138')}"
     messages.info(f"Dagster's page: {address_of(host, port)}")
     if host not in ("127.0.0.1", "localhost", "::1"):
         messages.info("  Anyone who can reach this machine can use it: there is no password.")

@@ -13,6 +13,14 @@ from jwst_mast_assets.records.ledger import Ledger, Recorded
 from jwst_mast_assets.records.watched import WatchList
 
 
+def what_is_watched(config: Config) -> str:
+    """For people, what ``watch: all`` adds to the proposals; empty without it."""
+    if config.watch != "all":
+        return ""
+    instrument = config.instrument or "all instruments"
+    return f"everything from {instrument} in the last {config.lookbacktime:g} days (watch: all)"
+
+
 class InstrumentWatch:
     """What one look at MAST takes of the instrument, without a gap to the look before.
 

@@ -336,12 +336,17 @@ def test_watching_all_takes_what_an_instrument_has_taken_lately_and_nothing_olde
 
 
 def test_watching_all_counts_what_it_found_as_watched(all_of_nircam, instance, root, capsys):
+    assert main(["proposals", "list"]) == 0
+    everything = "everything from nircam in the last 2 days (watch: all)"
+    assert capsys.readouterr().out.startswith(f"{everything}\n")
     carry_out(instance, all_of_nircam(NOON))
     capsys.readouterr()
     assert main(["status"]) == 0
     shown = capsys.readouterr().out
     assert all(proposal in shown for proposal in ("01138", "01409", "09231"))
     assert "not watched" not in shown
+    assert main(["proposals", "list"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["01138", "01409", "09231", f"and {everything}"]
     watch_only(root, "1409")
     assert main(["proposals", "remove", "1409"]) == 0
     kept = "01409: what was downloaded is kept current, because the config file has watch: all"
