@@ -87,7 +87,7 @@ class Look:
         self.fell: list[str] = []
         self.emptied: dict[str, int] = {}
         self.excluded: list[str] = []
-        self.instrument = InstrumentWatch(config, self.ledger, _moment(self.before.get("all")), now)
+        self.instrument = InstrumentWatch(config, self.ledger, now)
 
     @property
     def cursor(self) -> str:
@@ -95,8 +95,6 @@ class Look:
         known = {"next": iso_second(self.next), "watched": self._digest(), "marked": self.marked}
         if self.held:
             known["held"] = " ".join(self.held[:MOST_HELD])
-        if self.instrument.is_on and self.instrument.last:
-            known["all"] = iso_second(self.instrument.last)
         return json.dumps(known)
 
     def waits(self) -> str | None:
@@ -184,6 +182,7 @@ class Look:
             to_come = [item.cell.key for item in self._due() if item.unlisted and days[0] <= item.cell.day <= days[1]]
             asked = {*rotation.asked, *self.instrument.found}
             self.ledger.note_to_come(to_come, asked, {*self.watched, *asked}, self.now)
+            self.instrument.note()
         self._set_next(rotation)
         return self._result(archive, rotation, number)
 

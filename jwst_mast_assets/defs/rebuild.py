@@ -63,21 +63,21 @@ def rebuild(instance: dg.DagsterInstance, store: TableStore, config: Config) -> 
     OutputError
         If a record cannot be read.
     """
-    watched = WatchList(store)
-    if watched.is_of_the_version_before:
+    if WatchList(store).is_of_the_version_before:
         # That version watched every proposal that was a partition key, and the keys are gone.
-        watched.start(registered_proposals(instance) or Ledger(store).proposals())
+        WatchList(store).start(registered_proposals(instance) or Ledger(store).proposals())
     recorded = store.cells("obs_table")
     today = utc_now().date()
     cells = [cell for cell in recorded if config.first_day <= cell.day <= today]
-    new = register_proposals(instance, [*proposals_of(cells), *watched.read()], config.first_day)
+    watched = Ledger(store).watched(config)
+    new = register_proposals(instance, [*proposals_of(cells), *watched], config.first_day)
     count = 0
     for name in (*TABLES, PAGE):
         known = instance.get_materialized_partitions(dg.AssetKey(name))
         for event in _materializations(store, config, name, [cell for cell in cells if cell.key not in known]):
             instance.report_runless_asset_event(event)
             count += 1
-    return Rebuilt(new, watched.read(), count)
+    return Rebuilt(new, watched, count)
 
 
 def _materializations(

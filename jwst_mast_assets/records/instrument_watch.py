@@ -24,38 +24,45 @@ def what_is_watched(config: Config) -> str:
 class InstrumentWatch:
     """What one look at MAST takes of the instrument, without a gap to the look before.
 
+    When that was is in the ledger's ``instrument.json``, so that it survives a deleted Dagster home.
+
     Parameters
     ----------
     config : Config
         ``watch``, ``instrument``, ``obsmode``, ``lookbacktime``.
     ledger : Ledger
-    last : datetime or None
-        Of the last look, aware.
     now : datetime
         Aware.
     """
 
-    def __init__(self, config: Config, ledger: Ledger, last: dt.datetime | None, now: dt.datetime) -> None:
-        self.config, self.last, self.now = config, last, now
+    def __init__(self, config: Config, ledger: Ledger, now: dt.datetime) -> None:
+        self.config, self.ledger, self.now = config, ledger, now
         self.is_on = config.watch == "all"
         self.found: set[str] = set()
         """Proposals found by this look that are not watched yet."""
-        self._since = mjd_of(min(now, last or now)) - config.lookbacktime
+        self._has_looked = False
+        self._last = ledger.last_look_at_instrument() if self.is_on else None
+        self._since = mjd_of(min(now, self._last or now)) - config.lookbacktime
         self._first_day = day_of_mjd(self._since)
         self._chosen = set(WatchList(ledger.store).chosen(config)) if self.is_on else set()
         self._to_come = ledger.noted_to_come() if self.is_on else {}
 
     def is_due(self, least: dt.timedelta) -> bool:
         """Whether to look now, if `least` is to lie between two looks."""
-        return self.is_on and not (self.last and dt.timedelta() < self.now - self.last < least)
+        return self.is_on and not (self._last and dt.timedelta() < self.now - self._last < least)
 
     def look(self, archive: Archive, watched: list[str]) -> pd.DataFrame:
         """The observations of proposals that are not watched yet; as :func:`list_of_instrument`."""
+        self._has_looked = True
         observations = list_of_instrument(archive, self.config, self._since, self.now)
-        self.last = self.now
         observations = observations[~observations["cell"].str[-5:].isin(watched)].reset_index(drop=True)
         self.found = set(observations["cell"].str[-5:])
         return observations
+
+    def note(self) -> None:
+        """Write down when it looked, once what it found is on record."""
+        if self._has_looked:
+            self.ledger.note_look_at_instrument(self.now)
 
     def wants(self, cell: Cell, recorded: Recorded) -> bool:
         """Whether a day may be fetched: not one from before the first look, of a proposal that nobody chose."""

@@ -337,6 +337,18 @@ class Ledger:
         """Write that down."""
         self._write("relisted.json", content)
 
+    def last_look_at_instrument(self) -> dt.datetime | None:
+        """When ``watch: all`` last asked for everything from the instrument, aware; None for never."""
+        try:
+            at = dt.datetime.fromisoformat(str(self._read("instrument.json").get("at")))
+        except ValueError:
+            return None
+        return at if at.tzinfo else None
+
+    def note_look_at_instrument(self, now: dt.datetime) -> None:
+        """Write that down."""
+        self._write("instrument.json", {"at": iso_second(now)})
+
     def note_skipped(self, sentences: list[str]) -> None:
         """Write down what the sensor had to skip just now, for :meth:`skipped`."""
         if sentences != self.skipped():

@@ -304,7 +304,7 @@ def test_another_selection_in_the_config_file_is_caught_up(archive, instance, ro
 
 
 @pytest.fixture
-def all_of_nircam(archive, instance, root, monkeypatch, tmp_path) -> Callable[[dt.datetime], Any]:
+def all_of_nircam(archive, instance, root, monkeypatch, tmp_path) -> Callable[..., Any]:
     """Makes a tick at a time that watches everything from NIRCam, and no proposal in particular."""
     path = tmp_path / "my.cfg"
     path.write_text("watch: all\ninstrument: nircam\nlookbacktime: 2\n")
@@ -312,9 +312,9 @@ def all_of_nircam(archive, instance, root, monkeypatch, tmp_path) -> Callable[[d
     watch_only(root)
     cursors: list[str | None] = []
 
-    def tick_at(now: dt.datetime) -> Any:
+    def tick_at(now: dt.datetime, of_a_new_home: bool = False) -> Any:
         monkeypatch.setattr("jwst_mast_assets.defs.sensors.utc_now", lambda: now)
-        return tick(instance, cursors)
+        return tick(instance, None if of_a_new_home else cursors)
 
     return tick_at
 
@@ -353,12 +353,13 @@ def test_watching_all_counts_what_it_found_as_watched(all_of_nircam, instance, r
     assert kept in capsys.readouterr().out.splitlines()
 
 
-def test_watching_all_leaves_no_gap_after_a_pause_or_an_outage(all_of_nircam, archive, instance):
+def test_watching_all_leaves_no_gap_after_a_pause_an_outage_and_with_a_new_home(all_of_nircam, archive, instance):
     assert isinstance(all_of_nircam(dt.datetime(2023, 9, 8, 12, tzinfo=dt.timezone.utc)), dg.SkipReason)
     archive.faults.add(Fault("status", endpoint="invoke", status=503))
     assert "HTTP status 503" in all_of_nircam(NOON + dt.timedelta(days=5)).skip_message
     archive.faults.clear()
-    assert set(reasons(all_of_nircam(NOON + dt.timedelta(days=6)))) == {*OF_TWO_DAYS, "2023-09-11|01410"}
+    result = all_of_nircam(NOON + dt.timedelta(days=6), of_a_new_home=True)
+    assert set(reasons(result)) == {*OF_TWO_DAYS, "2023-09-11|01410"}
 
 
 def test_watching_all_requests_what_was_not_downloaded_within_the_lookback_again(all_of_nircam):
