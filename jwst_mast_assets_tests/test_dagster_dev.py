@@ -236,7 +236,11 @@ def opened(server: Server) -> Iterator[Page]:
 def test_the_page_of_a_partition_shows_outcome_pictures_files_and_folder_and_requests_no_other_machine(server, opened):
     for number in (1, 2):
         server.archive.add_observation(4242, number, 60000 + number / 10, target=HOSTILE, listed="level3")
-    server.command("jwst-mast", "proposals", "add", "4242")
+    # As the page adds a key: the proposal is not watched, or the sensor might have fetched everything before this run.
+    added = """mutation($repository: RepositorySelector!) { addDynamicPartition(repositorySelector: $repository,
+        partitionsDefName: "proposal", partitionKey: "04242") { __typename } }"""
+    answer = server.ask(added, repository=SELECTOR)["addDynamicPartition"]
+    assert answer["__typename"] == "AddDynamicPartitionSuccess"
     key = "2023-02-25|04242"
     server.launch("jwst_download", **{"dagster/partition": key})
     assert {run["status"] for run in finished(server, **{"dagster/partition": key})} == {"SUCCESS"}

@@ -62,7 +62,7 @@ def test_of_many_files_25_are_shown_and_those_that_failed_come_first():
             "productFilename": [f"file{number}.fits" for number in range(40)],
             "selected": True,
             "size": 83_886_080,
-            "bytes_on_disk": [83_886_080] * 39 + [pd.NA],
+            "bytes_on_disk": pd.array([83_886_080] * 39 + [None], dtype="Int64"),
             "bytes_fetched": 83_886_080,
             "dl_code": [2] * 39 + [7],
             "dl_str": ["exists"] * 39 + ["ERRORdownload"],
