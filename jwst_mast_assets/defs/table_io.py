@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import dagster as dg
 import pandas as pd
 
+from jwst_mast_assets.defs.daemon_config import check_not_lost
 from jwst_mast_assets.defs.failures import plain_failures_of
 from jwst_mast_assets.defs.partitions import cells_of_run
 from jwst_mast_assets.mast.errors import NothingRecorded
 from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.tables import Schema
+from jwst_mast_assets.records.holdings import write_files
 from jwst_mast_assets.records.store import SCHEMAS, TableStore
 
 TABLE = dg.PythonObjectDagsterType(pd.DataFrame)
@@ -28,7 +30,10 @@ class TableIOManager(dg.IOManager):
         asset = context.asset_key.path[-1]
         with plain_failures_of(context.step_context.instance, context.step_context.run_id):
             cells, _ = cells_of_run(context.step_context.dagster_run.tags, context.step_context.instance)
-            store.write(asset, obj, cells)
+            if asset == "downloaded_files":
+                write_files(store, obj, cells)
+            else:
+                store.write(asset, obj, cells)
         context.add_output_metadata({"path": dg.MetadataValue.path(store.where(asset))})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
@@ -36,6 +41,7 @@ class TableIOManager(dg.IOManager):
         store = context.resources.jwst_config.store()
         asset = context.asset_key.path[-1]
         with plain_failures_of(context.step_context.instance, context.step_context.run_id):
+            check_not_lost(context.step_context.instance, store)
             cells, _ = cells_of_run(context.step_context.dagster_run.tags, context.step_context.instance)
             check_recorded(store, asset, cells)
             return store.read(asset, cells)

@@ -97,7 +97,7 @@ def download(
     ConfigError
         If more would be fetched than ``max_download_gb`` allows.
     OutputError
-        If the output folder is not writable, or the disk has too little space.
+        If the output folder is not writable, or was moved meanwhile, or the disk has too little space.
     """
     plan = plan or plan_download(products, config, archive, known)
     if config.skipdownload:
@@ -109,7 +109,9 @@ def download(
     if plan.to_fetch:
         if archive.token:
             archive.whoami()
+        place = filesystem.Place(config.root)
         outcomes = (fetcher or fetch_all)(plan.to_fetch, config, archive, progress)
+        place.check()
     table = _table(products, config, plan, outcomes, known)
     give_modes(table, config, utc_now())
     return table
@@ -120,6 +122,7 @@ class _Run:
 
     def __init__(self, config: Config, archive: Archive, items: list[Item]) -> None:
         self.config = config
+        self.place = filesystem.Place(config.root)
         self.stop = threading.Event()
         self.disk_full = threading.Event()
         self._sources = sources(config, archive, [(item.uri, item.name) for item in items if not item.exclusive])
@@ -133,6 +136,8 @@ class _Run:
             raise Stopped
         if self.disk_full.is_set():
             return Outcome(Code.DISK_FULL, "not tried, as the disk is full")
+        # Not a fault of the file: it would be fetched into an empty mount point, as if nothing were there.
+        self.place.check()
         if not hasattr(self._local, "connections"):
             self._local.connections = [(source, self._connect(source)) for source in self._sources]
         try:

@@ -29,6 +29,7 @@ NOT_MIGRATED = "MAST lists it as public but does not provide it yet (HTTP status
 
 RESTRICTED = "MAST restricts access to it (HTTP status 403), and your token does not grant it"
 ASKED_AGAIN = "it will be requested again later"
+FETCHED_BY_ANOTHER = "another run fetched it"
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ def _beaten(item: Item) -> Outcome | None:
         raise Blocked(found)
     if found is None or found == item.found:
         return None
-    md5 = file_md5(item.path) if item.keywords.checksum else None
-    if md5 == item.keywords.checksum and (md5 or item.size in (None, found.size)):
-        return Outcome(Code.EXISTS, "another run fetched it", md5=md5, verified="checksum" if md5 else "size")
+    md5, checksum = file_md5(item.path), item.keywords.checksum
+    if md5 == checksum if checksum else item.size in (None, found.size):
+        return Outcome(Code.EXISTS, FETCHED_BY_ANOTHER, md5=md5, verified="checksum" if checksum else "size")
     return None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from jwst_mast_assets.mast import names, patterns, tables
+from jwst_mast_assets.mast.errors import FolderMoved
 
 DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, a quota, a file larger than the file system or the process may write."""
@@ -195,6 +196,35 @@ def nearest_folder(path: str) -> str:
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     return path
+
+
+class Place:
+    """A folder as it is now, to notice later that its disk was unmounted or that it was moved."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._identity = self._look()
+
+    def check(self) -> None:
+        """Check that it is still the same folder.
+
+        Raises
+        ------
+        FolderMoved
+            If it is not.
+        """
+        if self._look() != self._identity:
+            raise FolderMoved(
+                f"The output folder {self.path} was moved or replaced while files were fetched; is its disk mounted? "
+                "Nothing more is written there"
+            )
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def sync_folder(folder: str) -> None:

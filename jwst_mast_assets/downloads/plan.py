@@ -135,8 +135,8 @@ def plan_download(
 ) -> Plan:
     """Find out what to fetch.
 
-    Files on disk that MAST has a checksum for are hashed, unless `known` has the md5 of just this file
-    (``verify: checksum``) or the configuration takes files as they are (``skip_check_filesize``).
+    Files on disk are hashed, unless `known` has the md5 of just this file, ``verify`` is not ``checksum``, the
+    configuration takes files as they are (``skip_check_filesize``), or their size is wrong and MAST has no checksum.
 
     Parameters
     ----------
@@ -249,11 +249,12 @@ def _compare_with_disk(
 
 
 def _must_be_read(item: Item, found: filesystem.OnDisk | str | None, config: Config, record: Record | None) -> bool:
-    """Whether a file has to be compared by its md5, which is not on record."""
+    """Whether the md5 of a file is wanted, to compare it or to notice later that it was spoiled, and not on record."""
     if not isinstance(found, filesystem.OnDisk) or config.clobber or config.skip_check_filesize:
         return False
     known = record is not None and record.disk == found and record.md5
-    return bool(item.keywords.checksum) and config.verify == "checksum" and not known
+    right = bool(item.keywords.checksum) or item.size in (None, found.size)
+    return right and config.verify == "checksum" and not known
 
 
 def _decided(
@@ -274,7 +275,7 @@ def _decided(
         None if item.size in (None, found.size) else f"MAST's table says {item.size} bytes, the file has {found.size}"
     )
     checksum = item.keywords.checksum
-    if checksum and config.verify == "checksum" and not item.md5 and not stop.is_set():
+    if _must_be_read(item, found, config, record) and not stop.is_set():
         try:
             item = replace(item, md5=file_md5(item.path, stop))
         except OSError as error:

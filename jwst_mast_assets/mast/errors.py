@@ -45,6 +45,12 @@ class OutputError(JwstMastError):
     """The output folder cannot be used: not writable, locked, or a file is in the way."""
 
 
+class FolderMoved(OutputError):
+    """The output folder was moved, or its disk unmounted, while a run was using it."""
+
+    permanent = False
+
+
 class TablesUnreachable(JwstMastError):
     """The place of the tables does not answer, which says nothing about what is recorded there."""
 

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from jwst_mast_assets import __version__
-from jwst_mast_assets.downloads import FETCHED, PRESENT, state_on_disk
+from jwst_mast_assets import __version__, downloads
+from jwst_mast_assets.downloads import FETCHED, PRESENT, Code, state_on_disk
 from jwst_mast_assets.downloads.filesystem import Disk
 from jwst_mast_assets.mast import names, tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.config_reading import fill_in
+from jwst_mast_assets.mast.partition_cells import Cell
 from jwst_mast_assets.mast.products import closest_parent_first
 from jwst_mast_assets.mast.selection import is_excluded
 from jwst_mast_assets.records import reports
@@ -20,6 +21,7 @@ from jwst_mast_assets.records.file_states import without_relisted
 from jwst_mast_assets.records.reports import Reports, make_reports, write_reports
 from jwst_mast_assets.records.reprocessing import changes_version, read_changes
 from jwst_mast_assets.records.snapshot import Snapshot
+from jwst_mast_assets.records.store import TableStore
 
 NOT_SHOWN = ("bytes_fetched", "run_id", "cell", "dl_message", *tables.ORIGIN_COLUMNS, "isStale")
 """Columns that do not appear on the page."""
@@ -203,6 +205,41 @@ def carry_over(
     others["dl_str"] = state["dl_str"].where(changed, others["dl_str"])
     others["bytes_fetched"] = 0
     return tables.conform(pd.concat([files, others], ignore_index=True), tables.FILE_TABLE)
+
+
+def write_files(store: TableStore, files: pd.DataFrame, cells: Collection[Cell]) -> None:
+    """Write what a run left; what another run has written meanwhile about the files that it fetched stays.
+
+    Parameters
+    ----------
+    store : TableStore
+    files : DataFrame
+        Columns of ``tables.FILE_TABLE``.
+    cells : collection of Cell
+
+    Raises
+    ------
+    OutputError, ConfigError, TablesUnreachable
+        As :meth:`TableStore.write`.
+    """
+    found = tables.is_true(files["dl_code"] == Code.EXISTS) & files["run_id"].isna()
+    with store.locked("downloaded_files", look_again=bool(found.any())):
+        if found.any():
+            files = files.assign(**_results_of_others(files, found, store.read("downloaded_files", cells)))
+        store.write("downloaded_files", files, cells)
+
+
+def _results_of_others(files: pd.DataFrame, found: pd.Series, written: pd.DataFrame) -> dict[str, pd.Series]:
+    """The columns of results, with those that other runs have written about files found on disk that are the same."""
+    same = ["cell", "dataURI", "bytes_on_disk", "mtime"]
+    theirs = written[written["run_id"].notna()].drop_duplicates(same).set_index(same)
+    row = pd.Series(theirs.index.get_indexer(pd.MultiIndex.from_frame(files[same])), index=files.index)
+    known = found & (row >= 0)
+    columns = {}
+    for name in ("run_id", *downloads.RESULT_COLUMNS):
+        columns[name] = files[name].copy()
+        columns[name][known] = theirs[name].iloc[row[known]].to_numpy()
+    return columns
 
 
 def page_fingerprint(held: Holdings, config: Config) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from jwst_mast_assets import downloads
+from jwst_mast_assets.records.holdings import write_files
 from jwst_mast_assets.records.steps import Choose, Steps, ToFetch
 
 
@@ -31,5 +32,5 @@ def fetch_files(
 ) -> pd.DataFrame:
     """:meth:`Steps.fetch`, whose table is stored."""
     files = steps.fetch(to_fetch, progress, record_as_current)
-    steps.store.write("downloaded_files", files, steps.cells)
+    write_files(steps.store, files, steps.cells)
     return files

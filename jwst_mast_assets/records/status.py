@@ -119,7 +119,9 @@ def select(
 def selected_by(config: Config, products: pd.DataFrame, observations: pd.DataFrame) -> pd.Series:
     """Which products a configuration selects, whatever the last run selected; boolean, indexed as these."""
     by_obsid = observations.drop_duplicates("obsid").set_index("obsid")
-    wanted = products["parent_obsid"].map(selection.observation_is_wanted(by_obsid, config)).fillna(True)
+    wanted = (
+        products["parent_obsid"].map(selection.observation_is_wanted(by_obsid, config)).astype("boolean").fillna(True)
+    )
     return selection.product_is_selected(products, config) & wanted
 
 

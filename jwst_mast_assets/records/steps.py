@@ -190,9 +190,12 @@ class Steps:
         products, known, plan = to_fetch
         claim(self.store.root, self.archive.server)
         files = downloads.download(products, self.config, self.archive, known, progress, plan, fetcher)
+        theirs = files.loc[files["dl_message"] == downloads.FETCHED_BY_ANOTHER, "dataURI"]
         files = holdings.carry_over(files, known, products, self.config, self.run_id, self.snapshot.disk)
         now = utc_now()
-        record_fetches(self.store, files, known, self.run_id, now)
+        # The run that fetched a file records it; if that run dies before, the next one adopts the file.
+        own = files[~files["dataURI"].isin(theirs)]
+        record_fetches(self.store, own, known, self.run_id, now)
         # The ledger is for those who watch with the config file; a run with another selection is not theirs.
         if record_as_current and selection_fingerprint(self.config) == selection_fingerprint(load_config()):
             doubtful = {problem.cell for problem in Listings(self.store).open(self.cells)}

@@ -209,8 +209,15 @@ class TableStore:
         return [_cell(name) for proposal in proposals for name in self.place.of_proposal(asset, proposal)]
 
     @contextmanager
-    def locked(self, proposal: str) -> Iterator[None]:
-        """Keep other runs, of this machine or another, from writing the same proposal's page and tables.
+    def locked(self, name: str, look_again: bool = True) -> Iterator[None]:
+        """Keep other runs, of this machine or another, from writing the same, for example a proposal's page and tables.
+
+        Parameters
+        ----------
+        name : str
+            Of what is written; for a proposal's page and tables its five digits.
+        look_again : bool
+            Whether to forget what was known of the tables, as others may have written some.
 
         Raises
         ------
@@ -218,7 +225,7 @@ class TableStore:
             If another program holds the lock for more than ten minutes, or the folder cannot be written.
         """
         folder = self.state / "locks"
-        lock = filelock.FileLock(folder / f"{proposal}.lock", timeout=LOCK_TIMEOUT)
+        lock = filelock.FileLock(folder / f"{name}.lock", timeout=LOCK_TIMEOUT)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
@@ -229,7 +236,8 @@ class TableStore:
         except OSError as error:
             raise OutputError(f"The folder {folder} cannot be written ({error.strerror or error})") from None
         try:
-            self.place.list_again()
+            if look_again:
+                self.place.list_again()
             yield
         finally:
             lock.release()
