@@ -118,9 +118,14 @@ class Command:
             self.messages.warning(warning)
         cells = cells_with_data(found)
         answered = [key for key in self.config.propID if key not in self._unanswered]
-        for warning in left_out(self.store, found, answered or proposals_of(cells), self.config, self.now):
+        doubts = left_out(self.store, found, answered or proposals_of(cells), self.config, self.now)
+        for warning in doubts:
             self.messages.warning(warning)
         absent = sorted(set(answered) - set(proposals_of(cells)))
+        if doubts and not cells:
+            # Nothing can be said about what MAST has; another call may get the whole list.
+            self._say("### Nothing was done, because MAST's list leaves out what is on record; try again later.")
+            return 1
         if absent or not cells:
             for line in nothing_found(self.archive, self.config, self.now, absent or self.config.propID):
                 self._say(line)

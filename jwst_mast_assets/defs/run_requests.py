@@ -6,6 +6,7 @@ first; the proposals take turns.
 
 import datetime as dt
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
@@ -193,16 +194,25 @@ def _request(members: Sequence[_Try], by: str) -> dg.RunRequest:
     first, last = items[0].cell, items[-1].cell
     causes = causes_as_tag({item.cell: item.cause for item in items})
     digest = hashlib.sha256(causes.encode()).hexdigest()[:12]
-    reasons = "; ".join(dict.fromkeys(item.reason for item in reversed(items)))
     return dg.RunRequest(
         run_key=f"{prefix}{first.key}..{last.day}|{digest}|{members[0].attempt}",
         tags={
             **tags,
             RANGE_START: first.key,
             RANGE_END: last.key,
-            REASON: f"{len(items)} days: {reasons}"[:LONGEST_REASON],
+            REASON: _reason_of_range(item.reason for item in reversed(items))[:LONGEST_REASON],
             CAUSE: digest,
             CAUSES: causes,
             RANGE_OF: first.proposal,
         },
     )
+
+
+def _reason_of_range(reasons: Iterable[str]) -> str:
+    """``3 days: 4 new observations on each``: a number that several days share must not look like their sum."""
+    counts = Counter(reasons)
+    told = []
+    for reason, number in counts.items():
+        shared = number > 1 and reason[:1].isdigit()
+        told.append(f"{reason} on each{f' of {number}' if len(counts) > 1 else ''}" if shared else reason)
+    return f"{counts.total()} days: {'; '.join(told)}"

@@ -128,9 +128,11 @@ def list_at_once(archive: Archive, config: Config, proposals: Sequence[str]) -> 
     return table
 
 
-def list_of_instrument(archive: Archive, config: Config, since: float, now: dt.datetime) -> pd.DataFrame:
-    """What MAST has of the instrument since an MJD; as :func:`list_at_once`."""
-    found = archive.observations((), (since, mjd_of(now) + 1), selection.instrument_names(config), columns=RIGHTS)
+def list_of_instrument(archive: Archive, config: Config, since: dt.date, now: dt.datetime) -> pd.DataFrame:
+    """What MAST has of the instrument since a day; as :func:`list_at_once`."""
+    found = archive.observations(
+        (), (float(mjd_of_day(since)), mjd_of(now) + 1), selection.instrument_names(config), columns=RIGHTS
+    )
     check_modes(archive, found, config)
     return describe_observations(found, config)
 

@@ -42,8 +42,8 @@ class InstrumentWatch:
         """Proposals found by this look that are not watched yet."""
         self._has_looked = False
         self._last = ledger.last_look_at_instrument() if self.is_on else None
-        self._since = mjd_of(min(now, self._last or now)) - config.lookbacktime
-        self._first_day = day_of_mjd(self._since)
+        # Whole days, as each run fetches whole days.
+        self._first_day = day_of_mjd(mjd_of(min(now, self._last or now)) - config.lookbacktime)
         self._chosen = set(WatchList(ledger.store).chosen(config)) if self.is_on else set()
         self._to_come = ledger.noted_to_come() if self.is_on else {}
 
@@ -54,7 +54,7 @@ class InstrumentWatch:
     def look(self, archive: Archive, watched: list[str]) -> pd.DataFrame:
         """The observations of proposals that are not watched yet; as :func:`list_of_instrument`."""
         self._has_looked = True
-        observations = list_of_instrument(archive, self.config, self._since, self.now)
+        observations = list_of_instrument(archive, self.config, self._first_day, self.now)
         observations = observations[~observations["cell"].str[-5:].isin(watched)].reset_index(drop=True)
         self.found = set(observations["cell"].str[-5:])
         return observations

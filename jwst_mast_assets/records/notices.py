@@ -102,7 +102,8 @@ def new_data(proposals: Sequence[str], totals: dict[str, Any], page: str = "") -
     """
     if not totals.get("fetched"):
         return None
-    title = f"new data for {_numbers(proposals)}: {_files(totals['fetched'])}, {human_bytes(totals['bytes_fetched'])}"
+    what = "files restored" if totals.get("restored") else "new data"
+    title = f"{what} for {_numbers(proposals)}: {_files(totals['fetched'])}, {human_bytes(totals['bytes_fetched'])}"
     lines = [f"{totals['present']} of {totals['selected']} selected files are on disk."]
     lines = [f"{totals[name]}." for name in ("changed", "restored") if totals.get(name)] + lines
     return Notice(title, "\n".join([*lines, *([page] if page else [])]), "success")

@@ -9,6 +9,8 @@ import pytest
 from jwst_mast_assets import Archive, Config, download
 from jwst_mast_assets.cli.main import main
 from jwst_mast_assets.embedded_archive import EmbeddedArchive
+from jwst_mast_assets.records.history import manifest_at, read_history
+from jwst_mast_assets.records.store import TableStore
 
 UNCAL = {"instrument": "nircam", "filetypes": ["_uncal.fits"], "obsnums": [1], "sca": ["a1", "a2"]}
 
@@ -57,6 +59,8 @@ def test_files_that_are_there_are_recorded_and_not_fetched(originals, archive, c
     assert state(originals) == before
     assert fetched(archive) == []
 
+    # Also of those that MAST has no checksum of, so that a spoiled one is noticed.
+    assert manifest_at(read_history(TableStore(originals), "02731"))["md5"].notna().all()
     assert main(["manifest", "2731"]) == 0
     assert f"{n} files" in capsys.readouterr().out
     again: Any = download(2731, config=Config.from_mapping({**UNCAL, "outrootdir": str(originals)}))

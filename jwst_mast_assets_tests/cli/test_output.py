@@ -95,6 +95,19 @@ def test_what_mast_leaves_out_of_its_lists_is_said_and_stays_on_record(command, 
     assert command.data() == files
 
 
+def test_an_empty_list_of_a_proposal_that_is_on_record_is_no_success_and_does_not_mean_that_mast_has_nothing(
+    own_archive, command
+):
+    assert command.download(*ONE, "-f", "cal", "--yes").status == 0
+    own_archive.faults.add(Fault("short-list", match="Caom.Filtered", rows=0))
+    outcome = command.download(*ONE, "-f", "cal", "--yes")
+    assert outcome.status == 1
+    assert outcome.out.splitlines() == [
+        "### Nothing was done, because MAST's list leaves out what is on record; try again later."
+    ]
+    assert "MAST's list leaves out " in outcome.err
+
+
 def test_a_download_without_checksums_says_so_once(own_archive, command):
     own_archive.faults.add(Fault("status", endpoint="invoke", match=r"Mast\.Jwst\.Filtered", status=400))
     outcome = command.download(*ONE, "-f", "cal", "--yes")

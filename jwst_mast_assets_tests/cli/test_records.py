@@ -102,6 +102,14 @@ def one_sentence(asked, *words):
         assert word in asked.err
 
 
+def test_a_folder_that_has_lost_a_table_is_looked_at_without_a_traceback(story, ask, tmp_path):
+    shutil.copytree(story.root, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / ".jwst_mast_assets" / "tables" / "obs_table")
+    for command in ("status", "calendar", "manifest 1138"):
+        asked = ask(*command.split(), root=tmp_path / "data")
+        assert (asked.status, asked.err) == (0, ""), command
+
+
 def test_a_manifest_lists_every_file_with_its_version(ask):
     asked = ask("manifest", "1138")
     assert asked.status == 0

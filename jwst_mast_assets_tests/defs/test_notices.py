@@ -246,6 +246,7 @@ def test_a_notice_of_an_hour_tells_new_released_and_restored_files_apart(
     last = receiver.received[-1]
     assert last["title"] == "1138: 1 new, 1 released, 1 healed"
     assert "1 file missing on disk: restored" in last["message"]
+    assert "healed: files restored for 1138: 1 file, " in last["message"]
 
 
 def test_two_runs_in_one_tick_are_both_noted_and_the_cursor_moves(archive, runner, receiver, instance):

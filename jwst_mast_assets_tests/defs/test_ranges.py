@@ -49,6 +49,20 @@ def test_days_near_each_other_share_a_run_and_others_do_not(instance):
     assert requested(instance, due("01138", 1, 2, 5, 9, 14, 40)) == [[40], [14], [1, 2, 5, 9]]
 
 
+def test_a_number_that_several_days_share_does_not_look_like_their_sum(instance):
+    def told(*wanted: DueCell) -> str:
+        (request,) = run_requests.run_requests(instance, wanted, {"01138"}, FIRST, NOW).runs
+        return request.tags[attempts.REASON]
+
+    one, two, three = due("01138", 1, 2, 3)
+    assert told(one, two) == "2 days: 1 new observation on each"
+    assert told(one, two, three._replace(reason="observations changed")) == (
+        "3 days: observations changed; 1 new observation on each of 2"
+    )
+    changed = [each._replace(reason="observations changed") for each in (one, two)]
+    assert told(*changed) == "2 days: observations changed"
+
+
 def test_a_range_does_not_cross_a_day_that_is_done_but_one_without_data(instance):
     done = {Cell(FIRST + dt.timedelta(days=3), "01138").key}
     assert requested(instance, due("01138", 1, 5, 7)) == [[1, 5, 7]]

@@ -320,14 +320,15 @@ def all_of_nircam(archive, instance, root, monkeypatch, tmp_path) -> Callable[..
 
 
 NOON = dt.datetime(2023, 9, 13, 12, tzinfo=dt.timezone.utc)
-OF_TWO_DAYS = {"2023-09-13|01138", "2023-09-12|01409", "2023-09-12|09231"}
+SINCE_THE_11TH = {"2023-09-13|01138", "2023-09-12|01409", "2023-09-12|09231", "2023-09-11|01410"}
+"""What NIRCam has taken in the last two days, and earlier on the first of them."""
 
 
 def test_watching_all_takes_what_an_instrument_has_taken_lately_and_nothing_older(all_of_nircam, instance, root):
     result = all_of_nircam(NOON)
-    assert set(reasons(result)) == OF_TWO_DAYS
+    assert set(reasons(result)) == SINCE_THE_11TH
     (added,) = result.dynamic_partitions_requests
-    assert {"01409", "09231"} == {*added.partition_keys}
+    assert {"01409", "01410", "09231"} == {*added.partition_keys}
     assert all(run.success for run in carry_out(instance, result))
     # Its proposals have older observations, which nobody asked for.
     assert isinstance(all_of_nircam(NOON + dt.timedelta(hours=1)), dg.SkipReason)
@@ -343,10 +344,10 @@ def test_watching_all_counts_what_it_found_as_watched(all_of_nircam, instance, r
     capsys.readouterr()
     assert main(["status"]) == 0
     shown = capsys.readouterr().out
-    assert all(proposal in shown for proposal in ("01138", "01409", "09231"))
+    assert all(proposal in shown for proposal in ("01138", "01409", "01410", "09231"))
     assert "not watched" not in shown
     assert main(["proposals", "list"]) == 0
-    assert capsys.readouterr().out.splitlines() == ["01138", "01409", "09231", f"and {everything}"]
+    assert capsys.readouterr().out.splitlines() == ["01138", "01409", "01410", "09231", f"and {everything}"]
     watch_only(root, "1409")
     assert main(["proposals", "remove", "1409"]) == 0
     kept = "01409: what was downloaded is kept current, because the config file has watch: all"
@@ -359,24 +360,24 @@ def test_watching_all_leaves_no_gap_after_a_pause_an_outage_and_with_a_new_home(
     assert "HTTP status 503" in all_of_nircam(NOON + dt.timedelta(days=5)).skip_message
     archive.faults.clear()
     result = all_of_nircam(NOON + dt.timedelta(days=6), of_a_new_home=True)
-    assert set(reasons(result)) == {*OF_TWO_DAYS, "2023-09-11|01410"}
+    assert set(reasons(result)) == SINCE_THE_11TH
 
 
 def test_watching_all_requests_what_was_not_downloaded_within_the_lookback_again(all_of_nircam):
-    assert set(reasons(all_of_nircam(NOON))) == OF_TWO_DAYS
+    assert set(reasons(all_of_nircam(NOON))) == SINCE_THE_11TH
     for days in (5, 10):
-        assert set(reasons(all_of_nircam(NOON + dt.timedelta(days=days)))) == OF_TWO_DAYS
+        assert set(reasons(all_of_nircam(NOON + dt.timedelta(days=days)))) == SINCE_THE_11TH
 
 
 def test_watching_all_requests_what_there_was_no_room_for_as_runs_end(all_of_nircam, instance, monkeypatch):
     monkeypatch.setattr("jwst_mast_assets.defs.look.MOST_REQUESTS", 1)
     requested: list[str] = []
-    for minutes in range(3):
+    for minutes in range(4):
         result = all_of_nircam(NOON + dt.timedelta(minutes=minutes))
         requested += reasons(result)
         assert all(run.success for run in carry_out(instance, result))
-    assert sorted(requested) == sorted(OF_TWO_DAYS)
-    assert isinstance(all_of_nircam(NOON + dt.timedelta(minutes=3)), dg.SkipReason)
+    assert sorted(requested) == sorted(SINCE_THE_11TH)
+    assert isinstance(all_of_nircam(NOON + dt.timedelta(minutes=4)), dg.SkipReason)
 
 
 def test_the_schedule_asks_for_the_days_of_the_lookback_that_have_data(archive, instance, root):
