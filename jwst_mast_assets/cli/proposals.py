@@ -77,17 +77,19 @@ def _list(arguments: argparse.Namespace) -> int:
     from jwst_mast_assets.defs.partitions import odd_keys, registered_proposals
     from jwst_mast_assets.defs.watching import watched_proposals
     from jwst_mast_assets.records.instrument_watch import what_is_watched
+    from jwst_mast_assets.records.watched import WatchList
 
     config, store = folder_of(arguments)
     with open_instance() as instance:
         watched = watched_proposals(instance, store, config)
         others = sorted(set(registered_proposals(instance)) - set(watched))
         odd = odd_keys(instance)
-    also = what_is_watched(config)
-    if watched or not also:
-        print("\n".join(watched) or f"no proposal is watched; watch one with: {suggest('proposals add 1138')}")
+    also, chosen = what_is_watched(config), WatchList(store).chosen(config)
+    if chosen or not also:
+        print("\n".join(chosen) or f"no proposal is watched; watch one with: {suggest('proposals add 1138')}")
     if also:
-        print(f"{'and ' if watched else ''}{also}")
+        found = " ".join(sorted(set(watched) - set(chosen)))
+        print(f"{'and ' if chosen else ''}{also}{f'; found so far: {found}' if found else ''}")
     if others:
         print(f"\nnot watched, only partition keys in Dagster: {' '.join(others)}")
     if odd:

@@ -269,12 +269,14 @@ def _ended_by_itself(process: "subprocess.Popen[str]", log: Log, messages: Messa
 def _report_addresses(
     messages: Messages, instance: dg.DagsterInstance, root: Path, host: str, port: int, pages_url: str, log: Path
 ) -> None:
-    from jwst_mast_assets.defs.watching import watched_proposals
+    from jwst_mast_assets.defs.watching import adopt_registered
     from jwst_mast_assets.records.instrument_watch import what_is_watched
     from jwst_mast_assets.records.store import TableStore
+    from jwst_mast_assets.records.watched import WatchList
 
     config = load_config()
-    known = " ".join(watched_proposals(instance, TableStore(root), config))
+    adopt_registered(instance, store := TableStore(root))
+    known = " ".join(WatchList(store).chosen(config))
     watched = " and ".join(filter(None, [known, what_is_watched(config)]))
     watched = watched or f"none yet; add one with: {suggest('proposals add 1138')}"
     messages.info(f"Dagster's page: {address_of(host, port)}")

@@ -12,6 +12,7 @@ from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.config import Config
 from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.partition_cells import Cell, proposals_of
+from jwst_mast_assets.records.instrument_watch import what_is_watched
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.store import TableStore
 from jwst_mast_assets.records.watched import WatchList
@@ -27,7 +28,7 @@ class Rebuilt(NamedTuple):
     proposals: list[str]
     """New partition keys."""
     watched: list[str]
-    """The proposals that are watched; of a folder of the version before, all that it has records of."""
+    """What is watched: the proposals (of a folder of the version before, all that it has records of), an instrument."""
     materializations: int
 
     def __str__(self) -> str:
@@ -77,7 +78,8 @@ def rebuild(instance: dg.DagsterInstance, store: TableStore, config: Config) -> 
         for event in _materializations(store, config, name, [cell for cell in cells if cell.key not in known]):
             instance.report_runless_asset_event(event)
             count += 1
-    return Rebuilt(new, watched, count)
+    chosen = WatchList(store).chosen(config)
+    return Rebuilt(new, [*chosen, *filter(None, [what_is_watched(config)])], count)
 
 
 def _materializations(
