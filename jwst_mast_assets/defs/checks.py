@@ -19,12 +19,16 @@ from jwst_mast_assets.mast import tables
 from jwst_mast_assets.mast.dates import utc_now
 from jwst_mast_assets.mast.listing import OpenList
 from jwst_mast_assets.mast.observations import NO_SUCH_PROGRAM
+from jwst_mast_assets.mast.sizes import counted
 from jwst_mast_assets.records.freshness import last_comparisons
 from jwst_mast_assets.records.ledger import Ledger
 from jwst_mast_assets.records.listings import Listings
 
 PRESENT, AGREE, OPEN = "all_selected_files_present", "sizes_and_checksums_agree", "contents_open"
 ANSWERED, FRESH = "every_list_answered", "fresh"
+MOST_CAUSES, MOST_NAMES = 5, 3
+"""How many causes the sentence of a failed run gives, and how many files for each."""
+
 FILES, PRODUCTS, OBSERVATIONS = (dg.AssetKey(name) for name in ("downloaded_files", "product_table", "obs_table"))
 
 
@@ -182,12 +186,18 @@ def _unlisted(failed: Sequence[OpenList]) -> str:
 
 
 def _sentence(failures: pd.DataFrame) -> str:
-    """One sentence that names the files and why."""
-    named = "; ".join(
-        f"{row.productFilename}: {row.dl_message or row.dl_str}" for row in failures.head(10).itertuples()
-    )
-    more = f"; and {len(failures) - 10} more" if len(failures) > 10 else ""
-    return f"{len(failures)} selected file(s) could not be downloaded: {named}{more}"
+    """One sentence that names files and why, each cause once: during an outage it is the same for all."""
+    causes = [
+        (str(why), sorted(map(str, rows["productFilename"])))
+        for why, rows in failures.groupby(failures["dl_message"].fillna(failures["dl_str"]), sort=False)
+    ]
+    told = []
+    for why, names in causes[:MOST_CAUSES]:
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        told.append(f"{', '.join(names[:MOST_NAMES])}{more}: {why}")
+    if rest := sum(len(names) for _, names in causes[MOST_CAUSES:]):
+        told.append(f"and {rest} more")
+    return f"{counted(len(failures), 'selected file')} could not be downloaded: {'; '.join(told)}"
 
 
 def build_checks(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:

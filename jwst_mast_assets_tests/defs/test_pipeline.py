@@ -180,13 +180,21 @@ def test_level_3_brings_its_members_files_once_each_with_their_number(archive, r
     assert named["obsnum"].notna().all()
 
 
+def test_a_cause_that_many_files_share_is_named_once(archive, runner):
+    archive.faults.add(Fault("status", endpoint="download", match="_nrca[1-3]_uncal.fits", status=404))
+    (message,) = messages(runner.run())
+    assert message.startswith("9 selected files could not be downloaded: jw01138004001_02101_00001_nrca1_uncal.fits, ")
+    assert message.count("HTTP status 404") == message.count(" and 6 more: ") == 1
+    assert message.count("_uncal.fits") == 3
+
+
 def test_a_file_that_cannot_be_downloaded_fails_the_run_but_not_the_others(archive, runner):
     name = "jw01138004001_02101_00001_nrca1_uncal.fits"
     archive.faults.add(Fault("status", endpoint="download", match=name, status=404))
     result = runner.run()
     assert not result.success
     (message,) = messages(result)
-    assert "1 selected file(s) could not be downloaded" in message
+    assert "1 selected file could not be downloaded" in message
     assert name in message
     assert len(runner.files()) == 29
     assert (runner.root / "01138" / "index.html").exists()
