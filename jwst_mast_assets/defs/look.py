@@ -182,7 +182,7 @@ class Look:
             to_come = [item.cell.key for item in self._due() if item.unlisted and days[0] <= item.cell.day <= days[1]]
             asked = {*rotation.asked, *self.instrument.found}
             self.ledger.note_to_come(to_come, asked, {*self.watched, *asked}, self.now)
-            self.instrument.note()
+            self.instrument.note(to_come, asked)
         self._set_next(rotation)
         return self._result(archive, rotation, number)
 

@@ -264,6 +264,7 @@ def _decided(
         return replace(item, code=Code.BLOCKED, message=found)
     if found is None:
         return replace(item, reason="missing")
+    recorded = record.md5 if record else None
     if record is None or record.disk != found:
         record = Record(found)
     item = replace(item, found=found, code=Code.EXISTS, md5=record.md5, verified=record.verified, origin=record.origin)
@@ -284,6 +285,9 @@ def _decided(
         if item.md5 == checksum:
             return replace(item, verified="checksum", message=note)
         return replace(item, code=Code.BAD_SIZE if note else Code.EXISTS, reason="checksum")
+    if not checksum and item.md5 and recorded and item.md5 != recorded:
+        # Its time has changed, and its bytes: to record their md5 would make a spoiled file look right.
+        return replace(item, reason="spoiled", md5=None, verified=None)
     if checksum and record.checksum and record.checksum != checksum:
         return replace(item, reason="checksum")
     if note is None:

@@ -1,6 +1,7 @@
 """``watch: all``: whatever an instrument has observed lately, of all proposals."""
 
 import datetime as dt
+from collections.abc import Collection
 
 import pandas as pd
 
@@ -18,13 +19,15 @@ def what_is_watched(config: Config) -> str:
     if config.watch != "all":
         return ""
     instrument = config.instrument or "all instruments"
-    return f"everything from {instrument} in the last {config.lookbacktime:g} days (watch: all)"
+    days = "day" if config.lookbacktime == 1 else f"{config.lookbacktime:g} days"
+    return f"everything from {instrument} in the last {days} (watch: all)"
 
 
 class InstrumentWatch:
     """What one look at MAST takes of the instrument, without a gap to the look before.
 
-    When that was is in the ledger's ``instrument.json``, so that it survives a deleted Dagster home.
+    When that was, and which days it found that no run has listed yet, is in the ledger's ``instrument.json``: it
+    survives a deleted Dagster home, and attempts that take longer than ``lookbacktime``.
 
     Parameters
     ----------
@@ -41,11 +44,10 @@ class InstrumentWatch:
         self.found: set[str] = set()
         """Proposals found by this look that are not watched yet."""
         self._has_looked = False
-        self._last = ledger.last_look_at_instrument() if self.is_on else None
+        self._last, self._waiting = ledger.last_look_at_instrument() if self.is_on else (None, set())
         # Whole days, as each run fetches whole days.
         self._first_day = day_of_mjd(mjd_of(min(now, self._last or now)) - config.lookbacktime)
         self._chosen = set(WatchList(ledger.store).chosen(config)) if self.is_on else set()
-        self._to_come = ledger.noted_to_come() if self.is_on else {}
 
     def is_due(self, least: dt.timedelta) -> bool:
         """Whether to look now, if `least` is to lie between two looks."""
@@ -59,12 +61,23 @@ class InstrumentWatch:
         self.found = set(observations["cell"].str[-5:])
         return observations
 
-    def note(self) -> None:
-        """Write down when it looked, once what it found is on record."""
-        if self._has_looked:
-            self.ledger.note_look_at_instrument(self.now)
+    def note(self, to_come: Collection[str], asked: Collection[str]) -> None:
+        """Write down when it looked, and what waits.
+
+        Parameters
+        ----------
+        to_come : collection of str
+            The partition keys with something in MAST that no run has listed yet, of the proposals asked about.
+        asked : collection of str
+            These proposals; of others, what waited still does.
+        """
+        if not self.is_on:
+            return
+        waiting = {key for key in self._waiting if key[-5:] not in asked}
+        waiting |= {key for key in to_come if key in self._waiting or Cell.from_key(key).day >= self._first_day}
+        self.ledger.note_look_at_instrument(self.now if self._has_looked else self._last, waiting)
 
     def wants(self, cell: Cell, recorded: Recorded) -> bool:
         """Whether a day may be fetched: not one from before the first look, of a proposal that nobody chose."""
-        known = cell.key in recorded.entries or cell.key in recorded.others or cell.key in self._to_come
+        known = cell.key in recorded.entries or cell.key in recorded.others or cell.key in self._waiting
         return not self.is_on or known or cell.proposal in self._chosen or cell.day >= self._first_day

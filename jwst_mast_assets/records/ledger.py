@@ -257,8 +257,11 @@ class Ledger:
         OutputError
             If the list of watched proposals is damaged.
         """
-        others = [*self.proposals(), *(key[-5:] for key in self.noted_to_come())] if config.watch == "all" else []
-        return sorted({*WatchList(self.store).chosen(config), *others})
+        chosen = WatchList(self.store).chosen(config)
+        if config.watch != "all":
+            return chosen
+        _, waiting = self.last_look_at_instrument()
+        return sorted({*chosen, *self.proposals(), *(key[-5:] for key in waiting)})
 
     def note_checked(self, proposals: Collection[str], now: dt.datetime, doubted: Collection[str] = ()) -> None:
         """Write down that MAST was asked for the lists of some proposals just now.
@@ -301,19 +304,15 @@ class Ledger:
         now : datetime
             Aware: when MAST was asked.
         """
-        before = self.noted_to_come()
+        before = self._read("to_come.json")
         kept = {key: at for key, at in before.items() if key[-5:] in watched and key[-5:] not in asked}
         after = {**kept, **dict.fromkeys(sorted(keys), iso_second(now))}
         if after != before:
             self._write("to_come.json", after)
 
-    def noted_to_come(self) -> dict[str, str]:
-        """When each cell was noted to have something to come, ISO, UTC; a run may have listed it since."""
-        return self._read("to_come.json")
-
     def to_come(self, proposals: Collection[str], config: Config) -> Counter[str]:
         """How many days of each proposal have something in MAST that no run of this selection has listed yet."""
-        noted = self.noted_to_come()
+        noted = self._read("to_come.json")
         entries = self.recorded(sorted({key[-5:] for key in noted} & set(proposals)), config).entries
         return Counter(
             key[-5:]
@@ -337,17 +336,21 @@ class Ledger:
         """Write that down."""
         self._write("relisted.json", content)
 
-    def last_look_at_instrument(self) -> dt.datetime | None:
-        """When ``watch: all`` last asked for everything from the instrument, aware; None for never."""
+    def last_look_at_instrument(self) -> tuple[dt.datetime | None, set[str]]:
+        """When ``watch: all`` last asked for all of the instrument (aware), and which partition keys wait for a run."""
+        noted = self._read("instrument.json")
+        waiting = {str(key) for key in noted.get("waiting") or []}
         try:
-            at = dt.datetime.fromisoformat(str(self._read("instrument.json").get("at")))
+            at = dt.datetime.fromisoformat(str(noted.get("at")))
         except ValueError:
-            return None
-        return at if at.tzinfo else None
+            return None, waiting
+        return at if at.tzinfo else None, waiting
 
-    def note_look_at_instrument(self, now: dt.datetime) -> None:
+    def note_look_at_instrument(self, at: dt.datetime | None, waiting: Collection[str]) -> None:
         """Write that down."""
-        self._write("instrument.json", {"at": iso_second(now)})
+        after = {"at": iso_second(at) if at else "", "waiting": sorted(waiting)}
+        if after != self._read("instrument.json"):
+            self._write("instrument.json", after)
 
     def note_skipped(self, sentences: list[str]) -> None:
         """Write down what the sensor had to skip just now, for :meth:`skipped`."""

@@ -336,6 +336,13 @@ def test_watching_all_takes_what_an_instrument_has_taken_lately_and_nothing_olde
     assert "2022-04-22|01409" in reasons(all_of_nircam(NOON + dt.timedelta(hours=2)))
 
 
+def test_watching_all_does_not_go_on_with_the_older_days_of_a_proposal_that_is_no_longer_chosen(all_of_nircam, root):
+    watch_only(root, "1409")
+    assert "2022-04-22|01409" in reasons(all_of_nircam(NOON))
+    watch_only(root)
+    assert set(reasons(all_of_nircam(NOON + dt.timedelta(hours=1)))) == SINCE_THE_11TH
+
+
 def test_watching_all_counts_what_it_found_as_watched(all_of_nircam, instance, root, capsys):
     assert main(["proposals", "list"]) == 0
     everything = "everything from nircam in the last 2 days (watch: all)"

@@ -1,5 +1,6 @@
 """What is fetched and why; what is on disk; what was recorded."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -151,6 +152,22 @@ def test_what_is_remembered_saves_hashing_while_the_file_is_unchanged(
     assert reasons(plan_for(embedded, config, CAL, known=known)) == {CAL: "checksum"}
     known["mtime"] -= 1
     assert reasons(plan_for(embedded, config, CAL, known=known)) == {}
+
+
+def test_a_picture_whose_bytes_have_changed_is_fetched_again_and_one_that_was_only_touched_is_not(
+    embedded: EmbeddedArchive, tmp_path: Path
+) -> None:
+    config = config_for(tmp_path)
+    first = fetch(embedded, config, JPG)
+    path = Path(cell(first, JPG, "outfilename"))
+    os.utime(path, (1e9, 1e9))
+    touched = fetch(embedded, config, JPG, known=first)
+    assert (cell(touched, JPG, "dl_code"), cell(touched, JPG, "md5")) == (Code.EXISTS, embedded.md5(JPG))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    # MAST has no checksum of it; the new md5 must not become the one on record.
+    assert_fetched(fetch(embedded, config, JPG, known=touched), embedded, Code.REPLACED)
 
 
 def test_clobber_fetches_again(embedded: EmbeddedArchive, tmp_path: Path) -> None:
