@@ -10,7 +10,7 @@ import pandas as pd
 
 from jwst_mast_assets.downloads import filesystem, on_disk
 from jwst_mast_assets.downloads.access import is_exclusive
-from jwst_mast_assets.downloads.codes import Code
+from jwst_mast_assets.downloads.codes import PRESENT, Code
 from jwst_mast_assets.downloads.companions import sibling_stem, stem
 from jwst_mast_assets.downloads.on_disk import Record
 from jwst_mast_assets.downloads.partial import size_of_partial
@@ -252,8 +252,10 @@ def _must_be_read(item: Item, found: filesystem.OnDisk | str | None, config: Con
     """Whether the md5 of a file is wanted, to compare it or to notice later that it was spoiled, and not on record."""
     if not isinstance(found, filesystem.OnDisk) or config.clobber or config.skip_check_filesize:
         return False
-    known = record is not None and record.disk == found and record.md5
-    right = bool(item.keywords.checksum) or item.size in (None, found.size)
+    checksum = bool(item.keywords.checksum)
+    # Without a checksum of MAST's, the record of a failed attempt to replace a spoiled file has the md5 it should have.
+    known = record is not None and record.disk == found and record.md5 and (checksum or record.code in PRESENT)
+    right = checksum or item.size in (None, found.size)
     return right and config.verify == "checksum" and not known
 
 
@@ -287,7 +289,7 @@ def _decided(
         return replace(item, code=Code.BAD_SIZE if note else Code.EXISTS, reason="checksum")
     if not checksum and item.md5 and recorded and item.md5 != recorded:
         # Its time has changed, and its bytes: to record their md5 would make a spoiled file look right.
-        return replace(item, reason="spoiled", md5=None, verified=None)
+        return replace(item, reason="spoiled", md5=recorded, verified=None)
     if checksum and record.checksum and record.checksum != checksum:
         return replace(item, reason="checksum")
     if note is None:

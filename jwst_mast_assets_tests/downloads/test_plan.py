@@ -166,8 +166,12 @@ def test_a_picture_whose_bytes_have_changed_is_fetched_again_and_one_that_was_on
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    # MAST has no checksum of it; the new md5 must not become the one on record.
-    assert_fetched(fetch(embedded, config, JPG, known=touched), embedded, Code.REPLACED)
+    # MAST has no checksum of it; the new md5 must not become the one on record, also where MAST fails at first.
+    embedded.faults.add(Fault("status", endpoint="download", status=404))
+    failed = fetch(embedded, config, JPG, known=touched)
+    assert (cell(failed, JPG, "dl_code"), path.read_bytes()) == (Code.NOT_FOUND, content)
+    embedded.faults.clear()
+    assert_fetched(fetch(embedded, config, JPG, known=failed), embedded, Code.REPLACED)
 
 
 def test_clobber_fetches_again(embedded: EmbeddedArchive, tmp_path: Path) -> None:
